@@ -1,0 +1,1 @@
+"""Rasa custom actions that recognise, mirror and hand off conversations to Kustomer."""
