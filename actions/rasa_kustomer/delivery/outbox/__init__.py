@@ -1,0 +1,224 @@
+"""The durable outbox: every turn is written here before anything is sent (docs/architecture.md)."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from rasa_kustomer.delivery.outbox import claiming, overview, recording
+from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, SessionKey
+from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
+from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError, Transactor
+
+__all__ = [
+    "DEAD",
+    "DELIVERED",
+    "PENDING",
+    "Claim",
+    "Counts",
+    "Kind",
+    "NewRecord",
+    "Outbox",
+    "OutboxUnavailableError",
+    "Record",
+    "SessionKey",
+]
+
+T = TypeVar("T")
+LEASE_SECONDS = 15.0
+STATE_POLL_SECONDS = 0.2
+
+
+class Outbox:
+    """Accepts records from the actions and hands them to couriers, one courier per session at a time.
+
+    Every method is one transaction and raises `OutboxUnavailableError` when the database cannot be used just now.
+
+    Args:
+        url: SQLAlchemy URL of the database (KUSTOMER_OUTBOX_URL).
+        now: Clock in epoch seconds.
+    """
+
+    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
+        self._transactor = Transactor(url)
+        self._now = now
+        self.owner = claiming.new_owner()
+        self.work_arrived = asyncio.Event()
+        self._settled = asyncio.Event()
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file; None when it lives in memory."""
+        return self._transactor.path
+
+    async def close(self) -> None:
+        """Finish running transactions and close the database."""
+        await self._transactor.close()
+
+    async def record(
+        self, session: SessionKey, identity: dict[str, Any], new: Sequence[NewRecord], *, escalate: bool = False
+    ) -> int:
+        """Accept records of a session; known keys and turns that were purged since are ignored.
+
+        Args:
+            session: The Rasa session; its row is made on first use.
+            identity: The person as known now; replaces what was known before.
+            new: What is to be delivered, in order.
+            escalate: The session is handed to a human from now on.
+
+        Returns:
+            How many records were new.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> int:
+            session_id, purged_ms = recording.open_session(connection, session, identity, now)
+            fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
+            if escalate:
+                recording.escalate(connection, session_id)
+            return recording.add(connection, session_id, fresh, now) if fresh else 0
+
+        added = await self._transactor.run(work)
+        if added:
+            self.work_arrived.set()
+        return added
+
+    async def latest_session(self, sender_id: str, before_ms: int | None = None) -> SessionKey | None:
+        """The sender's latest known session, optionally only among those that started before a moment (epoch ms)."""
+        return await self._transactor.run(lambda c: recording.latest_session(c, sender_id, before_ms))
+
+    async def session_state(self, key: str) -> dict[str, Any] | None:
+        """Kustomer ids, identity, `escalated` and `closed` of a session; None when it is unknown."""
+        return await self._transactor.run(lambda c: recording.session_state(c, key))
+
+    async def wait_until_settled(self, key: str, seconds: float) -> str | None:
+        """Wait for a record to be delivered or dead.
+
+        Args:
+            key: The record's key.
+            seconds: Longest wait.
+
+        Returns:
+            The record's state at the end of the wait; None when there is no such record.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            self._settled.clear()
+            state = await self._transactor.run(lambda c: recording.record_state(c, key))
+            left = deadline - time.monotonic()
+            if state != PENDING or left <= 0:
+                return state
+            try:  # another process may settle it, so look again without being told
+                await asyncio.wait_for(self._settled.wait(), min(left, STATE_POLL_SECONDS))
+            except asyncio.TimeoutError:
+                continue
+
+    async def claim(self, limit: int, *, escalated_only: bool = False) -> list[Claim]:
+        """Lease sessions that have something to deliver, with their due records."""
+        now = self._now()
+        return await self._transactor.run(
+            lambda c: claiming.claim(
+                c, self.owner, now, limit=limit, lease_seconds=LEASE_SECONDS, escalated_only=escalated_only
+            )
+        )
+
+    async def heartbeat(self) -> None:
+        """Keep the leases of this process."""
+        until = self._now() + LEASE_SECONDS
+        await self._transactor.run(lambda c: claiming.extend(c, self.owner, until))
+
+    async def free_dead_owners(self) -> None:
+        """Take back what earlier processes of this host held when they were killed."""
+        await self._transactor.run(lambda c: claiming.free_dead_owners(c, self.owner))
+
+    async def begin(self, claim: Claim, record: Record) -> bool:
+        """Note the attempt before it is made; False when the lease was lost and nothing may be sent."""
+        return await self._transactor.run(lambda c: claiming.begin(c, self.owner, claim.id, record.id))
+
+    async def begin_conversation(self, claim: Claim) -> bool:
+        """As `begin`, for the conversation itself."""
+        return await self._transactor.run(lambda c: claiming.begin_conversation(c, self.owner, claim.id))
+
+    async def resolved(self, claim: Claim) -> None:
+        """Keep the claim's customer and conversation ids (None: resolve them again)."""
+        await self._transactor.run(
+            lambda c: claiming.resolved(
+                c, claim.id, customer_id=claim.customer_id, conversation_id=claim.conversation_id
+            )
+        )
+
+    async def delivered(self, claim: Claim, record: Record, *, kustomer_id: str | None, sent_ms: int | None) -> None:
+        """Settle a record that Kustomer holds now."""
+        now = self._now()
+        await self._transactor.run(
+            lambda c: claiming.settle(c, record, claim.id, now, kustomer_id=kustomer_id, sent_ms=sent_ms)
+        )
+        self._settled.set()
+
+    async def dead(self, claim: Claim, record: Record, reason: str) -> None:
+        """Settle a record that Kustomer will never take."""
+        now = self._now()
+        await self._transactor.run(lambda c: claiming.settle(c, record, claim.id, now, dead_because=reason))
+        self._settled.set()
+
+    async def defer(self, record: Record, *, seconds: float, reason: str, unsure: bool) -> None:
+        """Let one record wait; the rest of its session goes on."""
+        until = self._now() + seconds
+        await self._transactor.run(lambda c: claiming.defer(c, record, until=until, reason=reason, unsure=unsure))
+
+    async def release(self, claim: Claim, *, wait_seconds: float | None = None) -> None:
+        """Give a session back; `wait_seconds` after a failure that concerns all of it."""
+        not_before = None if wait_seconds is None else self._now() + wait_seconds
+        await self._transactor.run(lambda c: claiming.release(c, self.owner, claim.id, not_before=not_before))
+
+    async def close_idle(self, minutes: float, *, limit: int = 100) -> int:
+        """Queue the closing of conversations that were quiet for `minutes` and never handed off.
+
+        Returns:
+            How many were queued.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> int:
+            found = claiming.idle(connection, now - minutes * 60, limit=limit)
+            for session_id, key, last_ms in found:
+                record = NewRecord(f"{key}:close:{last_ms}", Kind.CLOSE, {})
+                recording.add(connection, session_id, [record], now)
+                claiming.mark_closed(connection, session_id)
+            return len(found)
+
+        closed = await self._transactor.run(work)
+        if closed:
+            self.work_arrived.set()
+        return closed
+
+    async def counts(self) -> Counts:
+        """How many records were accepted, and where they are now."""
+        return await self._transactor.run(overview.counts)
+
+    async def entries(
+        self, *, state: str | None = None, session: str | None = None, limit: int = 50, after: int = 0
+    ) -> list[dict[str, Any]]:
+        """Records as dictionaries, oldest first, with ids above `after`."""
+        return await self._transactor.run(
+            lambda c: overview.entries(c, state=state, session=session, limit=limit, after=after)
+        )
+
+    async def entry(self, record_id: int) -> dict[str, Any] | None:
+        """One record as a dictionary."""
+        return await self._transactor.run(lambda c: overview.entry(c, record_id))
+
+    async def retry(self, ids: list[int] | None = None) -> int:
+        """Put dead records (all, or some) back in line; returns how many."""
+        now = self._now()
+        revived = await self._transactor.run(lambda c: overview.retry(c, now, ids=ids))
+        self.work_arrived.set()
+        return revived
+
+    async def purge(self, *, older_than_seconds: float, dead: bool = False) -> int:
+        """Delete one batch of settled records older than a time; returns how many (0: done)."""
+        before = self._now() - older_than_seconds
+        return await self._transactor.run(lambda c: overview.purge(c, settled_before=before, dead=dead))

@@ -1,0 +1,216 @@
+"""Transactions of the courier: lease sessions, mark attempts, settle records, give sessions back."""
+
+import json
+import os
+import socket
+from uuid import uuid4
+
+from sqlalchemy import Connection, and_, exists, or_, select, update
+
+from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
+from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
+
+RECORDS_PER_CLAIM = 100
+
+
+def new_owner() -> str:
+    """Name under which this process leases sessions: host, process id, and a part that no other life of it has."""
+    return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+
+
+def claim(
+    connection: Connection,
+    owner: str,
+    now: float,
+    *,
+    limit: int,
+    lease_seconds: float,
+    escalated_only: bool = False,
+) -> list[Claim]:
+    """Lease up to `limit` sessions that have due records and that nobody holds; handed-off ones come first."""
+    due = exists().where(records.c.session_id == sessions.c.id, records.c.state == PENDING, records.c.not_before <= now)
+    query = (
+        select(sessions)
+        .where(
+            sessions.c.open_since.is_not(None),
+            sessions.c.not_before <= now,
+            or_(sessions.c.leased_by.is_(None), sessions.c.leased_until <= now),
+            due,
+        )
+        .order_by(sessions.c.escalated.desc(), sessions.c.open_since)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if escalated_only:
+        query = query.where(sessions.c.escalated)
+    claims = [
+        Claim(
+            id=row.id,
+            key=row.key,
+            sender_id=row.sender_id,
+            identity=json.loads(row.identity),
+            customer_id=row.customer_id,
+            conversation_id=row.conversation_id,
+            creating=row.creating,
+            escalated=row.escalated,
+            attempts=row.attempts,
+            last_sent_ms=row.last_sent_ms,
+        )
+        for row in connection.execute(query)
+    ]
+    if claims:
+        connection.execute(
+            update(sessions)
+            .where(sessions.c.id.in_([one.id for one in claims]))
+            .values(leased_by=owner, leased_until=now + lease_seconds)
+        )
+    for one in claims:
+        one.records = _due_records(connection, one.id, now)
+    return claims
+
+
+def _due_records(connection: Connection, session_id: int, now: float) -> list[Record]:
+    rows = connection.execute(
+        select(
+            records.c.id,
+            records.c.key,
+            records.c.kind,
+            records.c.payload,
+            records.c.unsure,
+            records.c.attempts,
+        )
+        .where(records.c.session_id == session_id, records.c.state == PENDING, records.c.not_before <= now)
+        .order_by(records.c.id)
+        .limit(RECORDS_PER_CLAIM)
+    )
+    return [Record(r.id, r.key, Kind(r.kind), json.loads(r.payload), r.unsure, r.attempts) for r in rows]
+
+
+def extend(connection: Connection, owner: str, until: float) -> None:
+    """Heartbeat: keep every session that `owner` holds."""
+    connection.execute(update(sessions).where(sessions.c.leased_by == owner).values(leased_until=until))
+
+
+def free_dead_owners(connection: Connection, owner: str) -> None:
+    """Take back the leases of earlier processes of this host that are gone, without waiting for them to run out."""
+    host, pid, _ = owner.rsplit("/", 2)
+    for name in connection.execute(
+        select(sessions.c.leased_by).where(sessions.c.leased_by.is_not(None)).distinct()
+    ).scalars():
+        other_host, other_pid, _ = name.rsplit("/", 2)
+        if name != owner and other_host == host and (other_pid == pid or not _alive(int(other_pid))):
+            connection.execute(update(sessions).where(sessions.c.leased_by == name).values(leased_by=None))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def begin(connection: Connection, owner: str, session_id: int, record_id: int) -> bool:
+    """Note that a record is about to be sent, so that a crash leaves a trace of the possible write.
+
+    Returns:
+        False when the session is leased to somebody else by now: do not send.
+    """
+    mine = exists().where(sessions.c.id == session_id, sessions.c.leased_by == owner)
+    changed = connection.execute(
+        update(records)
+        .where(records.c.id == record_id, records.c.state == PENDING, mine)
+        .values(unsure=True, attempts=records.c.attempts + 1)
+    )
+    return changed.rowcount == 1
+
+
+def begin_conversation(connection: Connection, owner: str, session_id: int) -> bool:
+    """As `begin`, for the creation of the session's conversation."""
+    changed = connection.execute(
+        update(sessions).where(sessions.c.id == session_id, sessions.c.leased_by == owner).values(creating=True)
+    )
+    return changed.rowcount == 1
+
+
+def resolved(connection: Connection, session_id: int, *, customer_id: str | None, conversation_id: str | None) -> None:
+    """Keep the session's ids in Kustomer; None makes the courier resolve them again."""
+    connection.execute(
+        update(sessions)
+        .where(sessions.c.id == session_id)
+        .values(customer_id=customer_id, conversation_id=conversation_id, creating=False)
+    )
+
+
+def settle(
+    connection: Connection,
+    record: Record,
+    session_id: int,
+    now: float,
+    *,
+    kustomer_id: str | None = None,
+    sent_ms: int | None = None,
+    dead_because: str | None = None,
+) -> None:
+    """End a record: delivered, or dead with the reason."""
+    connection.execute(
+        update(records)
+        .where(records.c.id == record.id, records.c.state == PENDING)
+        .values(
+            state=DEAD if dead_because else DELIVERED,
+            reason=dead_because,
+            kustomer_id=kustomer_id,
+            unsure=False,
+            settled_at=now,
+        )
+    )
+    progress = {"attempts": 0} if sent_ms is None else {"attempts": 0, "last_sent_ms": sent_ms}
+    connection.execute(update(sessions).where(sessions.c.id == session_id).values(**progress))
+
+
+def defer(connection: Connection, record: Record, *, until: float, reason: str, unsure: bool) -> None:
+    """Let one record wait while the rest of its session goes on."""
+    connection.execute(
+        update(records).where(records.c.id == record.id).values(not_before=until, reason=reason, unsure=unsure)
+    )
+
+
+def release(connection: Connection, owner: str, session_id: int, *, not_before: float | None = None) -> None:
+    """Give a session back; `not_before` (epoch seconds) lets all of it wait and counts a failed attempt."""
+    mine = and_(sessions.c.id == session_id, sessions.c.leased_by == owner)
+    connection.execute(select(sessions.c.id).where(mine).with_for_update())
+    pending = exists().where(records.c.session_id == session_id, records.c.state == PENDING)
+    is_open = connection.execute(select(pending)).scalar()
+    values: dict[str, object] = {"leased_by": None}
+    if not is_open:
+        values["open_since"] = None
+    if not_before is not None:
+        values |= {"not_before": not_before, "attempts": sessions.c.attempts + 1}
+    connection.execute(update(sessions).where(mine).values(**values))
+
+
+def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int, str, int]]:
+    """Sessions to close: mirrored, quiet since `before` (epoch seconds), never handed off, nothing pending.
+
+    Returns:
+        Row id, key and the time of the last sent turn in ms for each.
+    """
+    rows = connection.execute(
+        select(sessions.c.id, sessions.c.key, sessions.c.last_sent_ms)
+        .where(
+            sessions.c.conversation_id.is_not(None),
+            ~sessions.c.closed,
+            ~sessions.c.escalated,
+            sessions.c.open_since.is_(None),
+            sessions.c.last_turn_at < before,
+        )
+        .limit(limit)
+    )
+    return [(row.id, row.key, row.last_sent_ms) for row in rows]
+
+
+def mark_closed(connection: Connection, session_id: int) -> None:
+    """Remember that the session's conversation was closed, until the next turn."""
+    connection.execute(update(sessions).where(sessions.c.id == session_id).values(closed=True))

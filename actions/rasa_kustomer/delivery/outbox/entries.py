@@ -1,0 +1,100 @@
+"""What goes into the outbox and comes out of it, as plain values."""
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Kind(str, Enum):
+    """What a record does in Kustomer; each is one request."""
+
+    MESSAGE = "message"  # one turn on the timeline
+    NOTE = "note"  # the summary for the agent
+    TAGS = "tags"  # tags of the ticket
+    TICKET = "ticket"  # the PATCH that makes the conversation a ticket
+    REPOINT = "repoint"  # the conversation belongs to another customer than we thought
+    CLOSE = "close"  # the bot solved it, or the visitor left
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """A Rasa session as the outbox knows it.
+
+    Attributes:
+        key: externalId of its Kustomer conversation.
+        started_ms: Start of the session, epoch milliseconds.
+    """
+
+    key: str
+    sender_id: str
+    started_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """One thing to deliver; `key` makes recording idempotent."""
+
+    key: str
+    kind: Kind
+    payload: dict[str, Any]
+    at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as the courier gets it.
+
+    Attributes:
+        unsure: It was sent before and the outcome is unknown: look it up before sending it again.
+    """
+
+    id: int
+    key: str
+    kind: Kind
+    payload: dict[str, Any]
+    unsure: bool
+    attempts: int
+
+
+@dataclass(slots=True)
+class Claim:
+    """A session leased to one courier, with its due records in order."""
+
+    id: int
+    key: str
+    sender_id: str
+    identity: dict[str, Any]
+    customer_id: str | None
+    conversation_id: str | None
+    creating: bool
+    escalated: bool
+    attempts: int
+    last_sent_ms: int
+    records: list[Record] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the outbox holds.
+
+    Attributes:
+        accepted: Counted when a record is accepted, independently of the other three.
+        oldest_pending_at: Epoch seconds at which the oldest waiting record was accepted; None when nothing waits.
+    """
+
+    accepted: int
+    delivered: int
+    pending: int
+    dead: int
+    oldest_pending_at: float | None
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is lost: accepted = delivered + pending + dead."""
+        return self.accepted == self.delivered + self.pending + self.dead
+
+
+def dump(payload: dict[str, Any]) -> str:
+    """Payload as stored in the database."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))

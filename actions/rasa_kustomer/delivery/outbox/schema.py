@@ -1,0 +1,117 @@
+"""Tables of the outbox and their version.
+
+A *session* is one Kustomer conversation to be; its *records* are what has to reach it, in the order of their ids. A
+record is written once, in the transaction that accepts it, and ends as delivered or dead.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    insert,
+    inspect,
+    select,
+)
+
+SCHEMA_VERSION = 1
+
+PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for INTEGER only
+
+meta = Table(
+    "kustomer_meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+sessions = Table(
+    "kustomer_session",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),  # externalId of the conversation
+    Column("sender_id", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("identity", Text, nullable=False),  # JSON of conversation.identity.Identity
+    Column("customer_id", Text),
+    Column("conversation_id", Text),
+    Column("creating", Boolean, nullable=False, default=False),  # a create was sent whose answer we may have missed
+    Column("escalated", Boolean, nullable=False, default=False),
+    Column("closed", Boolean, nullable=False, default=False),
+    Column("accepted", Integer, nullable=False, default=0),
+    Column("purged", Integer, nullable=False, default=0),  # delivered records that were deleted since
+    Column("purged_ms", BigInteger, nullable=False, default=0),  # turns up to here were recorded and purged
+    Column("last_turn_at", Float, nullable=False, default=0.0),
+    Column("last_sent_ms", BigInteger, nullable=False, default=0),
+    Column("open_since", Float),  # when the oldest pending record came; null when nothing is pending
+    Column("not_before", Float, nullable=False, default=0.0),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("leased_by", Text),
+    Column("leased_until", Float, nullable=False, default=0.0),
+)
+Index("kustomer_session_sender", sessions.c.sender_id, sessions.c.started_ms)
+Index(
+    "kustomer_session_open",
+    sessions.c.escalated.desc(),
+    sessions.c.open_since,
+    sqlite_where=sessions.c.open_since.is_not(None),
+    postgresql_where=sessions.c.open_since.is_not(None),
+)
+
+records = Table(
+    "kustomer_record",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("session_id", _Id, ForeignKey("kustomer_session.id"), nullable=False),
+    Column("key", Text, nullable=False, unique=True),  # externalId where Kustomer has one for the kind
+    Column("kind", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", Text, nullable=False, default=PENDING),
+    Column("unsure", Boolean, nullable=False, default=False),  # was sent at least once, outcome unknown
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("not_before", Float, nullable=False, default=0.0),
+    Column("reason", Text),  # why it is dead, or why it waits
+    Column("kustomer_id", Text),
+    Column("created_at", Float, nullable=False),
+    Column("settled_at", Float),
+)
+Index(
+    "kustomer_record_pending",
+    records.c.session_id,
+    records.c.id,
+    sqlite_where=records.c.state == PENDING,
+    postgresql_where=records.c.state == PENDING,
+)
+Index("kustomer_record_state", records.c.state)
+
+
+class SchemaTooNewError(RuntimeError):
+    """The outbox was written by a newer release; this one must not touch it."""
+
+
+def prepare(connection: Connection) -> None:
+    """Create the tables on first use and check their version.
+
+    Raises:
+        SchemaTooNewError: The database belongs to a newer release.
+    """
+    if not inspect(connection).has_table(meta.name):
+        metadata.create_all(connection)
+        connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+        return
+    found = int(connection.execute(select(meta.c.value).where(meta.c.name == "schema_version")).scalar_one())
+    if found > SCHEMA_VERSION:
+        raise SchemaTooNewError(
+            f"The outbox has schema {found}, this release of rasa-kustomer knows schema {SCHEMA_VERSION}: "
+            "install the newer release again, or set KUSTOMER_OUTBOX_URL to another database."
+        )

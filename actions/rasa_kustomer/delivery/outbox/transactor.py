@@ -1,0 +1,229 @@
+"""One thread that owns the SQLite connection and runs transactions one after the other.
+
+The event loop never touches the disk: it hands over a function and awaits its result. Everything that waits when the
+thread comes round shares one commit, so that parallel conversations cost little more than one (docs/adr/0002).
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from rasa_kustomer.delivery.outbox.schema import prepare
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MAX_WAITING = 1_000
+BUSY_TIMEOUT_MS = 5_000
+_DAMAGED = ("file is not a database", "malformed")
+
+
+class OutboxUnavailableError(RuntimeError):
+    """The outbox could not be written or read just now (full disk, read-only folder, locked file, queue full)."""
+
+
+class _Job(Generic[T]):
+    def __init__(self, work: Callable[[Connection], T], loop: asyncio.AbstractEventLoop) -> None:
+        self.work, self.loop = work, loop
+        self.future: asyncio.Future[T] = loop.create_future()
+        self.result: T | None = None
+        self.error: Exception | None = None
+
+    def attempt(self, connection: Connection) -> None:
+        self.result = self.work(connection)
+
+    def resolve(self) -> None:
+        if self.future.done():  # the caller gave up waiting
+            return
+        if self.error is None:
+            self.future.set_result(self.result)  # type: ignore[arg-type]
+        else:
+            self.future.set_exception(self.error)
+
+
+class Transactor:
+    """Runs functions inside transactions of one SQLite database.
+
+    Args:
+        url: SQLAlchemy URL of the database; its folder is made on first use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="sqlite")
+        self._jobs: deque[_Job[Any]] = deque()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """File of the database; None when it lives in memory."""
+        return _file_of(self._url)
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction, commit, and return its result.
+
+        `work` may run twice, when a neighbour in the same commit failed; it must have no effect but on the database.
+
+        Raises:
+            OutboxUnavailableError: Nothing was written. The cause is named.
+        """
+        if len(self._jobs) >= MAX_WAITING:
+            raise OutboxUnavailableError("too many transactions wait for the outbox: its disk is too slow or stuck")
+        job = _Job(work, asyncio.get_running_loop())
+        self._jobs.append(job)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="kustomer-outbox", daemon=True)
+            self._thread.start()
+        self._wake.set()
+        return await job.future
+
+    async def close(self) -> None:
+        """Finish what waits, close the connection and end the thread."""
+        if self._thread is None:
+            return
+        self._stopping = True
+        self._wake.set()
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        self._thread = None
+        self._stopping = False
+
+    def _serve(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            batch = self._take()
+            while batch:
+                self._transact(batch)
+                _resolve(batch)
+                batch = self._take()
+            if self._stopping:
+                self._disconnect()
+                return
+
+    def _take(self) -> list[_Job[Any]]:
+        batch = []
+        while self._jobs and len(batch) < MAX_WAITING:
+            batch.append(self._jobs.popleft())
+        return batch
+
+    def _transact(self, batch: list[_Job[Any]]) -> None:
+        try:
+            self._commit(batch)
+        except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller, not to this thread
+            if self._set_aside_if_damaged(error):
+                self._transact(batch)
+            elif len(batch) > 1 and not isinstance(error, (OperationalError, OSError)):
+                for job in batch:  # one job's own mistake must not cost its neighbours their commit
+                    self._transact([job])
+            else:
+                for job in batch:
+                    job.error = _translate(error)
+
+    def _commit(self, batch: list[_Job[Any]]) -> None:
+        connection = self._connection or self._connect()
+        with connection.begin():
+            for job in batch:
+                job.attempt(connection)
+
+    def _connect(self) -> Connection:
+        path = self.path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        engine = _engine(self._url)
+        connection = engine.connect()
+        try:
+            with connection.begin():
+                prepare(connection)
+        except BaseException:
+            connection.close()
+            engine.dispose()
+            raise
+        self._connection = connection
+        return connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            engine = self._connection.engine
+            self._connection.close()
+            engine.dispose()
+            self._connection = None
+
+    def _set_aside_if_damaged(self, error: Exception) -> bool:
+        path = self.path
+        if (
+            path is None
+            or not isinstance(error, DatabaseError)
+            or not any(sign in str(error.orig) for sign in _DAMAGED)
+        ):
+            return False
+        self._disconnect()
+        number = 1
+        while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+            number += 1
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        logger.error(
+            "The outbox %s is damaged and was set aside as %s; a new one is used from now on. "
+            "Turns that were waiting in it are in that file (docs: troubleshooting, damaged outbox).",
+            path,
+            aside.name,
+        )
+        return True
+
+
+def _resolve(batch: list[_Job[Any]]) -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
+    for job in batch:
+        loops.setdefault(job.loop, []).append(job)
+    for loop, jobs in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(lambda jobs=jobs: [job.resolve() for job in jobs])
+
+
+def _translate(error: Exception) -> Exception:
+    if isinstance(error, (OperationalError, DatabaseError, OSError)):
+        cause = str(error.orig) if isinstance(error, DatabaseError) else (error.strerror or type(error).__name__)
+        return OutboxUnavailableError(cause)
+    if isinstance(error, SQLAlchemyError):
+        return OutboxUnavailableError(type(error).__name__)
+    return error
+
+
+def _file_of(url: URL) -> Path | None:
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
+def _engine(url: URL) -> Engine:
+    engine = create_engine(
+        url, poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # WAL lets `outbox status` read while we write; NORMAL keeps every commit through the death of the process
+        # (only a power cut may cost the last moments) without one fsync per turn.
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock first: no upgrade, no deadlock
+
+    return engine
