@@ -37,9 +37,7 @@ class SettingsError(ValueError):
 
 
 def _setting(group: str, description: str, default: Any, example: str) -> Any:
-    return Field(
-        default=default, description=description, examples=[example], json_schema_extra={"group": group}
-    )
+    return Field(default=default, description=description, examples=[example], json_schema_extra={"group": group})
 
 
 class Settings(BaseSettings):
@@ -78,12 +76,8 @@ class Settings(BaseSettings):
         None,
         "https://acme.api.kustomerapp.com",
     )
-    timeout_seconds: float = _setting(
-        "Connection", "Longest wait in seconds for one answer from Kustomer.", 10.0, "10"
-    )
-    enabled: bool = _setting(
-        "Switches", "The main switch: false turns the plugin off at the next start.", True, "true"
-    )
+    timeout_seconds: float = _setting("Connection", "Longest wait in seconds for one answer from Kustomer.", 10.0, "10")
+    enabled: bool = _setting("Switches", "The main switch: false turns the plugin off at the next start.", True, "true")
     enable_sync: bool = _setting(
         "Switches",
         "Mirror every turn to Kustomer. With false only customers and handoffs reach it.",
@@ -199,11 +193,7 @@ class Settings(BaseSettings):
     @field_validator("note_hidden_slots", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("parking")
     @classmethod
@@ -312,9 +302,7 @@ def load_settings(env_file: Path | None | Literal["default"] = "default") -> Set
     try:
         return Settings() if env_file == "default" else Settings(_env_file=env_file)  # type: ignore[call-arg]
     except ValidationError as error:
-        raise SettingsError(
-            [_problem(item) for item in error.errors(include_url=False, include_input=False)]
-        ) from None
+        raise SettingsError([_problem(item) for item in error.errors(include_url=False, include_input=False)]) from None
     except UnicodeDecodeError:
         raise SettingsError([".env is not UTF-8 text: save it as UTF-8"]) from None
 

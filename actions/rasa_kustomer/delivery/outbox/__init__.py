@@ -30,6 +30,7 @@ __all__ = [
 T = TypeVar("T")
 LEASE_SECONDS = 15.0
 STATE_POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 1.0  # how long a bot's turn waits for its own disk at the most
 
 
 class Outbox:
@@ -79,9 +80,12 @@ class Outbox:
             fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
             if escalate:
                 recording.escalate(connection, session_id)
-            return recording.add(connection, session_id, fresh, now) if fresh else 0
+            added = recording.add(connection, session_id, fresh, now) if fresh else 0
+            if any(one.kind is Kind.CLOSE for one in fresh):
+                claiming.mark_closed(connection, session_id)
+            return added
 
-        added = await self._transactor.run(work)
+        added = await self._transactor.run(work, patience_seconds=PATIENCE_SECONDS)
         if added:
             self.work_arrived.set()
         return added
@@ -93,6 +97,14 @@ class Outbox:
     async def session_state(self, key: str) -> dict[str, Any] | None:
         """Kustomer ids, identity, `escalated` and `closed` of a session; None when it is unknown."""
         return await self._transactor.run(lambda c: recording.session_state(c, key))
+
+    async def tickets(self, sender_id: str) -> list[dict[str, Any]]:
+        """The sender's sessions that were handed to a human, latest first: `key` and `conversation_id` of each."""
+        return await self._transactor.run(lambda c: recording.tickets(c, sender_id))
+
+    async def record_state(self, key: str) -> str | None:
+        """State of a record; None when there is no such record."""
+        return await self._transactor.run(lambda c: recording.record_state(c, key))
 
     async def wait_until_settled(self, key: str, seconds: float) -> str | None:
         """Wait for a record to be delivered or dead.
@@ -143,12 +155,12 @@ class Outbox:
         return await self._transactor.run(lambda c: claiming.begin_conversation(c, self.owner, claim.id))
 
     async def resolved(self, claim: Claim) -> None:
-        """Keep the claim's customer and conversation ids (None: resolve them again)."""
-        await self._transactor.run(
-            lambda c: claiming.resolved(
-                c, claim.id, customer_id=claim.customer_id, conversation_id=claim.conversation_id
-            )
-        )
+        """Keep the claim's customer and conversation ids (None: resolve them again) and its `creating` mark."""
+        await self._transactor.run(lambda c: claiming.resolved(c, claim))
+
+    async def unsent(self, record: Record) -> None:
+        """Take back the mark of `begin`: the request certainly was not carried out."""
+        await self._transactor.run(lambda c: claiming.unsent(c, record))
 
     async def delivered(self, claim: Claim, record: Record, *, kustomer_id: str | None, sent_ms: int | None) -> None:
         """Settle a record that Kustomer holds now."""
@@ -164,10 +176,10 @@ class Outbox:
         await self._transactor.run(lambda c: claiming.settle(c, record, claim.id, now, dead_because=reason))
         self._settled.set()
 
-    async def defer(self, record: Record, *, seconds: float, reason: str, unsure: bool) -> None:
+    async def defer(self, record: Record, *, seconds: float, reason: str) -> None:
         """Let one record wait; the rest of its session goes on."""
         until = self._now() + seconds
-        await self._transactor.run(lambda c: claiming.defer(c, record, until=until, reason=reason, unsure=unsure))
+        await self._transactor.run(lambda c: claiming.defer(c, record, until=until, reason=reason))
 
     async def release(self, claim: Claim, *, wait_seconds: float | None = None) -> None:
         """Give a session back; `wait_seconds` after a failure that concerns all of it."""

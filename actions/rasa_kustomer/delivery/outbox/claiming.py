@@ -170,11 +170,9 @@ def settle(
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(**progress))
 
 
-def defer(connection: Connection, record: Record, *, until: float, reason: str, unsure: bool) -> None:
+def defer(connection: Connection, record: Record, *, until: float, reason: str) -> None:
     """Let one record wait while the rest of its session goes on."""
-    connection.execute(
-        update(records).where(records.c.id == record.id).values(not_before=until, reason=reason, unsure=unsure)
-    )
+    connection.execute(update(records).where(records.c.id == record.id).values(not_before=until, reason=reason))
 
 
 def release(connection: Connection, owner: str, session_id: int, *, not_before: float | None = None) -> None:

@@ -110,3 +110,14 @@ def record_state(connection: Connection, key: str) -> str | None:
     """State of the record with the key; None when there is none."""
     state: str | None = connection.execute(select(records.c.state).where(records.c.key == key)).scalar_one_or_none()
     return state
+
+
+def tickets(connection: Connection, sender_id: str, limit: int = 10) -> list[dict[str, Any]]:
+    """The sender's latest sessions that were handed to a human."""
+    rows = connection.execute(
+        select(sessions.c.key, sessions.c.conversation_id)
+        .where(sessions.c.sender_id == sender_id, sessions.c.escalated)
+        .order_by(sessions.c.started_ms.desc())
+        .limit(limit)
+    )
+    return [{"key": row.key, "conversation_id": row.conversation_id} for row in rows]

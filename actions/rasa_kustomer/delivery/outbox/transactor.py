@@ -38,6 +38,11 @@ class _Job(Generic[T]):
         self.result: T | None = None
         self.error: Exception | None = None
 
+    def give_up(self) -> None:
+        """The caller waits no longer; the work is done all the same when the thread comes to it."""
+        if not self.future.done():
+            self.future.set_exception(OutboxUnavailableError("the database did not answer in time"))
+
     def attempt(self, connection: Connection) -> None:
         self.result = self.work(connection)
 
@@ -70,10 +75,14 @@ class Transactor:
         """File of the database; None when it lives in memory."""
         return _file_of(self._url)
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T], *, patience_seconds: float | None = None) -> T:
         """Run `work` in a transaction, commit, and return its result.
 
         `work` may run twice, when a neighbour in the same commit failed; it must have no effect but on the database.
+
+        Args:
+            work: What to do with the connection.
+            patience_seconds: Longest wait; after it the caller gets an error though the work may still be done.
 
         Raises:
             OutboxUnavailableError: Nothing was written. The cause is named.
@@ -86,7 +95,13 @@ class Transactor:
             self._thread = threading.Thread(target=self._serve, name="kustomer-outbox", daemon=True)
             self._thread.start()
         self._wake.set()
-        return await job.future
+        if patience_seconds is None:
+            return await job.future
+        timer = job.loop.call_later(patience_seconds, job.give_up)
+        try:
+            return await job.future
+        finally:
+            timer.cancel()
 
     async def close(self) -> None:
         """Finish what waits, close the connection and end the thread."""

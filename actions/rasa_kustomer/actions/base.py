@@ -1,0 +1,128 @@
+"""The one boundary between Rasa and the plugin: nothing an action does wrong reaches the bot.
+
+rasa-sdk answers an escaped exception with the whole request, which Rasa then logs (Rasa notes, The wire), so every
+action runs inside `KustomerAction.run`.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+
+from rasa_kustomer import runtime
+from rasa_kustomer.conversation.identity import Identity, identify
+from rasa_kustomer.delivery.outbox import OutboxUnavailableError, SessionKey
+from rasa_kustomer.failures import where
+from rasa_kustomer.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+Events = list[dict[str, Any]]
+
+
+@dataclass
+class Call:
+    """One call of an action by Rasa, in the shapes that the rest of the plugin takes."""
+
+    runtime: Runtime
+    dispatcher: CollectingDispatcher
+    tracker: Tracker
+    domain: Mapping[str, Any]
+
+    @property
+    def sender_id(self) -> str:
+        """Rasa's id of the conversation."""
+        return str(self.tracker.sender_id)
+
+    @property
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """The tracker's events; empty when Rasa sent none."""
+        return self.tracker.events if isinstance(self.tracker.events, list) else []
+
+    @property
+    def slots(self) -> Mapping[str, Any]:
+        """The slots by name; empty when Rasa sent none."""
+        return self.tracker.slots if isinstance(self.tracker.slots, dict) else {}
+
+    @property
+    def latest_message(self) -> Mapping[str, Any]:
+        """The latest user message as parsed; empty before the first one."""
+        return self.tracker.latest_message if isinstance(self.tracker.latest_message, dict) else {}
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who this is, as far as slots and metadata tell."""
+        settings = self.runtime.settings
+        return identify(
+            self.sender_id,
+            slots=self.slots,
+            session_metadata=self.slots.get("session_started_metadata"),
+            message_metadata=self.latest_message.get("metadata"),
+            trust_metadata=settings.trust_metadata,
+            names=settings.identity_names,
+            phone_region=settings.phone_region,
+        )
+
+    async def record_turns(self) -> SessionKey | None:
+        """Accept the turns that are new; the current session, or None when it has no turn or nothing was accepted."""
+        if not self.runtime.settings.enable_sync:
+            return None
+        try:
+            session = await self.runtime.recorder.record_turns(self.sender_id, self.events, self.identity)
+        except OutboxUnavailableError as error:
+            self.runtime.lost(error)
+            return None
+        self.runtime.recorded()
+        return session
+
+    def slot_events(self, values: Mapping[str, Any]) -> Events:
+        """SlotSet events for those slots that the bot's domain declares."""
+        declared = self.domain.get("slots")
+        known = declared if isinstance(declared, Mapping) and declared else values
+        return [SlotSet(name, value) for name, value in values.items() if name in known]
+
+    def say(self, response: str, fallback: str, **values: Any) -> None:
+        """Utter the domain's response, or the plain text when the domain lacks it.
+
+        Args:
+            response: Name of the response.
+            fallback: Text with `{placeholders}`.
+            values: Filled into either of them.
+        """
+        responses = self.domain.get("responses")
+        if isinstance(responses, Mapping) and response in responses:
+            self.dispatcher.utter_message(response=response, **values)
+        else:
+            self.dispatcher.utter_message(text=fallback.format(**values))
+
+
+class KustomerAction(Action, ABC):
+    """Base of all actions: runs `act` when the plugin serves the sender, else and on any failure `otherwise`."""
+
+    @abstractmethod
+    def name(self) -> str:
+        """The action's name in domain and stories."""
+
+    @abstractmethod
+    async def act(self, call: Call) -> Events:
+        """Do the work; returns the events for Rasa."""
+
+    def otherwise(self, call: Call) -> Events:  # noqa: ARG002 - most actions have nothing to say
+        """What happens when the plugin is off or the work failed."""
+        return []
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Mapping[str, Any]) -> Events:
+        """Rasa's entry point; never raises and never rejects."""
+        call = Call(runtime.current(), dispatcher, tracker, domain if isinstance(domain, Mapping) else {})
+        try:
+            if call.runtime.serves(call.sender_id):
+                return await self.act(call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the bot must go on
+            logger.error("%s failed: %s", self.name(), where(error))  # noqa: TRY400 - a traceback may hold texts
+        return self.otherwise(call)

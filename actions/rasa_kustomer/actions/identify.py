@@ -1,0 +1,28 @@
+"""After a form: the bot knows an e-mail address, phone number or id that it did not know before."""
+
+import hashlib
+import json
+
+from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.actions.customer import customer_slots
+from rasa_kustomer.delivery.outbox import Kind, NewRecord
+from rasa_kustomer.recorder import identity_fields
+
+
+class ActionKustomerIdentify(KustomerAction):
+    """Resolves the customer again and moves the session's conversation to them."""
+
+    def name(self) -> str:
+        """Name in stories and rules."""
+        return "action_kustomer_identify"
+
+    async def act(self, call: Call) -> Events:
+        """Point the session to the person; returns the customer slots."""
+        session = await call.record_turns()
+        if session is not None:
+            fields = identity_fields(call.identity)
+            digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+            await call.runtime.outbox.record(
+                session, fields, [NewRecord(f"{session.key}:customer:{digest}", Kind.REPOINT, {})]
+            )
+        return call.slot_events(await customer_slots(call, call.runtime.settings.session_wait_seconds))

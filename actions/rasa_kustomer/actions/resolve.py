@@ -1,0 +1,26 @@
+"""The bot solved it."""
+
+from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.delivery.outbox import Kind, NewRecord
+from rasa_kustomer.recorder import identity_fields
+
+
+class ActionKustomerResolve(KustomerAction):
+    """Closes the mirrored conversation as done. A conversation that a human has is left to the human."""
+
+    def name(self) -> str:
+        """Name in stories and rules."""
+        return "action_kustomer_resolve"
+
+    async def act(self, call: Call) -> Events:
+        """Queue the closing behind the turns so far."""
+        session = await call.record_turns()
+        if session is None:
+            return []
+        state = await call.runtime.outbox.session_state(session.key)
+        if state and not state["escalated"] and not state["closed"]:
+            turn = call.latest_message.get("message_id") or len(call.events)
+            await call.runtime.outbox.record(
+                session, identity_fields(call.identity), [NewRecord(f"{session.key}:close:{turn}", Kind.CLOSE, {})]
+            )
+        return []

@@ -1,0 +1,50 @@
+"""Rasa's own `action_session_start`: the session begins as always, and the bot knows who it talks to."""
+
+from rasa_sdk.events import ActionExecuted, SessionStarted, SlotSet
+
+from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.actions.customer import customer_slots
+
+FRESH = {"kustomer_conversation_id": None, "kustomer_handoff_status": "none", "kustomer_ticket": None}
+
+
+class ActionSessionStart(KustomerAction):
+    """Looks up or creates the customer, waiting at most `KUSTOMER_SESSION_WAIT_SECONDS`.
+
+    It also records the turns of the session that ends, since no later call has those of a /restart (Rasa notes,
+    action_session_start).
+    """
+
+    def name(self) -> str:
+        """Rasa's name for it."""
+        return "action_session_start"
+
+    async def act(self, call: Call) -> Events:
+        """Start the session with the customer's slots filled."""
+        await call.record_turns()
+        slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
+        return _session(call, call.slot_events({**slots, **FRESH}))
+
+    def otherwise(self, call: Call) -> Events:
+        """Exactly what Rasa does without us."""
+        return _session(call, [])
+
+
+def _session(call: Call, more: Events) -> Events:
+    return [SessionStarted(), *_carried_over(call), *more, ActionExecuted("action_listen")]
+
+
+def _carried_over(call: Call) -> Events:
+    """Slots of the old session, as Rasa's own action does: those set since the last restart, if the domain says so."""
+    config = call.domain.get("session_config")
+    if isinstance(config, dict) and not config.get("carry_over_slots_to_new_session", True):
+        return []
+    carried: dict[str, object] = {}
+    for event in call.events:
+        if not isinstance(event, dict):
+            continue
+        if event.get("event") == "restart":
+            carried.clear()
+        elif event.get("event") == "slot" and isinstance(event.get("name"), str):
+            carried[event["name"]] = event.get("value")
+    return [SlotSet(name, value) for name, value in carried.items()]

@@ -1,0 +1,178 @@
+"""`rasa-kustomer outbox ...`: what waits, what is dead and why, and what an operator can do about it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from rasa_kustomer.cli.common import settings_or_exit
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Outbox, OutboxUnavailableError
+
+T = TypeVar("T")
+app = typer.Typer(no_args_is_help=True, help="Look into the outbox, and move what got stuck.")
+console = Console()
+PAGE = 500
+
+
+def _with_outbox(work: Callable[[Outbox], Awaitable[T]]) -> T:
+    async def run() -> T:
+        outbox = Outbox(settings_or_exit().outbox_url)
+        if outbox.path is not None and not outbox.path.exists():
+            console.print(f"There is no outbox yet: {outbox.path} is made when the first turn is recorded.")
+            raise typer.Exit(0)
+        try:
+            return await work(outbox)
+        finally:
+            await outbox.close()
+
+    try:
+        return asyncio.run(run())
+    except OutboxUnavailableError as error:
+        console.print(f"[red]The outbox cannot be read (KUSTOMER_OUTBOX_URL):[/] {error}")
+        raise typer.Exit(1) from None
+
+
+def _state(dead: bool, pending: bool, delivered: bool) -> str | None:
+    chosen = [name for name, wanted in ((DEAD, dead), (PENDING, pending), (DELIVERED, delivered)) if wanted]
+    if len(chosen) > 1:
+        raise typer.BadParameter("choose one of --dead, --pending, --delivered")
+    return chosen[0] if chosen else None
+
+
+Dead = Annotated[bool, typer.Option("--dead", help="Only what Kustomer refused.")]
+Pending = Annotated[bool, typer.Option("--pending", help="Only what waits.")]
+Delivered = Annotated[bool, typer.Option("--delivered", help="Only what Kustomer has.")]
+Session = Annotated[str | None, typer.Option(help="Only sessions whose key contains this, e.g. a sender id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """How many records were accepted, and where they are. Exit code 1 when the books don't balance."""
+    counts = _with_outbox(lambda outbox: outbox.counts())
+    age = None if counts.oldest_pending_at is None else max(0.0, time.time() - counts.oldest_pending_at)
+    if as_json:
+        body = {name: getattr(counts, name) for name in ("accepted", "delivered", "pending", "dead", "balanced")}
+        typer.echo(json.dumps(body | {"oldest_pending_seconds": age}))
+    else:
+        table = Table("accepted", "delivered", "pending", "dead", "oldest waits")
+        waits = "-" if age is None else f"{age:.0f} s"
+        table.add_row(
+            *(str(number) for number in (counts.accepted, counts.delivered, counts.pending, counts.dead)), waits
+        )
+        console.print(table)
+        if counts.dead:
+            console.print("See why with: rasa-kustomer outbox list --dead")
+    if not counts.balanced:
+        console.print("[red]accepted is not delivered + pending + dead: please report this.[/]")
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_records(
+    dead: Dead = False,
+    pending: Pending = False,
+    delivered: Delivered = False,
+    session: Session = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List records, oldest first. Texts are not shown; see `show`."""
+    state = _state(dead, pending, delivered)
+    found = _with_outbox(lambda outbox: outbox.entries(state=state, session=session, limit=limit))
+    if as_json:
+        typer.echo(json.dumps([{k: v for k, v in one.items() if k != "payload"} for one in found], default=str))
+        return
+    table = Table("id", "kind", "state", "tries", "recorded", "session", "reason")
+    for one in found:
+        when = datetime.fromtimestamp(one["created_at"]).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006 - the operator's clock
+        reason = one["reason"] or ""
+        table.add_row(str(one["id"]), one["kind"], one["state"], str(one["attempts"]), when, one["session"], reason)
+    console.print(table if found else "Nothing.")
+
+
+@app.command()
+def show(record_id: int) -> None:
+    """Everything about one record, its text included, as JSON."""
+    found = _with_outbox(lambda outbox: outbox.entry(record_id))
+    if found is None:
+        console.print(f"There is no record {record_id}.")
+        raise typer.Exit(1)
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+
+
+@app.command()
+def retry(
+    ids: Annotated[list[int] | None, typer.Argument(help="Ids of dead records.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All dead records.")] = False,
+) -> None:
+    """Put dead records back in line and end all waiting times. A running action server delivers them."""
+    if not ids and not every:
+        raise typer.BadParameter("give ids, or --all")
+    revived = _with_outbox(lambda outbox: outbox.retry(None if every else ids))
+    console.print(f"{revived} records wait again.")
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="JSON Lines file to write; must not exist.")],
+    dead: Dead = False,
+    pending: Pending = False,
+    delivered: Delivered = False,
+    session: Session = None,
+) -> None:
+    """Write records with their texts to a file, for a backup or an inquiry."""
+    state = _state(dead, pending, delivered)
+
+    async def work(outbox: Outbox) -> int:
+        written, after = 0, 0
+        with _progress() as progress, file.open("x", encoding="utf-8") as out:
+            task = progress.add_task("exporting", total=None)
+            while page := await outbox.entries(state=state, session=session, limit=PAGE, after=after):
+                out.writelines(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in page)
+                after, written = page[-1]["id"], written + len(page)
+                progress.update(task, description=f"exporting: {written}")
+        return written
+
+    try:
+        written = _with_outbox(work)
+    except FileExistsError:
+        console.print(f"{file} exists; nothing was written.")
+        raise typer.Exit(1) from None
+    console.print(f"{written} records written to {file}.")
+
+
+@app.command()
+def purge(
+    older_than_days: Annotated[float, typer.Option(min=0, help="Settled at least so long ago.")] = 30,
+    dead: Annotated[bool, typer.Option("--dead", help="Dead records instead of delivered ones.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete settled records. What is pending is never deleted."""
+    what = "dead" if dead else "delivered"
+    if not yes:
+        typer.confirm(f"Delete {what} records settled {older_than_days:g} or more days ago?", abort=True)
+
+    async def work(outbox: Outbox) -> int:
+        deleted = 0
+        with _progress() as progress:
+            task = progress.add_task("purging", total=None)
+            while batch := await outbox.purge(older_than_seconds=older_than_days * 86_400, dead=dead):
+                deleted += batch
+                progress.update(task, description=f"purging: {deleted}")
+        return deleted
+
+    console.print(f"{_with_outbox(work)} {what} records deleted.")
+
+
+def _progress() -> Progress:
+    columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -1,0 +1,280 @@
+"""Delivers what one leased session has waiting: customer, conversation, then its records in order.
+
+Nothing is sent blindly twice: each attempt is noted in the outbox before it is made, and a noted attempt without an
+outcome is looked up by externalId before it is repeated.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.delivery import plan
+from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Record
+from rasa_kustomer.delivery.plan import Parking
+from rasa_kustomer.delivery.teams import Teams
+from rasa_kustomer.directory import Directory
+from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.errors import (
+    KeyRefused,
+    KustomerError,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    Rejected,
+    Unreachable,
+)
+
+logger = logging.getLogger(__name__)
+
+SUPPORTING = frozenset({Kind.NOTE, Kind.TAGS, Kind.REPOINT})  # a missing role for these must not hold up the rest
+SUPPORTING_RETRY_SECONDS = 300.0
+REFUSALS_TO_GIVE_UP = 3
+
+
+class LeaseLostError(Exception):
+    """Another process has the session by now; nothing more may be sent for it here."""
+
+
+class Delivery:
+    """Carries the records of one session to Kustomer.
+
+    Args:
+        outbox: Where the records and their progress are kept.
+        client: Kustomer's API.
+        directory: Finds the customer.
+        teams: Finds the team of a ticket.
+        parking: `assign-bot`, `queue:<id>` or `none` (KUSTOMER_PARKING).
+        default_team: Team when the wanted one does not exist (KUSTOMER_DEFAULT_TEAM_ID).
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        client: KustomerClient,
+        directory: Directory,
+        teams: Teams,
+        *,
+        parking: str,
+        default_team: str | None,
+    ) -> None:
+        self._outbox, self._client, self._directory, self._teams = outbox, client, directory, teams
+        self._default_team = default_team
+        self._parking_wish = parking
+        self._parking: Parking | None = None
+        self._said: set[str] = set()
+
+    async def deliver(self, claim: Claim, go_on: Callable[[], bool]) -> None:
+        """Send the claim's records in order.
+
+        Args:
+            claim: The leased session; its ids are updated as they become known.
+            go_on: Asked after every settled record; False ends the delivery early.
+
+        Raises:
+            KustomerError: What stopped the delivery; the records not settled stay pending.
+            LeaseLostError: Another process has the session.
+        """
+        await self._resolve(claim)
+        for record in claim.records:
+            await self._one(claim, record)
+            if not go_on():
+                return
+
+    async def _resolve(self, claim: Claim) -> None:
+        if claim.conversation_id:
+            return
+        if not claim.customer_id:
+            claim.customer_id = (await self._directory.resolve(_identity(claim), retry_failed=True)).id
+        try:
+            found = await self._client.find_conversation(claim.key) if claim.creating else None
+            claim.conversation_id = found.id if found else await self._create_conversation(claim, claim.customer_id)
+        except (Rejected, NotFound) as error:
+            await self._refused_conversation(claim, error)
+            raise
+        claim.creating = False
+        await self._outbox.resolved(claim)
+
+    async def _refused_conversation(self, claim: Claim, error: KustomerError) -> None:
+        """Look the customer up anew next time; after several refusals give the records up, with the reason."""
+        await self._forget(claim)
+        if claim.attempts >= REFUSALS_TO_GIVE_UP:
+            for record in claim.records:
+                await self._outbox.dead(claim, record, f"its conversation was refused: {error}")
+
+    async def _forget(self, claim: Claim) -> None:
+        self._directory.forget(_identity(claim))
+        claim.customer_id = claim.conversation_id = None
+        claim.creating = True  # it may exist under another id after a merge: look before making a new one
+        await self._outbox.resolved(claim)
+
+    async def _create_conversation(self, claim: Claim, customer_id: str) -> str:
+        parking = await self._find_parking()
+        body = plan.conversation_body(claim.key, customer_id, _first_text(claim), parking)
+        if not await self._outbox.begin_conversation(claim):
+            raise LeaseLostError
+        claim.creating = True
+        try:
+            made, sent = await self._mended(body, plan.CONVERSATION_OPTIONAL, self._client.create_conversation)
+        except Rejected as error:
+            if error.duplicate and (found := await self._client.find_conversation(claim.key)):
+                return found.id
+            raise
+        except KustomerError as error:
+            if _surely_unsent(error):
+                claim.creating = False
+                await self._outbox.resolved(claim)
+            raise
+        if parking.on_create().keys() - sent.keys():
+            self._say("Kustomer refused to park bot chats (KUSTOMER_PARKING); they are created unparked.")
+            self._parking = Parking()
+        return made.id
+
+    async def _one(self, claim: Claim, record: Record) -> None:
+        if not await self._outbox.begin(claim, record):
+            raise LeaseLostError
+        try:
+            await self._send(claim, record)
+        except Rejected as error:
+            logger.warning("Record %d (%s) was refused and set aside: %s", record.id, record.kind.value, error)
+            await self._outbox.dead(claim, record, str(error))
+        except NotFound:
+            await self._outbox.unsent(record)
+            await self._forget(claim)
+            raise NotFound("The conversation is gone from Kustomer; it is looked up or made anew.") from None
+        except KustomerError as error:
+            if _surely_unsent(error):
+                await self._outbox.unsent(record)
+            if not isinstance(error, NotAllowed) or isinstance(error, KeyRefused) or record.kind not in SUPPORTING:
+                raise
+            self._say(str(error))
+            await self._outbox.defer(record, seconds=SUPPORTING_RETRY_SECONDS, reason=str(error))
+
+    async def _send(self, claim: Claim, record: Record) -> None:
+        handlers: dict[Kind, Callable[[Claim, Record], Awaitable[str | None]]] = {
+            Kind.MESSAGE: self._message,
+            Kind.NOTE: self._note,
+            Kind.TAGS: self._tags,
+            Kind.TICKET: self._ticket,
+            Kind.REPOINT: self._repoint,
+            Kind.CLOSE: self._close,
+        }
+        kustomer_id = await handlers[record.kind](claim, record)
+        sent = claim.last_sent_ms if record.kind is Kind.MESSAGE else None
+        await self._outbox.delivered(claim, record, kustomer_id=kustomer_id, sent_ms=sent)
+
+    async def _message(self, claim: Claim, record: Record) -> str:
+        conversation_id = str(claim.conversation_id)
+        at_ms = plan.sent_ms(record.payload, claim.last_sent_ms)
+        known = await self._client.find_message(record.key, conversation_id) if record.unsure else None
+        if known is None:
+            body = plan.message_body(record.key, record.payload, at_ms)
+            try:
+                known, _ = await self._mended(
+                    body, plan.MESSAGE_OPTIONAL, lambda smaller: self._client.create_message(conversation_id, smaller)
+                )
+            except Rejected as error:
+                known = await self._client.find_message(record.key, conversation_id) if error.duplicate else None
+                if known is None:
+                    raise
+        claim.last_sent_ms = max(at_ms, plan.epoch_ms(known.sent_at) or 0)
+        return known.id
+
+    async def _note(self, claim: Claim, record: Record) -> str:
+        conversation_id = str(claim.conversation_id)
+        known = await self._client.find_note(record.key, conversation_id) if record.unsure else None
+        if known is None:
+            _, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
+            text = record.payload["text"] + (f"\n\n{problem}" if problem else "")
+            known, _ = await self._mended(
+                plan.note_body(record.key, text),
+                plan.NOTE_OPTIONAL,
+                lambda smaller: self._client.create_note(conversation_id, smaller),
+            )
+        return known.id
+
+    async def _tags(self, claim: Claim, record: Record) -> None:
+        await self._client.tag_conversation(str(claim.conversation_id), list(record.payload["tags"]))
+
+    async def _ticket(self, claim: Claim, record: Record) -> str:
+        team_id, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
+        if problem:
+            self._say(problem)
+        patch = plan.ticket_patch(record.payload, team_id, await self._find_parking())
+        made, sent = await self._mended(
+            patch,
+            plan.TICKET_OPTIONAL,
+            lambda smaller: self._client.update_conversation(str(claim.conversation_id), smaller),
+        )
+        if left_out := sorted(patch.keys() - sent.keys()):
+            logger.warning("Kustomer refused %s of a ticket; it was opened without.", ", ".join(left_out))
+        return made.id
+
+    async def _repoint(self, claim: Claim, _record: Record) -> None:
+        """Move the conversation to the customer that the session is known to belong to by now.
+
+        Whether Kustomer lets a conversation change its customer is not documented; where it refuses, the conversation
+        stays with the first customer.
+        """
+        customer = await self._directory.resolve(_identity(claim), retry_failed=True)
+        if customer.id == claim.customer_id:
+            return
+        try:
+            moved = await self._client.update_conversation(str(claim.conversation_id), {"customer": customer.id})
+        except Rejected as error:
+            self._say(f"Kustomer does not move conversations to another customer, they stay where they are: {error}")
+            return
+        if moved.customer_id in {None, customer.id}:
+            claim.customer_id = customer.id
+            await self._outbox.resolved(claim)
+
+    async def _close(self, claim: Claim, _record: Record) -> None:
+        await self._client.update_conversation(str(claim.conversation_id), {"status": "done"})
+
+    async def _find_parking(self) -> Parking:
+        if self._parking is None:
+            if self._parking_wish == "assign-bot":
+                try:
+                    self._parking = Parking(user_id=(await self._client.current_user()).id)
+                except (NotAllowed, NotFound) as error:
+                    if isinstance(error, KeyRefused):
+                        raise
+                    self._say(f"Bot chats are created unparked, the key's own user cannot be read: {error}")
+                    self._parking = Parking()
+            else:
+                self._parking = Parking(queue_id=self._parking_wish.partition(":")[2] or None)
+        return self._parking
+
+    async def _mended(
+        self, body: dict[str, Any], optional: tuple[str, ...], send: Callable[[dict[str, Any]], Awaitable[Any]]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Send; after a rejection send again without what was refused. Returns the answer and the body that went."""
+        while True:
+            try:
+                return await send(body), body
+            except Rejected as error:
+                smaller = None if error.duplicate else plan.without_refused(body, error, optional)
+                if smaller is None:
+                    raise
+                body = smaller
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            logger.warning("%s", sentence)
+
+
+def _identity(claim: Claim) -> Identity:
+    return Identity(sender_id=claim.sender_id, **claim.identity)
+
+
+def _first_text(claim: Claim) -> str | None:
+    messages = [one.payload for one in claim.records if one.kind is Kind.MESSAGE]
+    messages.sort(key=lambda payload: payload["direction"] != "in")  # what the customer said comes first
+    return str(messages[0]["text"]) if messages else None
+
+
+def _surely_unsent(error: KustomerError) -> bool:
+    if isinstance(error, Unreachable):
+        return not error.ambiguous
+    return isinstance(error, (RateLimited, NotAllowed))

@@ -1,0 +1,179 @@
+"""Who is who: a person as Rasa knows them into a Kustomer customer.
+
+A TTL cache stands in front, and one flight per person: ten session starts of one new customer make one create. A
+failure is remembered for a moment too, so that an outage does not make every session start wait anew.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from cachetools import TTLCache
+
+from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.keys import anonymous_id
+from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.errors import KustomerError, Rejected
+from rasa_kustomer.kustomer.models import Customer
+
+FAILURE_SECONDS = 5.0
+OUR_PREFIX = "rasa:"
+
+
+class Directory:
+    """Finds or creates customers.
+
+    Args:
+        client: Kustomer's API.
+        ttl_seconds: How long a customer is kept.
+        size: How many customers are kept.
+        now: Monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        client: KustomerClient,
+        *,
+        ttl_seconds: float,
+        size: int,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._known: TTLCache[Hashable, Customer] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
+        self._failed: TTLCache[Hashable, KustomerError] = TTLCache(maxsize=size, ttl=FAILURE_SECONDS, timer=now)
+        self._flights: dict[Hashable, asyncio.Task[Customer]] = {}
+
+    async def resolve(self, identity: Identity, *, retry_failed: bool = False) -> Customer:
+        """The person's customer record, made when there is none.
+
+        Args:
+            identity: The person.
+            retry_failed: Ask again even if this failed a moment ago; for callers who keep nobody waiting.
+
+        The caller may stop waiting at any time; the flight goes on and warms the cache.
+
+        Raises:
+            KustomerError: Kustomer could not be asked, or refused.
+        """
+        key = _cache_key(identity)
+        if (known := self._known.get(key)) is not None:
+            return known
+        if not retry_failed and (failure := self._failed.get(key)) is not None:
+            raise failure.with_traceback(None)
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._find_or_create(identity))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda task: self._land(key, task))
+        return await asyncio.shield(flight)
+
+    def forget(self, identity: Identity) -> None:
+        """Drop a person from the cache: their record is gone or has changed."""
+        self._known.pop(_cache_key(identity), None)
+        self._failed.pop(_cache_key(identity), None)
+
+    async def close(self) -> None:
+        """Cancel what is under way."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _land(self, key: Hashable, task: asyncio.Task[Customer]) -> None:
+        self._flights.pop(key, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._known[key] = task.result()
+        elif isinstance(error, KustomerError):
+            self._failed[key] = error
+
+    async def _find_or_create(self, identity: Identity) -> Customer:
+        found = await self._find(identity)
+        if found is not None:
+            return await self._adopt(found, identity)
+        try:
+            return await self._client.create_customer(_create_body(identity))
+        except Rejected as error:
+            return await self._after_refusal(identity, error)
+
+    async def _after_refusal(self, identity: Identity, error: Rejected) -> Customer:
+        """A refused create: somebody was quicker, an address belongs to another person, or a value is not accepted."""
+        if error.duplicate:
+            found = await self._find(identity)
+            if found is not None:
+                return await self._adopt(found, identity)
+            body = _create_body(identity, shared=True)
+        else:
+            body = _bare_body(identity)
+        try:
+            return await self._client.create_customer(body)
+        except Rejected:
+            if identity.anonymous or (found := await self._by_anonymous_id(identity)) is None:
+                raise
+            return found
+
+    async def _find(self, identity: Identity) -> Customer | None:
+        if identity.anonymous:
+            return await self._by_anonymous_id(identity)
+        for field, value in identity.lookups:
+            found = await self._client.find_customer(field, value)
+            if found is not None and not _another_person(found, identity):
+                return found
+        return None
+
+    async def _by_anonymous_id(self, identity: Identity) -> Customer | None:
+        return await self._client.find_customer("externalId", anonymous_id(identity.sender_id))
+
+    async def _adopt(self, found: Customer, identity: Identity) -> Customer:
+        """Give a record found by e-mail or phone our external id; only when the channel vouches for the person.
+
+        A claim must not be able to tie a stranger's record to an id of its own.
+        """
+        if not identity.trusted or not identity.external_id or identity.external_id in found.external_ids:
+            return found
+        ids = [*found.external_ids, identity.external_id]
+        body: dict[str, Any] = (
+            {"externalIds": [{"externalId": one} for one in ids]} if found.external_ids else {"externalId": ids[0]}
+        )
+        try:
+            return await self._client.update_customer(found.id, body)
+        except Rejected:
+            return found
+
+
+def _cache_key(identity: Identity) -> Hashable:
+    if identity.anonymous:
+        return ("sender", identity.sender_id)
+    return (identity.external_id, identity.email, identity.phone, identity.trusted)
+
+
+def _another_person(found: Customer, identity: Identity) -> bool:
+    """Whether a record found by e-mail or phone belongs to somebody else who shares it (a family, an office).
+
+    The company's own id decides: a record with a different one is a different person.
+    """
+    theirs = [one for one in found.external_ids if not one.startswith(OUR_PREFIX)]
+    return bool(identity.external_id and theirs and identity.external_id not in theirs)
+
+
+def _create_body(identity: Identity, *, shared: bool = False) -> dict[str, Any]:
+    """Create body (Kustomer API reference, Customers); `shared` for contact data that another customer has too."""
+    body = _bare_body(identity) if identity.anonymous or identity.external_id else _named(identity)
+    emails, phones = ("sharedEmails", "sharedPhones") if shared else ("emails", "phones")
+    if identity.email:
+        body[emails] = [{"email": identity.email, "type": "other", "verified": identity.trusted}]
+    if identity.phone:
+        body[phones] = [{"phone": identity.phone, "type": "other", "verified": identity.trusted}]
+    return body
+
+
+def _bare_body(identity: Identity) -> dict[str, Any]:
+    external_id = identity.external_id or anonymous_id(identity.sender_id)
+    return {"externalId": external_id, **_named(identity)}
+
+
+def _named(identity: Identity) -> dict[str, Any]:
+    return {"name": identity.name} if identity.name else {}

@@ -1,0 +1,132 @@
+"""Turns of a tracker into the outbox, at a cost that follows the new events and not the whole conversation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cachetools import LRUCache
+
+from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.keys import session_key
+from rasa_kustomer.conversation.turns import Cursor, Message, SessionTurns, read_turns
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+
+REMEMBERED_SENDERS = 20_000
+
+
+class Recorder:
+    """Records what is new in a tracker, and knows the current session of each sender.
+
+    What it remembers only saves work: after a restart, or in another process, a tracker is read whole and the outbox
+    ignores what it has.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._cursors: LRUCache[str, tuple[Cursor, SessionKey]] = LRUCache(maxsize=REMEMBERED_SENDERS)
+
+    async def record_turns(
+        self, sender_id: str, events: Sequence[Mapping[str, Any]], identity: Identity
+    ) -> SessionKey | None:
+        """Accept all turns that were not recorded yet.
+
+        A session in which the visitor has said nothing so far is left for a later call, which sees its events again.
+
+        Args:
+            sender_id: Rasa's sender id.
+            events: `tracker.events`, the latest session and perhaps more.
+            identity: The person as known now.
+
+        Returns:
+            The sender's current session, or None while it has no turn.
+
+        Raises:
+            OutboxUnavailableError: Nothing was accepted; the next call tries the same turns again.
+        """
+        cursor, session = self._cursors.get(sender_id, (None, None))
+        reading = read_turns(events, sender_id, cursor)
+        if cursor is not None and reading.cursor == cursor:
+            return session
+        complete = True
+        for position, part in enumerate(reading.sessions):
+            continues = session is not None and part.started_ms in {None, session.started_ms}
+            if not part.messages:
+                continue
+            if not continues and all(message.direction == "out" for message in part.messages):
+                known = await self._known(sender_id, part, reading.sessions[position + 1 :])
+                if known is None:
+                    complete = False
+                    continue
+                session = known
+            elif not continues:
+                session = await self._session(sender_id, part, reading.sessions[position + 1 :])
+            if session is not None:
+                await self._outbox.record(session, identity_fields(identity), _records(part.messages))
+        current = reading.cursor.started_ms if reading.cursor else None
+        if session is not None and complete and current in {None, session.started_ms}:
+            self._cursors[sender_id] = (reading.cursor, session)
+            return session
+        self._cursors.pop(sender_id, None)
+        return None
+
+    async def current_session(
+        self, sender_id: str, events: Sequence[Mapping[str, Any]], identity: Identity, now_ms: int
+    ) -> SessionKey:
+        """As `record_turns`, but always with a session: for a handoff before the visitor has said anything."""
+        session = await self.record_turns(sender_id, events, identity)
+        return session or session_of(sender_id, _latest_start(events) or now_ms)
+
+    def forget(self, sender_id: str) -> None:
+        """Read the sender's tracker whole next time."""
+        self._cursors.pop(sender_id, None)
+
+    async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
+        if part.started_ms is not None:
+            return session_of(sender_id, part.started_ms)
+        return await self._known(sender_id, part, later) or session_of(sender_id, part.messages[0].at_ms)
+
+    async def _known(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey | None:
+        """The session in the outbox that a part belongs to; a part without a start continues the latest one."""
+        if part.started_ms is None:
+            before = next((other.started_ms for other in later if other.started_ms is not None), None)
+            return await self._outbox.latest_session(sender_id, before)
+        session = session_of(sender_id, part.started_ms)
+        return session if await self._outbox.session_state(session.key) else None
+
+
+def session_of(sender_id: str, started_ms: int) -> SessionKey:
+    """The outbox's name for a Rasa session that started at a moment (epoch ms)."""
+    return SessionKey(session_key(sender_id, started_ms), sender_id, started_ms)
+
+
+def identity_fields(identity: Identity) -> dict[str, Any]:
+    """The identity as kept with its session."""
+    fields = asdict(identity)
+    del fields["sender_id"]
+    return fields
+
+
+def _records(messages: Sequence[Message]) -> list[NewRecord]:
+    return [
+        NewRecord(
+            key=message.key,
+            kind=Kind.MESSAGE,
+            payload={
+                "direction": message.direction,
+                "text": message.text,
+                "at_ms": message.at_ms,
+                "channel": message.channel,
+                "action": message.action,
+            },
+            at_ms=message.at_ms,
+        )
+        for message in messages
+    ]
+
+
+def _latest_start(events: Sequence[Mapping[str, Any]]) -> int | None:
+    for event in reversed(events):
+        if isinstance(event, Mapping) and event.get("event") == "session_started":
+            timestamp = event.get("timestamp")
+            return int(timestamp * 1000) if isinstance(timestamp, (int, float)) else None
+    return None

@@ -1,0 +1,61 @@
+"""What the action server itself does for us: start, stop and the health route.
+
+Uses rasa-sdk's plugin hook `attach_sanic_app_extensions`, registered while the actions are imported; present since
+rasa-sdk 3.6 (Rasa notes, Inside the action server). With `--grpc` the hook is never called and everything starts with
+the first action call instead.
+"""
+
+import sys
+from typing import Any
+
+import pluggy
+from rasa_sdk.plugin import plugin_manager
+from sanic import Sanic
+from sanic.response import HTTPResponse, json
+
+from rasa_kustomer import runtime
+from rasa_kustomer.settings import SettingsError
+
+PLUGIN_NAME = "rasa-kustomer"
+HEALTH_ROUTE = "/kustomer/health"
+
+_hook = pluggy.HookimplMarker("rasa_sdk")
+
+
+class ServerExtension:
+    """Listeners and routes on rasa-sdk's Sanic app."""
+
+    @_hook
+    def attach_sanic_app_extensions(self, app: Sanic) -> None:
+        """Called by rasa-sdk for each app it makes; newer SDKs do so in the main process and in each worker.
+
+        Raises:
+            SystemExit: The settings cannot be used; the reasons are printed, one line each.
+        """
+        try:
+            runtime.read_configuration()
+        except SettingsError as error:
+            print("rasa-kustomer cannot start:", *error.problems, sep="\n  ", file=sys.stderr, flush=True)  # noqa: T201 - logging may not be set up yet
+            raise SystemExit(1) from None
+        app.register_listener(_start, "before_server_start")
+        app.register_listener(_stop, "before_server_stop")
+        app.add_route(_health, HEALTH_ROUTE, methods=["GET"], name="kustomer_health")
+
+
+def register() -> None:
+    """Tell rasa-sdk of us, once."""
+    manager = plugin_manager()
+    if not manager.has_plugin(PLUGIN_NAME):
+        manager.register(ServerExtension(), name=PLUGIN_NAME)
+
+
+async def _start(_app: Sanic, *_: Any) -> None:
+    runtime.current()
+
+
+async def _stop(_app: Sanic, *_: Any) -> None:
+    await runtime.shut_down()
+
+
+async def _health(_request: Any) -> HTTPResponse:
+    return json(await runtime.current().health())
