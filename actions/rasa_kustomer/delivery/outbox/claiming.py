@@ -135,13 +135,18 @@ def begin_conversation(connection: Connection, owner: str, session_id: int) -> b
     return changed.rowcount == 1
 
 
-def resolved(connection: Connection, session_id: int, *, customer_id: str | None, conversation_id: str | None) -> None:
-    """Keep the session's ids in Kustomer; None makes the courier resolve them again."""
+def resolved(connection: Connection, claim: Claim) -> None:
+    """Keep what is known of the session in Kustomer; an id of None makes the courier resolve it again."""
     connection.execute(
         update(sessions)
-        .where(sessions.c.id == session_id)
-        .values(customer_id=customer_id, conversation_id=conversation_id, creating=False)
+        .where(sessions.c.id == claim.id)
+        .values(customer_id=claim.customer_id, conversation_id=claim.conversation_id, creating=claim.creating)
     )
+
+
+def unsent(connection: Connection, record: Record) -> None:
+    """The attempt certainly was not carried out: the next one needs no look-up for its sake."""
+    connection.execute(update(records).where(records.c.id == record.id).values(unsure=record.unsure))
 
 
 def settle(

@@ -18,7 +18,8 @@ def counts(connection: Connection) -> Counts:
             func.min(sessions.c.open_since),
         )
     ).one()
-    by_state = dict(connection.execute(select(records.c.state, func.count()).group_by(records.c.state)).tuples().all())
+    grouped = connection.execute(select(records.c.state, func.count().label("number")).group_by(records.c.state))
+    by_state = {row.state: int(row.number) for row in grouped}
     return Counts(
         accepted=int(accepted),
         delivered=by_state.get(DELIVERED, 0) + int(purged),

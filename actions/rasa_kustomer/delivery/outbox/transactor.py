@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from rasa_kustomer.delivery.outbox.schema import prepare
+from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class Transactor:
                 return
 
     def _take(self) -> list[_Job[Any]]:
-        batch = []
+        batch: list[_Job[Any]] = []
         while self._jobs and len(batch) < MAX_WAITING:
             batch.append(self._jobs.popleft())
         return batch
@@ -204,13 +204,20 @@ def _resolve(batch: list[_Job[Any]]) -> None:
         loops.setdefault(job.loop, []).append(job)
     for loop, jobs in loops.items():
         if not loop.is_closed():
-            loop.call_soon_threadsafe(lambda jobs=jobs: [job.resolve() for job in jobs])
+            loop.call_soon_threadsafe(_resolve_all, jobs)
+
+
+def _resolve_all(jobs: list[_Job[Any]]) -> None:
+    for job in jobs:
+        job.resolve()
 
 
 def _translate(error: Exception) -> Exception:
     if isinstance(error, (OperationalError, DatabaseError, OSError)):
         cause = str(error.orig) if isinstance(error, DatabaseError) else (error.strerror or type(error).__name__)
         return OutboxUnavailableError(cause)
+    if isinstance(error, SchemaTooNewError):
+        return OutboxUnavailableError(str(error))
     if isinstance(error, SQLAlchemyError):
         return OutboxUnavailableError(type(error).__name__)
     return error

@@ -1,0 +1,386 @@
+"""The outbox: accepts once, leases to one, settles for good, and its books balance."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rasa_kustomer.delivery.outbox import (
+    DEAD,
+    DELIVERED,
+    PENDING,
+    Kind,
+    NewRecord,
+    Outbox,
+    OutboxUnavailableError,
+    SessionKey,
+)
+
+SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
+OTHER = SessionKey("rasa:bob:2000", "bob", 2000)
+WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def turn(number: int, session: SessionKey = SESSION) -> NewRecord:
+    at_ms = session.started_ms + number
+    return NewRecord(
+        f"{session.key}:{number}", Kind.MESSAGE, {"direction": "in", "text": f"{number}", "at_ms": at_ms}, at_ms
+    )
+
+
+async def limit_pages(outbox: Outbox, pages: int) -> None:
+    await outbox._transactor.run(
+        lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").close()
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def outbox(tmp_path: Path, clock: Clock) -> AsyncIterator[Outbox]:
+    outbox = Outbox(f"sqlite:///{tmp_path}/folder/outbox.db", now=clock)
+    yield outbox
+    assert (await outbox.counts()).balanced, "accepted = delivered + pending + dead after every test"
+    await outbox.close()
+
+
+async def test_a_turn_is_accepted_once_however_often_it_is_seen(outbox: Outbox) -> None:
+    assert await outbox.record(SESSION, WHO, [turn(1), turn(2)]) == 2
+    assert await outbox.record(SESSION, WHO, [turn(1), turn(2), turn(3)]) == 1
+
+    counts = await outbox.counts()
+    assert (counts.accepted, counts.pending) == (3, 3)
+
+
+async def test_parallel_recordings_of_the_same_turns_accept_each_once(tmp_path: Path) -> None:
+    """Two outboxes on one file stand for two processes."""
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    first, second = Outbox(url), Outbox(url)
+    turns = [turn(number) for number in range(20)]
+
+    added = await asyncio.gather(
+        *(box.record(SESSION, WHO, turns[: n + 1]) for n in range(20) for box in (first, second))
+    )
+
+    assert sum(added) == 20
+    counts = await first.counts()
+    assert (counts.accepted, counts.pending, counts.balanced) == (20, 20, True)
+    await first.close()
+    await second.close()
+
+
+async def test_records_come_back_in_the_order_of_recording(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(3), turn(1)])
+    await outbox.record(SESSION, WHO, [turn(2)])
+
+    (claim,) = await outbox.claim(8)
+
+    assert [record.payload["text"] for record in claim.records] == ["3", "1", "2"]
+
+
+async def test_a_session_is_leased_to_one_courier_until_it_is_released(tmp_path: Path, clock: Clock) -> None:
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    first, second = Outbox(url, now=clock), Outbox(url, now=clock)
+    await first.record(SESSION, WHO, [turn(1)])
+
+    (claim,) = await first.claim(8)
+    assert await second.claim(8) == []
+
+    await first.release(claim)
+    assert len(await second.claim(8)) == 1
+    await first.close()
+    await second.close()
+
+
+async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_not_send(
+    tmp_path: Path, clock: Clock
+) -> None:
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    first, second = Outbox(url, now=clock), Outbox(url, now=clock)
+    await first.record(SESSION, WHO, [turn(1)])
+    (stale,) = await first.claim(8)
+
+    clock.now += 10
+    await first.heartbeat()
+    clock.now += 10
+    assert await second.claim(8) == [], "the heartbeat kept the lease"
+
+    clock.now += 10
+    (taken,) = await second.claim(8)
+    assert not await first.begin(stale, stale.records[0])
+    assert await second.begin(taken, taken.records[0])
+    await first.close()
+    await second.close()
+
+
+async def test_the_leases_of_a_killed_process_of_this_host_are_free_at_once(tmp_path: Path, clock: Clock) -> None:
+    """Same host, a process id that is gone."""
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    killed, restarted = Outbox(url, now=clock), Outbox(url, now=clock)
+    host = killed.owner.rsplit("/", 2)[0]
+    killed.owner = f"{host}/4194305/deadbeef"  # above the largest process id that Linux gives out
+    await killed.record(SESSION, WHO, [turn(1)])
+    assert len(await killed.claim(8)) == 1
+
+    await restarted.free_dead_owners()
+
+    assert len(await restarted.claim(8)) == 1
+    await killed.close()
+    await restarted.close()
+
+
+async def test_an_attempt_without_outcome_is_remembered_as_unsure(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    assert not claim.records[0].unsure
+    assert await outbox.begin(claim, claim.records[0])
+    await outbox.release(claim)
+
+    (again,) = await outbox.claim(8)
+
+    assert again.records[0].unsure
+    assert again.records[0].attempts == 1
+
+
+async def test_an_attempt_that_surely_failed_leaves_no_doubt(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    await outbox.begin(claim, claim.records[0])
+    await outbox.unsent(claim.records[0])
+    await outbox.release(claim)
+
+    (again,) = await outbox.claim(8)
+
+    assert not again.records[0].unsure
+
+
+async def test_a_settled_record_is_not_offered_again(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1), turn(2), turn(3)])
+    (claim,) = await outbox.claim(8)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m1", sent_ms=5)
+    await outbox.dead(claim, claim.records[1], "the text is refused")
+    await outbox.release(claim)
+
+    (again,) = await outbox.claim(8)
+    counts = await outbox.counts()
+
+    assert [record.payload["text"] for record in again.records] == ["3"]
+    assert again.last_sent_ms == 5
+    assert (counts.delivered, counts.dead, counts.pending) == (1, 1, 1)
+    assert await outbox.record_state(turn(2).key) == DEAD
+    assert await outbox.record_state(turn(1).key) == DELIVERED
+
+
+async def test_a_session_that_waits_does_not_hold_up_others(outbox: Outbox, clock: Clock) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    clock.now += 1
+    await outbox.record(OTHER, WHO, [turn(1, OTHER)])
+    (first, second) = await outbox.claim(8)
+    await outbox.release(first, wait_seconds=30)
+    await outbox.release(second)
+
+    assert [claim.key for claim in await outbox.claim(8)] == [OTHER.key]
+
+    clock.now += 31
+    recovered = next(claim for claim in await outbox.claim(8) if claim.key == SESSION.key)
+    assert recovered.attempts == 1
+
+
+async def test_one_deferred_record_lets_the_rest_of_its_session_go_on(outbox: Outbox, clock: Clock) -> None:
+    await outbox.record(SESSION, WHO, [turn(1), turn(2)])
+    (claim,) = await outbox.claim(8)
+    await outbox.defer(claim.records[0], seconds=60, reason="a role is missing")
+    await outbox.release(claim)
+
+    (again,) = await outbox.claim(8)
+    assert [record.payload["text"] for record in again.records] == ["2"]
+    await outbox.delivered(again, again.records[0], kustomer_id="m", sent_ms=None)
+    await outbox.release(again)
+    assert await outbox.claim(8) == []
+
+    clock.now += 61
+    (later,) = await outbox.claim(8)
+    assert [record.payload["text"] for record in later.records] == ["1"]
+
+
+async def test_handed_off_sessions_come_first(outbox: Outbox, clock: Clock) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    clock.now += 100
+    await outbox.record(OTHER, WHO, [turn(1, OTHER)], escalate=True)
+
+    (claim,) = await outbox.claim(1)
+
+    assert claim.key == OTHER.key
+
+
+async def test_a_handoff_ends_the_waiting_time_of_its_session(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(1)
+    await outbox.release(claim, wait_seconds=600)
+
+    await outbox.record(SESSION, WHO, [turn(2)], escalate=True)
+
+    assert len(await outbox.claim(1)) == 1
+
+
+async def test_waiting_for_a_record_ends_when_it_is_settled(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(1)
+    waiting = asyncio.create_task(outbox.wait_until_settled(turn(1).key, 30))
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+
+    assert await waiting == DELIVERED
+    assert await outbox.wait_until_settled("unknown", 30) is None
+
+
+async def test_waiting_for_a_record_ends_with_its_time(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+
+    assert await outbox.wait_until_settled(turn(1).key, 0) == PENDING
+
+
+async def test_idle_sessions_are_closed_once_and_never_when_handed_off(outbox: Outbox, clock: Clock) -> None:
+    for session, escalate in ((SESSION, False), (OTHER, True)):
+        await outbox.record(session, WHO, [turn(1, session)], escalate=escalate)
+    for claim in await outbox.claim(8):
+        claim.customer_id, claim.conversation_id = "c", "k"
+        await outbox.resolved(claim)
+        await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+        await outbox.release(claim)
+    assert await outbox.close_idle(60) == 0
+
+    clock.now += 3601
+    assert await outbox.close_idle(60) == 1
+    assert await outbox.close_idle(60) == 0
+
+    (claim,) = await outbox.claim(8)
+    assert (claim.key, [record.kind for record in claim.records]) == (SESSION.key, [Kind.CLOSE])
+
+
+async def test_a_dead_record_that_is_retried_is_looked_up_first(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    await outbox.dead(claim, claim.records[0], "refused")
+    await outbox.release(claim)
+    assert await outbox.claim(8) == []
+
+    assert await outbox.retry() == 1
+
+    (again,) = await outbox.claim(8)
+    assert again.records[0].unsure
+
+
+async def test_purged_turns_stay_counted_and_are_not_accepted_again(outbox: Outbox, clock: Clock) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(claim)
+    clock.now += 10
+
+    assert await outbox.purge(older_than_seconds=5) == 1
+    assert await outbox.purge(older_than_seconds=5) == 0
+
+    counts = await outbox.counts()
+    assert (counts.accepted, counts.delivered) == (1, 1)
+    assert await outbox.record(SESSION, WHO, [turn(1), turn(2)]) == 1, (
+        "a restarted server reads the whole tracker again"
+    )
+
+
+async def test_what_was_accepted_survives_the_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    before = Outbox(url)
+    await before.record(SESSION, WHO, [turn(1)])
+    await before.close()
+
+    after = Outbox(url)
+    (claim,) = await after.claim(8)
+    assert claim.records[0].key == turn(1).key
+    await after.close()
+
+
+async def test_a_locked_database_is_reported_in_time_and_used_when_it_is_free(tmp_path: Path) -> None:
+    outbox = Outbox(f"sqlite:///{tmp_path}/outbox.db")
+    await outbox.record(SESSION, WHO, [turn(1)])
+    blocker = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(OutboxUnavailableError, match="in time"):
+        await outbox.record(SESSION, WHO, [turn(2)])
+
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    await outbox.record(SESSION, WHO, [turn(2), turn(3)])
+    assert (await outbox.counts()).accepted == 3
+    await outbox.close()
+
+
+async def test_a_damaged_file_is_set_aside_and_recording_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.db"
+    path.write_bytes(b"this is no database, " * 100)
+    outbox = Outbox(f"sqlite:///{path}")
+
+    assert await outbox.record(SESSION, WHO, [turn(1)]) == 1
+
+    assert (tmp_path / "outbox.db.damaged-1").read_bytes().startswith(b"this is no database")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    await outbox.close()
+
+
+async def test_a_folder_that_cannot_be_written_is_named_and_used_once_it_can(tmp_path: Path) -> None:
+    obstacle = tmp_path / "folder"
+    obstacle.write_text("a file where the folder should be")
+    outbox = Outbox(f"sqlite:///{obstacle}/outbox.db")
+
+    with pytest.raises(OutboxUnavailableError):
+        await outbox.record(SESSION, WHO, [turn(1)])
+
+    obstacle.unlink()
+    assert await outbox.record(SESSION, WHO, [turn(1)]) == 1
+    await outbox.close()
+
+
+async def test_a_full_disk_is_reported_and_recording_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    """SQLite's own page limit answers exactly as a full disk does."""
+    outbox = Outbox(f"sqlite:///{tmp_path}/outbox.db")
+    await outbox.record(SESSION, WHO, [turn(1)])
+    await limit_pages(outbox, 1)
+    large = NewRecord("large", Kind.MESSAGE, {"direction": "in", "text": "x" * 500_000, "at_ms": 9}, 9)
+
+    with pytest.raises(OutboxUnavailableError, match="full"):
+        await outbox.record(SESSION, WHO, [large])
+
+    await limit_pages(outbox, 1_000_000)
+    assert await outbox.record(SESSION, WHO, [large]) == 1
+    assert (await outbox.counts()).balanced
+    await outbox.close()
+
+
+async def test_a_database_of_a_newer_release_is_refused_with_the_version(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(f"sqlite:///{path}")
+    await outbox.record(SESSION, WHO, [turn(1)])
+    await outbox.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE kustomer_meta SET value = '99' WHERE name = 'schema_version'")
+    connection.close()
+
+    newer = Outbox(f"sqlite:///{path}")
+    with pytest.raises(OutboxUnavailableError, match="schema 99"):
+        await newer.record(SESSION, WHO, [turn(2)])
+    await newer.close()
