@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
+
 from rasa_kustomer.settings import PREFIX, Settings
 
 TEMPLATE = Path(__file__).resolve().parent.parent / ".env.template"
@@ -48,7 +49,8 @@ def _entry(name: str, field: FieldInfo) -> str:
 
 def _default(name: str, default: Any, example: str) -> str:
     """Write the default as an admin would: as the example when that means the same ("medium" for 3)."""
-    if getattr(Settings(_env_file=None, **{name: example}), name) == default:  # type: ignore[call-arg]
+    values: dict[str, Any] = {"_env_file": None, name: example}
+    if getattr(Settings(**values), name) == default:
         return example
     return str(default).lower() if isinstance(default, bool) else f"{default}"
 
