@@ -1,5 +1,6 @@
 """What the repository says about itself is true."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from rasa_kustomer.settings import PREFIX, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -72,6 +75,31 @@ def test_the_template_of_env_is_up_to_date() -> None:
     script = ROOT / "scripts/env_template.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this machine's own configuration."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_a_plain_copy_of_the_template_changes_nothing() -> None:
+    """`cp .env.template .env` leaves every default as it is."""
+    assert load_settings(ROOT / ".env.template") == load_settings(None)
+
+
+@pytest.mark.usefixtures("no_settings")
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_with_a_valid_example(name: str, tmp_path: Path) -> None:
+    """What the template and the error messages suggest is accepted."""
+    field = Settings.model_fields[name]
+    assert field.description
+    assert field.examples
+    file = tmp_path / ".env"
+    file.write_text(f"{PREFIX}{name.upper()}={field.examples[0]}\n", encoding="utf-8")
+    assert name in load_settings(file).model_fields_set
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
