@@ -35,7 +35,7 @@ class ServerExtension:
         try:
             runtime.read_configuration()
         except SettingsError as error:
-            print("rasa-kustomer cannot start:", *error.problems, sep="\n  ", file=sys.stderr, flush=True)  # noqa: T201 - logging may not be set up yet
+            print("rasa-kustomer cannot start:", *error.problems, sep="\n  ", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
         app.register_listener(_start, "before_server_start")
         app.register_listener(_stop, "before_server_stop")

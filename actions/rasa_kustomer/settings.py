@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
 from rasa_kustomer.conversation.identity import IdentityNames
 from rasa_kustomer.conversation.routing import parse_priority
 
@@ -290,7 +291,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
-def load_settings(env_file: Path | None | Literal["default"] = "default") -> Settings:
+def load_settings(env_file: Path | Literal["default"] | None = "default") -> Settings:
     """Read the settings.
 
     Args:

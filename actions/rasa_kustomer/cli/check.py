@@ -24,7 +24,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check settings, connection, permissions, teams, routing file, parking and domain. Exit code 0 when ready, else 1."""
+    """Check settings, connection, permissions, teams, routing file, parking and domain; exit code 0 when ready."""
     try:
         settings = load_settings()
         findings = asyncio.run(_check(settings, domain))

@@ -13,5 +13,5 @@ def settings_or_exit() -> Settings:
         return load_settings()
     except SettingsError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)  # noqa: T201 - the command's own output
+            print(problem, file=sys.stderr)
         raise typer.Exit(1) from None

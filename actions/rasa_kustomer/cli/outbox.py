@@ -77,7 +77,7 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command("list")
-def list_records(
+def list_records(  # noqa: PLR0917 - a command takes its options so
     dead: Dead = False,
     pending: Pending = False,
     delivered: Delivered = False,
@@ -93,7 +93,7 @@ def list_records(
         return
     table = Table("id", "kind", "state", "tries", "recorded", "session", "reason")
     for one in found:
-        when = datetime.fromtimestamp(one["created_at"]).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006 - the operator's clock
+        when = datetime.fromtimestamp(one["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
         reason = one["reason"] or ""
         table.add_row(str(one["id"]), one["kind"], one["state"], str(one["attempts"]), when, one["session"], reason)
     console.print(table if found else "Nothing.")

@@ -66,6 +66,7 @@ def conversation_body(key: str, customer_id: str, first_text: str | None, parkin
 
     Args:
         key: The session's key, which becomes the externalId.
+        customer_id: Whose conversation it is.
         first_text: What the customer said first, for the subject line; None when there is nothing to quote.
         parking: How to keep it from agents.
     """

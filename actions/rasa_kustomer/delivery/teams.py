@@ -37,7 +37,7 @@ class Teams:
         """Id of the team with this id, name or display name (capitals don't matter); None when there is none.
 
         Raises:
-            KustomerError: The list could not be read. A missing role is no error when `wanted` is an id: ids need no list.
+            KustomerError: The list could not be read. A missing role is no error for an id: ids need no list.
         """
         try:
             teams = await self._teams()

@@ -1,0 +1,79 @@
+"""Answers the question what became of a ticket."""
+
+import asyncio
+from typing import Any
+
+from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.actions.customer import open_and_closed
+from rasa_kustomer.conversation.keys import ticket_reference
+from rasa_kustomer.conversation.routing import priority_name
+from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.kustomer.models import Conversation
+
+WORDS = {"open": "open", "snoozed": "on hold", "done": "solved"}
+UNAVAILABLE = "I cannot reach our support team just now. Please try again in a little while."
+NO_TICKET = "You have no open ticket."
+STATUS = "Your ticket {ticket} is {status}."
+
+
+class ActionKustomerTicketStatus(KustomerAction):
+    """Answers from the customer's open conversations.
+
+    For a person whom the channel vouches for, these are all of theirs; for anybody else only the tickets that were
+    opened from this very chat.
+    """
+
+    def name(self) -> str:
+        """Name in stories and rules."""
+        return "action_kustomer_ticket_status"
+
+    def otherwise(self, call: Call) -> Events:
+        """Say that it cannot be said."""
+        call.say("utter_kustomer_unavailable", UNAVAILABLE)
+        return []
+
+    async def act(self, call: Call) -> Events:
+        """Tell the latest ticket that is not done, and how many there are."""
+        await call.record_turns()
+        try:
+            tickets = await asyncio.wait_for(_tickets(call), call.runtime.settings.session_wait_seconds)
+        except (KustomerError, asyncio.TimeoutError):
+            return self.otherwise(call)
+        if not tickets:
+            call.say("utter_kustomer_no_ticket", NO_TICKET)
+            return []
+        latest = tickets[0]
+        call.say("utter_kustomer_ticket_status", STATUS, **latest, count=len(tickets))
+        return call.slot_events({"kustomer_ticket": latest["ticket"], "kustomer_open_conversations": len(tickets)})
+
+
+async def _tickets(call: Call) -> list[dict[str, Any]]:
+    mine = await call.runtime.outbox.tickets(call.sender_id)
+    if call.identity.trusted:
+        customer = await call.runtime.directory.resolve(call.identity)
+        found = await open_and_closed(call.runtime, customer.id, call.sender_id)
+    else:
+        ids = [ticket["conversation_id"] for ticket in mine if ticket["conversation_id"]]
+        found = [await call.runtime.client.get_conversation(one) for one in ids[:3]]
+    waiting = [_waiting(ticket["key"]) for ticket in mine if not ticket["conversation_id"]]
+    found.sort(key=_last_touched, reverse=True)
+    return waiting + [_described(one) for one in found if one.status != "done"]
+
+
+def _last_touched(conversation: Conversation) -> float:
+    moment = conversation.last_activity_at or conversation.updated_at or conversation.created_at
+    return moment.timestamp() if moment else 0.0
+
+
+def _waiting(key: str) -> dict[str, Any]:
+    return {"ticket": ticket_reference(key), "status": "waiting to be passed on", "priority": "", "name": ""}
+
+
+def _described(conversation: Conversation) -> dict[str, Any]:
+    ours = (conversation.external_id or "").startswith("rasa:")
+    return {
+        "ticket": ticket_reference(str(conversation.external_id)) if ours else (conversation.name or conversation.id),
+        "status": WORDS.get(conversation.status or "", conversation.status or "open"),
+        "priority": priority_name(conversation.priority) if conversation.priority else "",
+        "name": conversation.name or "",
+    }
