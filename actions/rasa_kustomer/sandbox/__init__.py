@@ -1,0 +1,10 @@
+"""A pretend Kustomer that is at least as strict as the reference, with scripted failures and an agent's desk.
+
+It shares no code with the plugin, so that it judges the plugin's wire format instead of agreeing with it.
+"""
+
+from rasa_kustomer.sandbox.faults import Fault
+from rasa_kustomer.sandbox.rules import Rules
+from rasa_kustomer.sandbox.server import Sandbox
+
+__all__ = ["Fault", "Rules", "Sandbox"]

@@ -1,0 +1,78 @@
+"""Routes that script and inspect a sandbox from another process. They ask for no key: keep them on loopback.
+
+GET                  /sandbox/state     everything it holds
+GET                  /sandbox/requests  the API's request log
+GET POST DELETE      /sandbox/faults    {"match": "POST /v1/*", "fault": "status:503", "times": 3, "skip": 0}
+GET PATCH            /sandbox/rules     the switches of `rules.Rules`
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from rasa_kustomer.sandbox.faults import Faults
+from rasa_kustomer.sandbox.gateway import JSON_TYPE, LoggedRequest
+from rasa_kustomer.sandbox.rules import Rules
+from rasa_kustomer.sandbox.state import State
+from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
+
+
+class Control:
+    """Answers the control routes; None for a path that is not one."""
+
+    def __init__(self, state: State, rules: Rules, faults: Faults, requests: Iterable[LoggedRequest]) -> None:
+        self._state = state
+        self._rules = rules
+        self._faults = faults
+        self._requests = requests
+        self._routes: Mapping[tuple[str, str], Callable[[Any], Any]] = {
+            ("GET", "/sandbox/state"): lambda _: state.as_json(),
+            ("GET", "/sandbox/requests"): lambda _: [vars(logged) for logged in requests],
+            ("GET", "/sandbox/faults"): lambda _: faults.as_json(),
+            ("POST", "/sandbox/faults"): self._add_fault,
+            ("DELETE", "/sandbox/faults"): lambda _: faults.clear(),
+            ("GET", "/sandbox/rules"): lambda _: self._shown_rules(),
+            ("PATCH", "/sandbox/rules"): self._change_rules,
+        }
+
+    def __call__(self, request: HttpRequest) -> HttpReply | None:
+        """The answer, or None when this is no control route."""
+        route = self._routes.get((request.method, request.target.partition("?")[0]))
+        if route is None:
+            return None
+        if not same_origin(request):
+            return json_reply(403, {"error": "another site's page may not do this"})
+        try:
+            body = json.loads(request.body) if request.body else None
+            return json_reply(200, route(body))
+        except (ValueError, TypeError, KeyError) as error:
+            return json_reply(400, {"error": str(error)})
+
+    def _add_fault(self, body: Any) -> Any:
+        times, skip = body.get("times", 1), body.get("skip", 0)
+        return self._faults.add(str(body.get("match", "*")), str(body["fault"]), times, skip).as_json()
+
+    def _shown_rules(self) -> dict[str, Any]:
+        custom = {kind: sorted(names) for kind, names in self._rules.custom.items()}
+        return {**vars(self._rules), "custom": custom}
+
+    def _change_rules(self, body: Any) -> dict[str, Any]:
+        if unknown := body.keys() - vars(self._rules).keys():
+            raise ValueError(f"no such rule: {', '.join(sorted(unknown))}")
+        if "custom" in body:
+            body["custom"] = {kind: frozenset(names) for kind, names in body["custom"].items()}
+        for name, value in body.items():
+            setattr(self._rules, name, value)
+        return self._shown_rules()
+
+
+def json_reply(status: int, body: Any) -> HttpReply:
+    """A JSON answer that is never cached."""
+    return HttpReply(status, json.dumps(body, ensure_ascii=False).encode(), {**JSON_TYPE, "cache-control": "no-store"})
+
+
+def same_origin(request: HttpRequest) -> bool:
+    """Whether the request comes from no page, or from one that this sandbox served."""
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

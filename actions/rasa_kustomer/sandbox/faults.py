@@ -1,0 +1,124 @@
+"""Scripted failures: what the network, the gateway or Kustomer itself may do to a request.
+
+A fault is written as text, so that a test, a shell and the control route say it alike:
+
+    latency:0.5      answers normally, half a second later
+    status:503       refuses with this status; nothing is carried out
+    status-after:503 carries the request out, then answers with this status
+    reset-before     cuts the connection; nothing is carried out
+    reset-after      carries the request out, then cuts the connection: the answer is lost
+    429:org          the organisation's minute is spent (x-ratelimit-remaining: 0)
+    429:customer     one customer's or object's limit (x-ratelimit-remaining above 0)
+    bad-json         carries the request out, answers 2xx with half a document
+    html:502         a gateway's HTML page with this status; nothing is carried out
+    html-after:200   carries the request out, answers with the gateway's page
+    hang             never answers; nothing is carried out
+    hang-after       carries the request out, never answers
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+DEFAULTS = {"latency": "1", "status": "500", "status-after": "500", "429": "org", "html": "502", "html-after": "200"}
+PLAIN = frozenset({"reset-before", "reset-after", "bad-json", "hang", "hang-after"})
+CARRIED_OUT = frozenset({"latency", "status-after", "reset-after", "bad-json", "html-after", "hang-after"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One failure; `value` is seconds for latency, a status, or `org`/`customer` for 429."""
+
+    kind: str
+    value: str = ""
+
+    @classmethod
+    def parse(cls, written: str) -> "Fault":
+        """Reads the notation of this module; a value may be left out where there is a default.
+
+        Raises:
+            ValueError: No such fault; names the ones there are.
+        """
+        kind, _, value = written.partition(":")
+        if kind in PLAIN and not value:
+            return cls(kind)
+        value = value or DEFAULTS.get(kind, "")
+        valid = {
+            "latency": value.replace(".", "", 1).isdecimal(),
+            "429": value in ("org", "customer"),
+        }.get(kind, kind in DEFAULTS and value.isdecimal() and 100 < int(value) < 600)
+        if not valid:
+            raise ValueError(f"{written!r} is no fault; there are {', '.join(sorted({*DEFAULTS, *PLAIN}))}")
+        return cls(kind, value)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}" if self.value else self.kind
+
+    @property
+    def carried_out(self) -> bool:
+        """Whether the request takes effect all the same."""
+        return self.kind in CARRIED_OUT
+
+
+@dataclass
+class ScriptedFault:
+    """A fault for the next requests that match.
+
+    Attributes:
+        match: `METHOD /path` or `/path`, with `*` for any characters; the path without its query, still encoded.
+        times: How many requests it still hits; None until it is cleared.
+        skip: How many matching requests it lets pass first.
+        hits: How many it has hit.
+    """
+
+    match: str
+    fault: Fault
+    times: int | None = 1
+    skip: int = 0
+    hits: int = 0
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Whether it hits this request; counts it if so."""
+        wanted, _, pattern = self.match.rpartition(" ")
+        if (wanted and wanted != method) or not fnmatchcase(path, pattern) or self.times == 0:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.hits += 1
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    def as_json(self) -> dict[str, Any]:
+        """For the control route."""
+        return {**vars(self), "fault": str(self.fault)}
+
+
+class Faults:
+    """The script: the first fault that matches a request strikes."""
+
+    def __init__(self) -> None:
+        self._script: list[ScriptedFault] = []
+
+    def add(self, match: str, fault: Fault | str, times: int | None = 1, skip: int = 0) -> ScriptedFault:
+        """Appends a fault.
+
+        Raises:
+            ValueError: The fault's text cannot be read.
+        """
+        parsed = Fault.parse(fault) if isinstance(fault, str) else fault
+        self._script.append(ScriptedFault(match, parsed, times, skip))
+        return self._script[-1]
+
+    def clear(self) -> None:
+        """Forgets the script; everything works again."""
+        self._script.clear()
+
+    def strike(self, method: str, path: str) -> Fault | None:
+        """The fault that hits this request, if any."""
+        return next((scripted.fault for scripted in self._script if scripted.strikes(method, path)), None)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The script, spent faults included."""
+        return [scripted.as_json() for scripted in self._script]

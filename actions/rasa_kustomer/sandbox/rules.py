@@ -1,0 +1,57 @@
+"""How strict the pretend Kustomer is where the reference leaves a question open, or an organisation may choose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+MACHINE_USER_ROLES = frozenset(
+    f"org.permission.{role}"
+    for role in (
+        "customer.read",
+        "customer.create",
+        "customer.update",
+        "conversation.read",
+        "conversation.create",
+        "conversation.update",
+        "message.read",
+        "message.create",
+        "note.create",
+        "note.read",
+        "team.read",
+    )
+)
+"""What a least-privilege key for mirroring and handing off holds (Kustomer API reference, API keys and roles)."""
+
+
+@dataclass
+class Rules:
+    """Switches of one sandbox; may be changed while it runs.
+
+    Attributes:
+        rate_limit: Requests per minute of the whole organisation (Kustomer API reference, Rate limits: 1,000 or 2,000).
+        customer_limit: Conversations, messages and notes, each, per minute and customer (Rate limits: 120).
+        retry_after: Whether a 429 carries `Retry-After`, which Kustomer does not promise.
+        pod: Value of `X-Kustomer-Pod` on every answer.
+        duplicate_status: Status of a duplicate e-mail, phone or external id; Kustomer does not say which.
+        error_shape: `titled` is `{status, code, title, detail, source}`, `plain` is `{code, message, meta}`; both exist.
+        message_lookup: Spelling of the message look-up path; the published lists disagree.
+        unique_external_ids: Whether external ids of conversations, messages and notes are unique. Unknown, so off:
+            a client that sends something twice is then seen to have sent it twice.
+        bot_assignable: Whether the key's machine user may be an assignee; unknown.
+        customer_movable: Whether PATCH may move a conversation to another customer; unknown.
+        imported_reopens: Whether an inbound message with `importedAt` reopens its conversation; unknown.
+        custom: Defined custom attributes by resource; any other fails the whole write.
+    """
+
+    rate_limit: int = 1000
+    customer_limit: int = 120
+    retry_after: bool = False
+    pod: str = "prod1"
+    duplicate_status: int = 409
+    error_shape: Literal["titled", "plain"] = "titled"
+    message_lookup: Literal["externalId", "externalid"] = "externalId"
+    unique_external_ids: bool = False
+    bot_assignable: bool = True
+    customer_movable: bool = True
+    imported_reopens: bool = True
+    custom: Mapping[str, frozenset[str]] = field(default_factory=dict)

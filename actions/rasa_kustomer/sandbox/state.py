@@ -1,0 +1,125 @@
+"""What the pretend organisation holds: plain rows, relations as flat ids."""
+
+import itertools
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rasa_kustomer.sandbox.tables import Row, Store, Table, field_index
+
+KINDS = ("org", "users", "teams", "queues", "tags", "customers", "conversations", "messages", "notes")
+
+
+def iso(seconds: float) -> str:
+    """ISO-8601 UTC with milliseconds, as Kustomer writes dates, from epoch seconds."""
+    moment = datetime.fromtimestamp(round(seconds, 3), timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _values(field: str, key: str, *, fold: bool = False) -> Callable[[Row], list[str]]:
+    def index(row: Row) -> list[str]:
+        values = [entry[key] for entry in row.get(field, [])]
+        return [value.casefold() for value in values] if fold else values
+
+    return index
+
+
+class State:
+    """All tables of one sandbox.
+
+    A row is a flat dict: its `id`, the resource's attributes, and its relations as ids (`message["conversation"]`).
+    `customers`, `conversations`, `messages`, `notes`, `teams`, `users`, `queues` and `tags` map ids to rows.
+
+    Attributes:
+        version: Grows with every change; equal versions mean equal content.
+    """
+
+    def __init__(self, now: Callable[[], float], path: Path | None = None) -> None:
+        self._now = now
+        self._numbers = itertools.count(1)
+        self._changed: dict[tuple[str, str], Row | None] = {}
+        self._store = Store(path) if path else None
+        self.version = 0
+        belongs = {name: field_index(name) for name in ("conversation", "customer", "externalId")}
+        indexes: dict[str, Any] = {
+            "customers": {
+                "externalId": _values("externalIds", "externalId"),
+                "email": _values("emails", "email", fold=True),
+                "phone": _values("phones", "phone"),
+                "whatsapp": _values("whatsapps", "phone"),
+            },
+            "conversations": {name: belongs[name] for name in ("customer", "externalId")},
+            "messages": belongs,
+            "notes": belongs,
+            "tags": {"name": field_index("name")},
+        }
+        self._tables = {kind: Table(kind, indexes.get(kind, {})) for kind in KINDS}
+        for kind, row in self._store.load() if self._store else ():
+            self._tables[kind].put(row)
+        self.users, self.teams = self._tables["users"], self._tables["teams"]
+        self.queues, self.tags = self._tables["queues"], self._tables["tags"]
+        self.customers, self.conversations = self._tables["customers"], self._tables["conversations"]
+        self.messages, self.notes = self._tables["messages"], self._tables["notes"]
+
+    @property
+    def org(self) -> Row:
+        """The organisation's own row."""
+        return next(iter(self._tables["org"].values()))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever stored, not even the organisation."""
+        return not self._tables["org"]
+
+    def table(self, kind: str) -> Table:
+        """The table of a kind in `KINDS`."""
+        return self._tables[kind]
+
+    def new_id(self) -> str:
+        """A 24-hex object id that grows with time, as Kustomer's do."""
+        return f"{int(self._now()):08x}{secrets.token_hex(5)}{next(self._numbers) & 0xFFFFFF:06x}"
+
+    def now(self) -> str:
+        """The clock, as Kustomer writes it."""
+        return iso(self._now())
+
+    def put(self, kind: str, row: Row) -> Row:
+        """Stores a new or changed row; `commit` makes it last."""
+        self._tables[kind].put(row)
+        self._changed[kind, row["id"]] = row
+        return row
+
+    def drop(self, kind: str, row_id: str) -> None:
+        """Removes a row."""
+        self._tables[kind].drop(row_id)
+        self._changed[kind, row_id] = None
+
+    def commit(self) -> None:
+        """Ends one request's changes: counts a version, and writes them to the file."""
+        if not self._changed:
+            return
+        if self._store:
+            self._store.save(self._changed)
+        self._changed = {}
+        self.version += 1
+
+    def timeline(self, conversation_id: str) -> list[Row]:
+        """A conversation's messages in the order that agents see: by `sentAt`, then as they came."""
+        return sorted(self.messages.where("conversation", conversation_id), key=lambda row: str(row["sentAt"]))
+
+    def tag_names(self, row: Row) -> list[str]:
+        """The names of a row's tags; rows hold tag ids."""
+        return [self.tags[tag]["name"] for tag in row["tags"]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as lists in the order of creation, for the control route."""
+        tables: dict[str, Any] = {kind: list(self._tables[kind].values()) for kind in KINDS if kind != "org"}
+        tables["conversations"] = [{**row, "tagNames": self.tag_names(row)} for row in tables["conversations"]]
+        return {"version": self.version, "org": self.org, **tables}
+
+    def close(self) -> None:
+        """Closes the file, if there is one."""
+        if self._store:
+            self._store.close()

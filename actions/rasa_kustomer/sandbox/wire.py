@@ -1,0 +1,139 @@
+"""A small HTTP/1.1 server on asyncio streams and h11: keep-alive, and connections that can be cut in mid-air.
+
+Not Sanic, because Sanic rewrites its own classes when an app starts ("touch-up") and cannot do so twice in one process
+with every supported version: the sandbox must run beside the action server's Sanic, and be started once per test.
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import h11
+
+READ_SIZE = 65_536
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """One request as it arrived; `target` is still percent-encoded, header names are lower-case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    """One answer; `content-length` is added when it is written."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Application = Callable[[HttpRequest], Awaitable[HttpReply | None]]
+"""Answers a request; None cuts the connection with a TCP reset instead."""
+
+
+@asynccontextmanager
+async def listening(application: Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serves `application` and yields the port (useful with port 0); open connections are cut at the end.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in a task
+        tasks.add(task)
+        try:
+            await _serve_connection(application, reader, writer)
+        except (ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
+            pass  # the client went away, spoke no HTTP, or the server is stopping: nobody is left to tell
+        finally:
+            tasks.discard(task)
+            writer.transport.abort()
+
+    server = await asyncio.start_server(serve, host, port)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+async def _serve_connection(
+    application: Application, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    connection = h11.Connection(h11.SERVER)
+    while True:
+        request = await _read_request(connection, reader, writer)
+        if request is None:
+            return
+        reply = await application(request)
+        if reply is None:
+            _reset(writer)
+            return
+        writer.write(_encoded(connection, request, reply))
+        await writer.drain()
+        if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+            return
+        connection.start_next_cycle()
+
+
+async def _read_request(
+    connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> HttpRequest | None:
+    head: h11.Request | None = None
+    body = bytearray()
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            if connection.they_are_waiting_for_100_continue:
+                go_on = h11.InformationalResponse(status_code=100, headers=[])
+                writer.write(connection.send(go_on) or b"")
+            connection.receive_data(await reader.read(READ_SIZE))
+        elif isinstance(event, h11.Request):
+            head = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage) and head is not None:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+            return HttpRequest(head.method.decode(), head.target.decode("latin-1"), headers, bytes(body))
+        else:
+            return None
+
+
+def _encoded(connection: h11.Connection, request: HttpRequest, reply: HttpReply) -> bytes:
+    headers = {**reply.headers, "content-length": str(len(reply.body))}
+    if reply.status == HTTPStatus.NO_CONTENT:
+        del headers["content-length"]
+    reason = HTTPStatus(reply.status).phrase.encode() if reply.status in HTTPStatus._value2member_map_ else b""
+    head = h11.Response(status_code=reply.status, headers=list(headers.items()), reason=reason)
+    parts = [connection.send(head)]
+    if reply.body and request.method != "HEAD":
+        parts.append(connection.send(h11.Data(data=reply.body)))
+    parts.append(connection.send(h11.EndOfMessage()))
+    return b"".join(part for part in parts if part)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Makes the kernel send RST, as a crashed peer or an impatient firewall would, instead of an orderly FIN."""
+    connection = writer.get_extra_info("socket")
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    writer.transport.abort()
