@@ -47,10 +47,9 @@ def one_of(*allowed: str) -> Check:
 
 def number(low: float, high: float, *, whole: bool = False) -> Check:
     """A number within bounds; booleans are none."""
-    kinds: tuple[type, ...] = (int,) if whole else (int, float)
 
     def check(value: Any, _: State) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, kinds):
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             return "should be integer" if whole else "should be number"
         return None if low <= value <= high else f"should be {low} to {high}"
 

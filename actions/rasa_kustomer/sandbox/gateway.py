@@ -92,8 +92,7 @@ class Gateway:
     def _answer(self, request: HttpRequest, path: str, query: str) -> HttpReply:
         try:
             access.check_key(request.headers, self._api_key, self._org.rules)
-            if not self._limit.take():
-                raise Refusal(429, "the organisation's requests of this minute are spent")
+            self._limit.take()
             operation, params = self._find(request.method, path)
             access.check_roles(operation.roles, self._roles)
             answer = operation.handler(self._org, self._call(request, path, query, params))

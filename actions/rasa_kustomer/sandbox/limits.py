@@ -19,13 +19,18 @@ class OrgLimit:
         self._used = 0
         self._ends = 0.0
 
-    def take(self) -> bool:
-        """Counts one request; False when the window's budget is spent."""
+    def take(self) -> None:
+        """Counts one request.
+
+        Raises:
+            Refusal: 429 when the window's budget is spent.
+        """
         if self._now() >= self._ends:
             self._used = 0
             self._ends = self._now() + WINDOW_SECONDS
         self._used += 1
-        return self._used <= self._rules.rate_limit
+        if self.spent:
+            raise Refusal(429, "the organisation's requests of this minute are spent")
 
     @property
     def spent(self) -> bool:

@@ -33,7 +33,7 @@ class Rules:
         retry_after: Whether a 429 carries `Retry-After`, which Kustomer does not promise.
         pod: Value of `X-Kustomer-Pod` on every answer.
         duplicate_status: Status of a duplicate e-mail, phone or external id; Kustomer does not say which.
-        error_shape: `titled` is `{status, code, title, detail, source}`, `plain` is `{code, message, meta}`; both exist.
+        error_shape: `titled` is `{status, code, title, detail, source}`, `plain` is `{code, message, meta}`.
         message_lookup: Spelling of the message look-up path; the published lists disagree.
         unique_external_ids: Whether external ids of conversations, messages and notes are unique. Unknown, so off:
             a client that sends something twice is then seen to have sent it twice.

@@ -1,7 +1,6 @@
-"""Which fields each body may have (Kustomer API reference: create and update pages of customers, conversations,
-messages and notes).
-"""
+"""Which fields each body may have (Kustomer API reference, the create and update page of each resource)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +91,7 @@ _attachment = record(
     {"_id": new_id, "name": text(), "contentType": text(), "contentLength": fields.number(0, 10**9, whole=True)},
     {"sourceId": text()},
 )
-_LANGUAGE = text(16, pattern=fields.re.compile("[a-z]{2}(_[a-z]{2})?"))
+_LANGUAGE = text(16, pattern=re.compile("[a-z]{2}(_[a-z]{2})?"))
 _tags = many(reference("tags"))
 
 _CUSTOMER: Mapping[str, Check] = {
