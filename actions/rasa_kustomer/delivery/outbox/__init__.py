@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from cachetools import TTLCache
 from sqlalchemy import Connection
 
 from rasa_kustomer.delivery.outbox import claiming, overview, recording
@@ -30,7 +31,17 @@ __all__ = [
 T = TypeVar("T")
 LEASE_SECONDS = 15.0
 STATE_POLL_SECONDS = 0.2
+REMEMBERED_SESSIONS = 20_000
+REMEMBERED_SECONDS = 3_600.0
 PATIENCE_SECONDS = 1.0  # how long a bot's turn waits for its own disk at the most
+
+
+class _Row(NamedTuple):
+    """What recording needs of a session's row; kept so that a turn costs one insert and one update."""
+
+    id: int
+    purged_ms: int
+    identity: dict[str, Any]
 
 
 class Outbox:
@@ -49,6 +60,7 @@ class Outbox:
         self.owner = claiming.new_owner()
         self.work_arrived = asyncio.Event()
         self._settled = asyncio.Event()
+        self._rows: TTLCache[str, _Row] = TTLCache(REMEMBERED_SESSIONS, ttl=REMEMBERED_SECONDS)
 
     @property
     def path(self) -> Path | None:
@@ -74,18 +86,25 @@ class Outbox:
             How many records were new.
         """
         now = self._now()
+        known = self._rows.get(session.key)
 
-        def work(connection: Connection) -> int:
-            session_id, purged_ms = recording.open_session(connection, session, identity, now)
-            fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
+        def work(connection: Connection) -> tuple[int, _Row]:
+            row = known
+            if row is None or row.identity != identity:
+                row = _Row(*recording.open_session(connection, session, identity, now), identity)
+            fresh = [one for one in new if not one.at_ms or one.at_ms > row.purged_ms] if row.purged_ms else new
             if escalate:
-                recording.escalate(connection, session_id)
-            added = recording.add(connection, session_id, fresh, now) if fresh else 0
+                recording.escalate(connection, row.id)
+            added = recording.add(connection, row.id, fresh, now) if fresh else 0
             if any(one.kind is Kind.CLOSE for one in fresh):
-                claiming.mark_closed(connection, session_id)
-            return added
+                claiming.mark_closed(connection, row.id)
+            return added, row
 
-        added = await self._transactor.run(work, patience_seconds=PATIENCE_SECONDS)
+        try:
+            added, self._rows[session.key] = await self._transactor.run(work, patience_seconds=PATIENCE_SECONDS)
+        except OutboxUnavailableError:
+            self._rows.clear()  # the database may be another one by now: a damaged file is set aside
+            raise
         if added:
             self.work_arrived.set()
         return added
@@ -233,4 +252,5 @@ class Outbox:
     async def purge(self, *, older_than_seconds: float, dead: bool = False) -> int:
         """Delete one batch of settled records older than a time; returns how many (0: done)."""
         before = self._now() - older_than_seconds
+        self._rows.clear()
         return await self._transactor.run(lambda c: overview.purge(c, settled_before=before, dead=dead))

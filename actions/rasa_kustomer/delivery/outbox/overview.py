@@ -96,13 +96,18 @@ def retry(connection: Connection, now: float, *, ids: list[int] | None = None) -
 def purge(connection: Connection, *, settled_before: float, dead: bool = False, limit: int = 1_000) -> int:
     """Delete up to `limit` records that were settled before a moment (epoch seconds): delivered ones, or dead ones.
 
+    Records of sessions that had a turn since are kept, so that a server which reads their tracker again knows them.
+
     Returns:
         How many were deleted; call again until it is 0.
     """
     state = DEAD if dead else DELIVERED
     chosen = connection.execute(
         select(records.c.id, records.c.session_id, records.c.payload)
-        .where(records.c.state == state, records.c.settled_at < settled_before)
+        .join(sessions, sessions.c.id == records.c.session_id)
+        .where(
+            records.c.state == state, records.c.settled_at < settled_before, sessions.c.last_turn_at < settled_before
+        )
         .order_by(records.c.id)
         .limit(limit)
     ).all()

@@ -7,9 +7,9 @@ thread comes round shares one commit, so that parallel conversations cost little
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -64,9 +64,7 @@ class Transactor:
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url).set(drivername="sqlite")
-        self._jobs: deque[_Job[Any]] = deque()
-        self._wake = threading.Event()
-        self._stopping = False
+        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
 
@@ -87,14 +85,13 @@ class Transactor:
         Raises:
             OutboxUnavailableError: Nothing was written. The cause is named.
         """
-        if len(self._jobs) >= MAX_WAITING:
+        if self._jobs.qsize() >= MAX_WAITING:
             raise OutboxUnavailableError("too many transactions wait for the outbox: its disk is too slow or stuck")
         job = _Job(work, asyncio.get_running_loop())
-        self._jobs.append(job)
+        self._jobs.put(job)
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="kustomer-outbox", daemon=True)
             self._thread.start()
-        self._wake.set()
         if patience_seconds is None:
             return await job.future
         timer = job.loop.call_later(patience_seconds, job.give_up)
@@ -107,30 +104,29 @@ class Transactor:
         """Finish what waits, close the connection and end the thread."""
         if self._thread is None:
             return
-        self._stopping = True
-        self._wake.set()
+        self._jobs.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._thread = None
-        self._stopping = False
 
     def _serve(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            batch = self._take()
-            while batch:
-                self._transact(batch)
-                _resolve(batch)
-                batch = self._take()
-            if self._stopping:
-                self._disconnect()
-                return
+        job = self._jobs.get()
+        while job is not None:
+            batch, job = self._drain(job)
+            self._transact(batch)
+            _resolve(batch)
+            if job is batch[-1]:
+                job = self._jobs.get()
+        self._disconnect()
 
-    def _take(self) -> list[_Job[Any]]:
-        batch: list[_Job[Any]] = []
-        while self._jobs and len(batch) < MAX_WAITING:
-            batch.append(self._jobs.popleft())
-        return batch
+    def _drain(self, first: _Job[Any]) -> tuple[list[_Job[Any]], _Job[Any] | None]:
+        """Everything that waits by now, and the last thing taken: the end sign, if it was among it."""
+        batch, job = [first], first
+        while not self._jobs.empty():
+            following = self._jobs.get()
+            if following is None:
+                return batch, None
+            batch.append(job := following)
+        return batch, job
 
     def _transact(self, batch: list[_Job[Any]]) -> None:
         try:
@@ -246,6 +242,7 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock first: no upgrade, no deadlock
+        # Take the write lock first, so that there is no upgrade and no deadlock.
+        connection.connection.cursor().execute("BEGIN IMMEDIATE")
 
     return engine
