@@ -363,10 +363,10 @@ async def test_a_full_disk_is_reported_and_recording_goes_on_when_there_is_room(
     large = NewRecord("large", Kind.MESSAGE, {"direction": "in", "text": "x" * 500_000, "at_ms": 9}, 9)
 
     with pytest.raises(OutboxUnavailableError, match="full"):
-        await outbox.record(SESSION, WHO, [large])
+        await outbox.record(OTHER, WHO, [large])
 
     await limit_pages(outbox, 1_000_000)
-    assert await outbox.record(SESSION, WHO, [large]) == 1
+    assert await outbox.record(OTHER, WHO, [large]) == 1
     assert (await outbox.counts()).balanced
     await outbox.close()
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from rasa_kustomer.delivery.outbox import claiming, overview, recording
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, SessionKey
+from rasa_kustomer.delivery.outbox.hot_path import HotPath
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
 from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError, Transactor
 
@@ -56,6 +57,7 @@ class Outbox:
 
     def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
         self._transactor = Transactor(url)
+        self._hot_path = HotPath(self._transactor)
         self._now = now
         self.owner = claiming.new_owner()
         self.work_arrived = asyncio.Event()
@@ -69,6 +71,7 @@ class Outbox:
 
     async def close(self) -> None:
         """Finish running transactions and close the database."""
+        self._hot_path.close()
         await self._transactor.close()
 
     async def record(
@@ -87,6 +90,18 @@ class Outbox:
         """
         now = self._now()
         known = self._rows.get(session.key)
+        if (
+            known is not None
+            and known.identity == identity
+            and not known.purged_ms
+            and _only_turns(new)
+            and not escalate
+        ):
+            done = self._hot_path.record(known.id, new, now)
+            if done is not None:
+                if done:
+                    self.work_arrived.set()
+                return done
 
         def work(connection: Connection) -> tuple[int, _Row]:
             row = known
@@ -103,6 +118,7 @@ class Outbox:
         try:
             added, self._rows[session.key] = await self._transactor.run(work, patience_seconds=PATIENCE_SECONDS)
         except OutboxUnavailableError:
+            self._hot_path.close()
             self._rows.clear()  # the database may be another one by now: a damaged file is set aside
             raise
         if added:
@@ -254,3 +270,7 @@ class Outbox:
         before = self._now() - older_than_seconds
         self._rows.clear()
         return await self._transactor.run(lambda c: overview.purge(c, settled_before=before, dead=dead))
+
+
+def _only_turns(new: Sequence[NewRecord]) -> bool:
+    return bool(new) and all(one.kind is Kind.MESSAGE for one in new)

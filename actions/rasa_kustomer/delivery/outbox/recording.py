@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, Insert, Update, bindparam, func, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.sql.base import Executable
 
 from rasa_kustomer.delivery.outbox.entries import NewRecord, SessionKey, dump
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
@@ -32,27 +32,23 @@ _TOUCH = (
 )
 
 
-class _Prepared:
-    """A statement compiled once: building it anew took most of the time of recording a turn."""
+class Prepared:
+    """A statement compiled once for SQLite: building it anew took most of the time of recording a turn."""
 
-    def __init__(self, statement: Executable) -> None:
-        self._statement = statement
-        self._compiled: dict[str, tuple[str, list[str], dict[str, Any]]] = {}
+    def __init__(self, statement: Insert | Update) -> None:
+        compiled: Any = statement.compile(dialect=sqlite.dialect())
+        self._sql = str(compiled)
+        self._names: list[str] = list(compiled.positiontup)
+        self._fixed: dict[str, Any] = dict(compiled.params)
 
-    def execute(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
-        """Run it for each row; returns how many rows of the table it changed."""
-        sql, names, fixed = self._compiled.get(connection.dialect.name) or self._compile(connection)
-        values = [tuple(row[name] if name in row else fixed[name] for name in names) for row in rows]
-        return connection.exec_driver_sql(sql, values if len(values) > 1 else values[0]).rowcount
-
-    def _compile(self, connection: Connection) -> tuple[str, list[str], dict[str, Any]]:
-        compiled: Any = self._statement.compile(dialect=connection.dialect)  # type: ignore[attr-defined]
-        found = (str(compiled), list(compiled.positiontup), dict(compiled.params))
-        self._compiled[connection.dialect.name] = found
-        return found
+    def for_driver(self, rows: Sequence[dict[str, Any]]) -> tuple[str, list[tuple[Any, ...]]]:
+        """Statement and parameters for the driver's `executemany`."""
+        return self._sql, [
+            tuple(row[name] if name in row else self._fixed[name] for name in self._names) for row in rows
+        ]
 
 
-_insert, _touch = _Prepared(_INSERT), _Prepared(_TOUCH)
+INSERT, TOUCH = Prepared(_INSERT), Prepared(_TOUCH)
 
 
 def open_session(connection: Connection, session: SessionKey, identity: dict[str, Any], now: float) -> tuple[int, int]:
@@ -89,7 +85,15 @@ def add(connection: Connection, session_id: int, new: Sequence[NewRecord], now: 
     Returns:
         How many were new.
     """
-    rows = [
+    added = connection.exec_driver_sql(*INSERT.for_driver(record_rows(session_id, new, now))).rowcount
+    if added:
+        connection.exec_driver_sql(*TOUCH.for_driver([{"session": session_id, "added": added, "now": now}]))
+    return added
+
+
+def record_rows(session_id: int, new: Sequence[NewRecord], now: float) -> list[dict[str, Any]]:
+    """Parameters of `INSERT` for new records."""
+    return [
         {
             "session_id": session_id,
             "key": record.key,
@@ -99,10 +103,6 @@ def add(connection: Connection, session_id: int, new: Sequence[NewRecord], now: 
         }
         for record in new
     ]
-    added = _insert.execute(connection, rows)
-    if added:
-        _touch.execute(connection, [{"session": session_id, "added": added, "now": now}])
-    return added
 
 
 def latest_session(connection: Connection, sender_id: str, before_ms: int | None) -> SessionKey | None:

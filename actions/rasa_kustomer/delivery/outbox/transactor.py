@@ -6,7 +6,9 @@ thread comes round shares one commit, so that parallel conversations cost little
 
 import asyncio
 import logging
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,6 +26,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_WAITING = 1_000
 BUSY_TIMEOUT_MS = 5_000
+CHECKPOINT_SECONDS = 5.0
+# WAL lets `outbox status` read while we write; NORMAL keeps every commit through the death of the process (only a
+# power cut may cost the last moments) without one fsync per turn.
+_PRAGMAS = ("synchronous=NORMAL", "foreign_keys=ON")
 _DAMAGED = ("file is not a database", "malformed")
 
 
@@ -67,6 +73,7 @@ class Transactor:
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
+        self._checkpointed_at = time.monotonic()
 
     @property
     def path(self) -> Path | None:
@@ -100,6 +107,23 @@ class Transactor:
         finally:
             timer.cancel()
 
+    def second_connection(self) -> sqlite3.Connection:
+        """A connection for the event loop: same database, but it never waits for a lock.
+
+        It leaves checkpoints to the thread, since they are the commits that wait for the disk.
+
+        Raises:
+            sqlite3.Error: The database cannot be opened, or has not been made yet.
+        """
+        if self._connection is None or self.path is None:
+            raise sqlite3.OperationalError("not opened by the thread yet")
+        connection = sqlite3.connect(
+            f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None
+        )
+        for pragma in (*_PRAGMAS, "wal_autocheckpoint=0"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
     async def close(self) -> None:
         """Finish what waits, close the connection and end the thread."""
         if self._thread is None:
@@ -114,6 +138,7 @@ class Transactor:
             batch, job = self._drain(job)
             self._transact(batch)
             _resolve(batch)
+            self._checkpoint()
             if job is batch[-1]:
                 job = self._jobs.get()
         self._disconnect()
@@ -146,6 +171,16 @@ class Transactor:
         with connection.begin():
             for job in batch:
                 job.attempt(connection)
+
+    def _checkpoint(self) -> None:
+        """Move the log into the database file now and then; the event loop's commits leave that to this thread."""
+        if self._connection is None or time.monotonic() - self._checkpointed_at < CHECKPOINT_SECONDS:
+            return
+        self._checkpointed_at = time.monotonic()
+        try:
+            self._connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            logger.debug("The outbox's log was not moved just now: %s", type(error).__name__)
 
     def _connect(self) -> Connection:
         path = self.path
@@ -230,14 +265,7 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
-        # WAL lets `outbox status` read while we write; NORMAL keeps every commit through the death of the process
-        # (only a power cut may cost the last moments) without one fsync per turn.
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "foreign_keys=ON",
-        ):
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", *_PRAGMAS):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
