@@ -1,0 +1,150 @@
+"""Kustomer's answers, read tolerantly: unknown attributes are ignored, missing ones are empty.
+
+Source of the shapes: Kustomer API reference, Response and request conventions.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing_extensions import Self
+
+R = TypeVar("R", bound="Resource")
+
+
+class Resource(BaseModel):
+    """One `data` object: its id, and attributes flattened beside it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    id: str
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """Build from a `data` object, whether its attributes are nested or not.
+
+        Raises:
+            ValueError: There is no id.
+        """
+        attributes = data.get("attributes")
+        attributes = attributes if isinstance(attributes, Mapping) else data
+        related = {f"{name}_id": found for name in ("customer", "org") if (found := _related(data, name))}
+        return cls.model_validate({**related, **_known(cls, attributes), "id": data.get("id") or attributes.get("id")})
+
+
+def _known(cls: type[BaseModel], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what the model declares, without nulls, so that its defaults hold."""
+    names = {field.alias or name for name, field in cls.model_fields.items()}
+    return {name: value for name, value in attributes.items() if name in names and value is not None}
+
+
+def _related(data: Mapping[str, Any], name: str) -> str | None:
+    value: Any = data
+    for key in ("relationships", name, "data", "id"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+
+
+class _Dated(Resource):
+    created_at: datetime | None = Field(None, alias="createdAt")
+    updated_at: datetime | None = Field(None, alias="updatedAt")
+    last_activity_at: datetime | None = Field(None, alias="lastActivityAt")
+    sent_at: datetime | None = Field(None, alias="sentAt")
+
+    @field_validator("created_at", "updated_at", "last_activity_at", "sent_at", mode="before")
+    @classmethod
+    def _tolerant_date(cls, value: object) -> datetime | None:
+        return _moment(value)
+
+
+class Customer(Resource):
+    """A person."""
+
+    name: str | None = None
+    display_name: str | None = Field(None, alias="displayName")
+    external_ids: list[str] = Field(default_factory=list, alias="externalIds")
+    tags: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "Customer":
+        """As `Resource.read`; the short form `externalId` counts as one of the external ids."""
+        attributes = data.get("attributes")
+        attributes = dict(attributes if isinstance(attributes, Mapping) else data)
+        listed = attributes.get("externalIds")
+        ids = [_value(one, "externalId") for one in listed] if isinstance(listed, list) else []
+        ids.append(attributes.get("externalId"))
+        attributes["externalIds"] = list(dict.fromkeys(one for one in ids if isinstance(one, str) and one))
+        attributes["tags"] = _strings(attributes.get("tags"))
+        return super().read({**data, "attributes": attributes})
+
+
+class Conversation(_Dated):
+    """A conversation on a customer's timeline."""
+
+    external_id: str | None = Field(None, alias="externalId")
+    name: str | None = None
+    status: str | None = None
+    priority: int | None = None
+    assigned_users: list[str] = Field(default_factory=list, alias="assignedUsers")
+    assigned_teams: list[str] = Field(default_factory=list, alias="assignedTeams")
+    customer_id: str | None = None
+
+
+class Message(_Dated):
+    """One entry of a conversation."""
+
+    external_id: str | None = Field(None, alias="externalId")
+
+
+class Note(_Dated):
+    """An internal note."""
+
+    external_id: str | None = Field(None, alias="externalId")
+    body: str | None = None
+
+
+class Team(Resource):
+    """A team of agents."""
+
+    name: str | None = None
+    display_name: str | None = Field(None, alias="displayName")
+    deleted: bool = False
+
+
+class _WithRoles(Resource):
+    name: str | None = None
+    roles: list[str] = Field(default_factory=list)
+
+    @field_validator("roles", mode="before")
+    @classmethod
+    def _tolerant_roles(cls, value: object) -> list[str]:
+        return _strings(value)
+
+
+class Token(_WithRoles):
+    """The API key's own record."""
+
+
+class User(_WithRoles):
+    """A user; a key has a machine user of its own."""
+
+    org_id: str | None = None
+
+
+def _value(item: object, name: str) -> object:
+    return item.get(name) if isinstance(item, Mapping) else item
+
+
+def _strings(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, (list, tuple)) else []
