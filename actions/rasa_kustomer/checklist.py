@@ -54,6 +54,7 @@ ACTIONS = (
     "action_kustomer_resolve",
     "action_kustomer_ticket_status",
 )
+HOOKS = frozenset({"action_session_start", "action_listen", "action_kustomer_mirror"})  # any way to mirror will do
 SLOTS = (
     "kustomer_customer_id",
     "kustomer_conversation_id",
@@ -272,23 +273,22 @@ def check_domain(path: Path | None) -> list[Finding]:
         declared = _read_domain(path)
     except (YAMLError, OSError, UnicodeDecodeError) as error:
         return [Finding("domain", "fail", f"{path} cannot be read: {type(error).__name__}")]
-    findings = []
-    for section, names, level in (
-        ("actions", ACTIONS, "fail"),
-        ("slots", SLOTS, "fail"),
-        ("responses", RESPONSES, "warn"),
-    ):
-        missing = [name for name in names if name not in declared[section]]
-        optional = {"action_session_start", "action_listen", "action_kustomer_mirror"}
-        hook = not {"action_listen", "action_kustomer_mirror"} & declared["actions"]
-        missing = [name for name in missing if name not in optional or (name == "action_listen" and hook)]
-        if missing:
-            findings.append(
-                Finding(f"domain: {section}", level, f"{path} lacks {', '.join(missing)} (domain_snippets/)")
-            )  # type: ignore[arg-type]
-        else:
-            findings.append(Finding(f"domain: {section}", "ok", f"{len(names)} looked for"))
-    return findings
+    hooked = bool({"action_listen", "action_kustomer_mirror"} & declared["actions"])
+    actions = [name for name in ACTIONS if name not in HOOKS or (name == "action_listen" and not hooked)]
+    return [
+        _declared(path, "actions", actions, declared, "fail"),
+        _declared(path, "slots", SLOTS, declared, "fail"),
+        _declared(path, "responses", RESPONSES, declared, "warn"),
+    ]
+
+
+def _declared(
+    path: Path, section: str, names: Iterable[str], declared: Mapping[str, set[str]], level: Level
+) -> Finding:
+    missing = [name for name in names if name not in declared[section]]
+    if missing:
+        return Finding(f"domain: {section}", level, f"{path} lacks {', '.join(missing)} (see domain_snippets/)")
+    return Finding(f"domain: {section}", "ok", "all there")
 
 
 def _read_domain(path: Path) -> dict[str, set[str]]:

@@ -1,5 +1,6 @@
 """Turns of a tracker into the outbox, at a cost that follows the new events and not the whole conversation."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -62,19 +63,16 @@ class Recorder:
                 session = await self._session(sender_id, part, reading.sessions[position + 1 :])
             if session is not None:
                 await self._outbox.record(session, identity_fields(identity), _records(part.messages))
-        current = reading.cursor.started_ms if reading.cursor else None
-        if session is not None and complete and current in {None, session.started_ms}:
-            self._cursors[sender_id] = (reading.cursor, session)
+        reached = reading.cursor
+        if session is not None and complete and reached and reached.started_ms in {None, session.started_ms}:
+            self._cursors[sender_id] = (reached, session)
             return session
         self._cursors.pop(sender_id, None)
         return None
 
-    async def current_session(
-        self, sender_id: str, events: Sequence[Mapping[str, Any]], identity: Identity, now_ms: int
-    ) -> SessionKey:
-        """As `record_turns`, but always with a session: for a handoff before the visitor has said anything."""
-        session = await self.record_turns(sender_id, events, identity)
-        return session or session_of(sender_id, _latest_start(events) or now_ms)
+    def session_of_events(self, sender_id: str, events: Sequence[Mapping[str, Any]], now_ms: int) -> SessionKey:
+        """The session that the events belong to by their own account; one that begins now when they have no start."""
+        return session_of(sender_id, _latest_start(events) or now_ms)
 
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
@@ -107,6 +105,7 @@ def identity_fields(identity: Identity) -> dict[str, Any]:
 
 
 def _records(messages: Sequence[Message]) -> list[NewRecord]:
+    now_ms = int(time.time() * 1000)  # for events without a usable time
     return [
         NewRecord(
             key=message.key,
@@ -114,7 +113,7 @@ def _records(messages: Sequence[Message]) -> list[NewRecord]:
             payload={
                 "direction": message.direction,
                 "text": message.text,
-                "at_ms": message.at_ms,
+                "at_ms": message.at_ms or now_ms,
                 "channel": message.channel,
                 "action": message.action,
             },

@@ -10,7 +10,6 @@ from typing import Any
 
 import pluggy
 from rasa_sdk.plugin import plugin_manager
-from sanic import Sanic
 from sanic.response import HTTPResponse, json
 
 from rasa_kustomer import runtime
@@ -26,7 +25,7 @@ class ServerExtension:
     """Listeners and routes on rasa-sdk's Sanic app."""
 
     @_hook
-    def attach_sanic_app_extensions(self, app: Sanic) -> None:
+    def attach_sanic_app_extensions(self, app: Any) -> None:
         """Called by rasa-sdk for each app it makes; newer SDKs do so in the main process and in each worker.
 
         Raises:
@@ -49,11 +48,11 @@ def register() -> None:
         manager.register(ServerExtension(), name=PLUGIN_NAME)
 
 
-async def _start(_app: Sanic, *_: Any) -> None:
+async def _start(_app: Any, *_: Any) -> None:
     runtime.current()
 
 
-async def _stop(_app: Sanic, *_: Any) -> None:
+async def _stop(_app: Any, *_: Any) -> None:
     await runtime.shut_down()
 
 

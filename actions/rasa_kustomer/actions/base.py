@@ -81,6 +81,18 @@ class Call:
         self.runtime.recorded()
         return session
 
+    async def current_session(self, now_ms: int) -> SessionKey:
+        """The current session, its new turns recorded; one that begins now when there is none yet.
+
+        Raises:
+            OutboxUnavailableError: The turns cannot be recorded.
+        """
+        recorder = self.runtime.recorder
+        session = None
+        if self.runtime.settings.enable_sync:
+            session = await recorder.record_turns(self.sender_id, self.events, self.identity)
+        return session or recorder.session_of_events(self.sender_id, self.events, now_ms)
+
     def slot_events(self, values: Mapping[str, Any]) -> Events:
         """SlotSet events for those slots that the bot's domain declares."""
         declared = self.domain.get("slots")
@@ -102,7 +114,7 @@ class Call:
             self.dispatcher.utter_message(text=fallback.format(**values))
 
 
-class KustomerAction(Action, ABC):
+class KustomerAction(Action, ABC):  # type: ignore[misc] - rasa-sdk ships no types
     """Base of all actions: runs `act` when the plugin serves the sender, else and on any failure `otherwise`."""
 
     @abstractmethod

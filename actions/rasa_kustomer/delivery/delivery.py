@@ -6,7 +6,7 @@ outcome is looked up by externalId before it is repeated.
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery import plan
@@ -25,6 +25,7 @@ from rasa_kustomer.kustomer.errors import (
     Unreachable,
 )
 
+R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 SUPPORTING = frozenset({Kind.NOTE, Kind.TAGS, Kind.REPOINT})  # a missing role for these must not hold up the rest
@@ -246,8 +247,8 @@ class Delivery:
         return self._parking
 
     async def _mended(
-        self, body: dict[str, Any], optional: tuple[str, ...], send: Callable[[dict[str, Any]], Awaitable[Any]]
-    ) -> tuple[Any, dict[str, Any]]:
+        self, body: dict[str, Any], optional: tuple[str, ...], send: Callable[[dict[str, Any]], Awaitable[R]]
+    ) -> tuple[R, dict[str, Any]]:
         """Send; after a rejection send again without what was refused. Returns the answer and the body that went."""
         while True:
             try:

@@ -1,0 +1,128 @@
+"""What a handoff puts into the outbox."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from rasa_kustomer.actions.base import Call
+from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
+from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.keys import ticket_reference
+from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
+from rasa_kustomer.conversation.summary import summary
+from rasa_kustomer.delivery.outbox import DEAD, PENDING, Kind, NewRecord, SessionKey
+from rasa_kustomer.kustomer.errors import KustomerError
+
+TAG = "bot-handoff"
+_TAGS_WAIT_SECONDS = 0.5
+_SUBJECT_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A handoff, ready to be recorded.
+
+    Attributes:
+        reference: What the customer is told, and the agent sees.
+        confirming_key: The record whose delivery means that the ticket is there.
+        records: What is to be recorded; empty when the handoff is queued already.
+        priority: As a word.
+    """
+
+    session: SessionKey
+    reference: str
+    confirming_key: str
+    records: list[NewRecord]
+    team: str | None
+    priority: str
+
+
+async def compose_ticket(call: Call) -> Ticket:
+    """Record outstanding turns and build the ticket's records.
+
+    A handoff that still waits is not built twice; one that was delivered is raised again; one that was refused is
+    built anew.
+
+    Raises:
+        OutboxUnavailableError: The outbox cannot be used, so nothing may be promised.
+    """
+    session = await call.current_session(int(time.time() * 1000))
+    facts = _facts(call)
+    decision = await _decide(call, facts)
+    reference = ticket_reference(session.key)
+    before = await call.runtime.outbox.record_state(f"{session.key}:ticket")
+    again = f":{call.latest_message.get('message_id') or len(call.events)}"
+    key = f"{session.key}:ticket"
+    if before is None:
+        records = _records(call, session, facts, decision, reference, suffix="")
+    elif before == PENDING:
+        records = []
+    elif before == DEAD:
+        records, key = _records(call, session, facts, decision, reference, suffix=again), key + again
+    else:
+        payload = {"priority": decision.priority, "repeated": True}
+        records, key = [NewRecord(key + again, Kind.TICKET, payload)], key + again
+    priority = priority_name(decision.priority or call.runtime.settings.default_priority)
+    return Ticket(session, reference, key, records, decision.team, priority)
+
+
+def _facts(call: Call) -> HandoffFacts:
+    return read_handoff(
+        sender_id=call.sender_id,
+        events=call.events,
+        slots=call.slots,
+        active_loop=call.tracker.active_loop,
+        forms=call.domain.get("forms"),
+        hidden_slots=call.runtime.settings.note_hidden_slots,
+    )
+
+
+async def _decide(call: Call, facts: HandoffFacts) -> Decision:
+    return decide_handoff(
+        call.runtime.routing,
+        Facts(
+            intents=tuple(name for name, _ in facts.intents),
+            slots=call.slots,
+            channel=facts.channel,
+            customer_tags=await _customer_tags(call),
+        ),
+        team_slot=call.slots.get("kustomer_team"),
+        priority_slot=call.slots.get("kustomer_priority"),
+        default_priority=call.runtime.settings.default_priority,
+    )
+
+
+async def _customer_tags(call: Call) -> tuple[str, ...]:
+    """The customer's tags as Kustomer returns them, if a rule asks for them and they come at once."""
+    if not call.runtime.routing.needs_customer_tags or call.runtime.breaker.is_open:
+        return ()
+    try:
+        customer = await asyncio.wait_for(call.runtime.directory.resolve(call.identity), _TAGS_WAIT_SECONDS)
+    except (KustomerError, asyncio.TimeoutError):
+        return ()
+    return tuple(customer.tags)
+
+
+def _records(
+    call: Call, session: SessionKey, facts: HandoffFacts, decision: Decision, reference: str, *, suffix: str
+) -> list[NewRecord]:
+    """Note and tags go before the ticket, so that the agent who gets it sees them (Kustomer API reference, Handoff)."""
+    priority = decision.priority or call.runtime.settings.default_priority
+    remarks = [f"Routed by the rule in {decision.rule} of the routing file."] if decision.rule else []
+    text = summary(facts, reference=reference, priority=priority, person=_person(call.identity), remarks=remarks)
+    about = " ".join((facts.reason or facts.first_text or "the customer asked for a person").split())
+    if len(about) > _SUBJECT_LENGTH:
+        about = about[: _SUBJECT_LENGTH - 1].rstrip() + "…"
+    ticket = {"priority": priority, "team": decision.team, "subject": f"{reference} · {about}"}
+    return [
+        NewRecord(f"{session.key}:note{suffix}", Kind.NOTE, {"text": text, "team": decision.team}),
+        NewRecord(f"{session.key}:tags{suffix}", Kind.TAGS, {"tags": list(dict.fromkeys((TAG, *decision.tags)))}),
+        NewRecord(f"{session.key}:ticket{suffix}", Kind.TICKET, ticket),
+    ]
+
+
+def _person(identity: Identity) -> str:
+    known = ", ".join(value for value in (identity.name, *(value for _, value in identity.lookups)) if value)
+    if not known:
+        return "an anonymous visitor"
+    return known if identity.trusted else f"{known} (as stated in the chat, not verified)"

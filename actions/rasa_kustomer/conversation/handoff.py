@@ -1,0 +1,107 @@
+"""What the bot can tell an agent, read from the tracker."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
+from rasa_kustomer.conversation.rendering import clean
+from rasa_kustomer.conversation.turns import Message, read_turns
+
+MOST_INTENTS = 5
+MOST_TURNS = 10
+_NEVER_SHOWN = frozenset({"session_started_metadata", "requested_slot"})
+_OWN_PREFIX = "kustomer_"
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffFacts:
+    """Facts for the summary and the routing rules.
+
+    Attributes:
+        intents: Name and confidence of what the customer wanted, latest first.
+        slots: What the bot knows, by slot.
+        missing: Slots that the running form still asks for.
+        turns: The last messages, oldest first.
+        first_text: What the customer said first in this session.
+    """
+
+    reason: str | None
+    intents: tuple[tuple[str, float], ...]
+    slots: Mapping[str, Any]
+    missing: tuple[str, ...]
+    channel: str
+    turns: tuple[Message, ...]
+    first_text: str | None
+
+
+def read_handoff(
+    *,
+    sender_id: str,
+    events: Sequence[Any],
+    slots: Mapping[str, Any],
+    active_loop: object,
+    forms: object,
+    hidden_slots: Sequence[str] = (),
+) -> HandoffFacts:
+    """Read the facts; what is malformed is left out.
+
+    Args:
+        sender_id: Rasa's sender id.
+        events: The tracker's events.
+        slots: The tracker's slots.
+        active_loop: The tracker's `active_loop`.
+        forms: The domain's `forms`.
+        hidden_slots: Slots that must not be shown.
+    """
+    sessions = read_turns(events, sender_id, None).sessions
+    messages = sessions[-1].messages if sessions else ()
+    reason = clean(slots.get("kustomer_handoff_reason")) or None
+    hidden = _NEVER_SHOWN.union(hidden_slots)
+    said = [one.text for one in messages if one.direction == "in"]
+    return HandoffFacts(
+        reason=reason,
+        intents=tuple(_intents(events)),
+        slots={
+            name: value
+            for name, value in slots.items()
+            if not name.startswith(_OWN_PREFIX) and name not in hidden and value not in (None, "", [], {})
+        },
+        missing=tuple(_missing(slots, active_loop, forms)),
+        channel=messages[-1].channel if messages else _channel(events),
+        turns=tuple(messages[-MOST_TURNS:]),
+        first_text=said[0] if said else None,
+    )
+
+
+def _intents(events: Sequence[Any]) -> list[tuple[str, float]]:
+    found: list[tuple[str, float]] = []
+    for event in reversed(events):
+        if not isinstance(event, Mapping) or len(found) == MOST_INTENTS:
+            continue
+        if event.get("event") == "session_started":
+            break
+        parsed = event.get("parse_data")
+        intent = parsed.get("intent") if event.get("event") == "user" and isinstance(parsed, Mapping) else None
+        name = intent.get("name") if isinstance(intent, Mapping) else None
+        if not isinstance(name, str) or not name or name == "session_start" or name.startswith("EXTERNAL"):
+            continue
+        confidence = intent.get("confidence") if isinstance(intent, Mapping) else None
+        found.append((name, float(confidence) if isinstance(confidence, (int, float)) else 0.0))
+    return found
+
+
+def _missing(slots: Mapping[str, Any], active_loop: object, forms: object) -> list[str]:
+    name = active_loop.get("name") if isinstance(active_loop, Mapping) else None
+    form = forms.get(name) if isinstance(forms, Mapping) and isinstance(name, str) else None
+    required = form.get("required_slots") if isinstance(form, Mapping) else None
+    asked = [one for one in required if isinstance(one, str)] if isinstance(required, (list, Mapping)) else []
+    requested = slots.get("requested_slot")
+    if isinstance(requested, str) and requested not in asked and name:
+        asked.append(requested)
+    return [one for one in asked if slots.get(one) in (None, "", [])]
+
+
+def _channel(events: Sequence[Any]) -> str:
+    latest = next((one for one in reversed(events) if isinstance(one, Mapping) and one.get("event") == "user"), None)
+    return kustomer_channel(latest.get("input_channel")) if latest else DEFAULT

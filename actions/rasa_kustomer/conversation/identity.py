@@ -1,0 +1,141 @@
+"""Who somebody is, as far as Rasa's slots and metadata tell, and whether that can be trusted."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import phonenumbers
+
+from rasa_kustomer.conversation.keys import PREFIX
+
+Lookup = tuple[Literal["externalId", "email", "phone"], str]
+_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
+_LONGEST = 255
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityNames:
+    """Slots and metadata keys that hold an identity (KUSTOMER_SLOT_*)."""
+
+    external_id: str = "customer_id"
+    email: str = "email"
+    phone: str = "phone"
+    name: str = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A person.
+
+    Attributes:
+        sender_id: Rasa's sender id, all that is known of an anonymous person.
+        phone: In E.164 form.
+        trusted: The channel vouches for it. Otherwise it is a claim: it may link a ticket, but
+            never discloses anything.
+    """
+
+    sender_id: str
+    external_id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    name: str | None = None
+    trusted: bool = False
+
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """What to look the person up by, the surest first."""
+        candidates: tuple[tuple[Literal["externalId", "email", "phone"], str | None], ...] = (
+            ("externalId", self.external_id),
+            ("email", self.email),
+            ("phone", self.phone),
+        )
+        return tuple((field, value) for field, value in candidates if value)
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nothing is known that a customer could be looked up by."""
+        return not (self.external_id or self.email or self.phone)
+
+
+def identify(
+    sender_id: str,
+    *,
+    slots: object,
+    session_metadata: object,
+    message_metadata: object,
+    trust_metadata: bool,
+    names: IdentityNames,
+    phone_region: str | None = None,
+) -> Identity:
+    """Read the identity; what is malformed is left out.
+
+    Trusted identifiers are never mixed with claimed ones. Among claims the slots come first: a form has asked for them.
+
+    Args:
+        sender_id: Rasa's sender id.
+        slots: The tracker's slots.
+        session_metadata: Metadata of the message that started the session (slot `session_started_metadata`).
+        message_metadata: Metadata of the latest message.
+        trust_metadata: Whether the channel authenticates its users (KUSTOMER_TRUST_METADATA).
+        names: Slots and metadata keys.
+        phone_region: Country of numbers without +, as two letters.
+    """
+    metadata = [message_metadata, session_metadata]
+    if trust_metadata:
+        trusted = _read(sender_id, metadata, names, phone_region, trusted=True)
+        if not trusted.anonymous:
+            return trusted
+    return _read(sender_id, [slots, *metadata], names, phone_region, trusted=False)
+
+
+def _read(
+    sender_id: str, sources: list[object], names: IdentityNames, region: str | None, *, trusted: bool
+) -> Identity:
+    def first(name: str, clean: Any) -> str | None:
+        for source in sources:
+            if isinstance(source, Mapping) and (value := clean(source.get(name))):
+                return str(value)
+        return None
+
+    return Identity(
+        sender_id=sender_id,
+        external_id=first(names.external_id, _external_id),
+        email=first(names.email, _email),
+        phone=first(names.phone, lambda value: _phone(value, region)),
+        name=first(names.name, _text),
+        trusted=trusted,
+    )
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST] or None
+
+
+def _external_id(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    text = _text(value)
+    return None if text is None or text.lower().startswith(PREFIX) else text  # ours are not for others to claim
+
+
+def _email(value: object) -> str | None:
+    text = (_text(value) or "").lower()
+    return text if _EMAIL.fullmatch(text) else None
+
+
+def _phone(value: object, region: str | None) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    text = _text(value)
+    if text is None:
+        return None
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,0 +1,55 @@
+"""Names that our records carry in Kustomer: deterministic, so that the same turn always has the same one."""
+
+import base64
+import hashlib
+import re
+
+PREFIX = "rasa:"
+_PLAIN_SENDER = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,120}")
+_SPEAKABLE = str.maketrans("ILOU", "WXYZ")  # no letter that looks or sounds like another; base32 has no 0, 1, 8, 9
+
+
+def sender_part(sender_id: str) -> str:
+    """The sender id as it appears in keys: itself, or a hash of it when it is very long or holds control characters."""
+    if _PLAIN_SENDER.fullmatch(sender_id):
+        return sender_id
+    return "sha256-" + hashlib.sha256(sender_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def anonymous_id(sender_id: str) -> str:
+    """ExternalId of a customer of whom we know nothing but Rasa's sender id."""
+    return f"{PREFIX}{sender_part(sender_id)}"
+
+
+def session_key(sender_id: str, started_ms: int) -> str:
+    """ExternalId of a session's conversation."""
+    return f"{anonymous_id(sender_id)}:{started_ms}"
+
+
+def user_key(sender_id: str, message_id: str) -> str:
+    """ExternalId of what the user said; Rasa's message id makes it unique."""
+    return f"{anonymous_id(sender_id)}:{message_id}"
+
+
+def event_key(sender_id: str, kind: str, microseconds: int, ordinal: int) -> str:
+    """ExternalId of a message without an id of its own: its time, and its place among equal times.
+
+    Args:
+        sender_id: Rasa's sender id.
+        kind: `u` for a user's message, empty for a bot's.
+        microseconds: Time of the event, epoch microseconds.
+        ordinal: 0 for the first event of its kind with this time.
+    """
+    marked = f"{kind}:" if kind else ""
+    return f"{anonymous_id(sender_id)}:{marked}{microseconds}:{ordinal}"
+
+
+def part_key(key: str, number: int) -> str:
+    """ExternalId of the second and further parts of a long message."""
+    return key if number < 2 else f"{key}:p{number}"
+
+
+def ticket_reference(key: str) -> str:
+    """A short code for a session that a person can read out; known before Kustomer has answered."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+    return "RK-" + base64.b32encode(digest).decode()[:7].translate(_SPEAKABLE)

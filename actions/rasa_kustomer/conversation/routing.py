@@ -1,0 +1,265 @@
+"""Which team and priority a handoff gets: explicit slot, then the first matching rule, then the defaults."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+PRIORITIES = {"low": 2, "medium": 3, "high": 4, "urgent": 5}
+_NAMES = {1: "lowest", **{number: name for name, number in PRIORITIES.items()}}
+_TOP = ("tags", "default", "rules")
+_RULE = ("when", "team", "priority", "tags")
+_DEFAULT = ("team", "priority")
+_WHEN = ("intent", "slot", "channel", "customer_tag")
+
+
+def parse_priority(value: object) -> int:
+    """A priority as Kustomer counts, 1 lowest to 5 highest (Kustomer API reference, Conversations).
+
+    Raises:
+        ValueError: It is neither a known word nor a number from 1 to 5.
+    """
+    text = str(value).strip().lower()
+    if text in PRIORITIES:
+        return PRIORITIES[text]
+    if not isinstance(value, bool) and text in {"1", "2", "3", "4", "5"}:
+        return int(text)
+    raise ValueError("must be low, medium, high, urgent or a number from 1 to 5")
+
+
+def priority_name(priority: int) -> str:
+    """The word for a priority."""
+    return _NAMES.get(priority, str(priority))
+
+
+class RoutingError(ValueError):
+    """The routing file cannot be used.
+
+    Attributes:
+        problems: One line per problem: file, line, what is wrong.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What rules look at."""
+
+    intents: tuple[str, ...] = ()
+    slots: Mapping[str, Any] = field(default_factory=dict)
+    channel: str = ""
+    customer_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule; all its conditions must hold, and of each condition any of its values."""
+
+    name: str
+    when: Mapping[str, Any]
+    team: str | None = None
+    priority: int | None = None
+    tags: tuple[str, ...] = ()
+
+    def matches(self, facts: Facts) -> bool:
+        """Whether it applies."""
+        checks = {
+            "intent": lambda wanted: _any_of(wanted, facts.intents),
+            "channel": lambda wanted: _any_of(wanted, (facts.channel,)),
+            "customer_tag": lambda wanted: _any_of(wanted, facts.customer_tags),
+            "slot": lambda wanted: all(
+                _any_of(value, _values(facts.slots.get(name))) for name, value in wanted.items()
+            ),
+        }
+        return all(checks[name](wanted) for name, wanted in self.when.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Team and priority of a handoff.
+
+    Attributes:
+        team: Id or name; None for the deployment's default.
+        tags: Tags for the ticket.
+        rule: Where the rule that decided stands, for the note; None when none did.
+    """
+
+    team: str | None
+    priority: int | None
+    tags: tuple[str, ...] = ()
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The routing file's content; without a file there are no rules."""
+
+    rules: tuple[Rule, ...] = ()
+    tags: tuple[str, ...] = ()
+    team: str | None = None
+    priority: int | None = None
+
+    @property
+    def needs_customer_tags(self) -> bool:
+        """Whether any rule looks at the customer's tags."""
+        return any("customer_tag" in rule.when for rule in self.rules)
+
+    def teams(self) -> Iterator[tuple[str, str]]:
+        """Where a team is named, and its name."""
+        if self.team:
+            yield "default", self.team
+        for rule in self.rules:
+            if rule.team:
+                yield rule.name, rule.team
+
+    def decide(self, facts: Facts) -> Decision:
+        """Apply the first matching rule; what it leaves open comes from the file's default."""
+        rule = next((one for one in self.rules if one.matches(facts)), None)
+        if rule is None:
+            return Decision(self.team, self.priority, self.tags)
+        tags = tuple(dict.fromkeys((*self.tags, *rule.tags)))
+        return Decision(rule.team or self.team, rule.priority or self.priority, tags, rule.name)
+
+
+def decide_handoff(
+    routing: Routing, facts: Facts, *, team_slot: object, priority_slot: object, default_priority: int
+) -> Decision:
+    """Explicit slot before rule before default; an unusable slot value is ignored."""
+    decided = routing.decide(facts)
+    team = team_slot.strip() if isinstance(team_slot, str) and team_slot.strip() else decided.team
+    try:
+        priority = parse_priority(priority_slot)
+    except ValueError:
+        priority = decided.priority or default_priority
+    return Decision(team, priority, decided.tags, decided.rule)
+
+
+def load_routing(path: Path) -> Routing:
+    """Read a routing file.
+
+    Raises:
+        RoutingError: It is missing, no YAML, or says something that has no meaning.
+    """
+    try:
+        content = YAML().load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RoutingError([f"{path}: cannot be read ({error.strerror}). KUSTOMER_ROUTING_FILE names it."]) from None
+    except UnicodeDecodeError:
+        raise RoutingError([f"{path}: is not UTF-8 text"]) from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RoutingError([f"{path}:{line}: {error.problem or 'is not YAML'}"]) from None
+    except YAMLError:
+        raise RoutingError([f"{path}:1: is not YAML"]) from None
+    reader = _Reader(path)
+    routing = reader.read(content)
+    if reader.problems:
+        raise RoutingError(reader.problems)
+    return routing
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.problems: list[str] = []
+
+    def read(self, content: Any) -> Routing:
+        if content is None:
+            return Routing()
+        if not isinstance(content, Mapping):
+            self.problems.append(f"{self._path}:1: must be a mapping with rules, default and tags")
+            return Routing()
+        self._keys(content, _TOP)
+        default = content.get("default") or {}
+        rules = content.get("rules") or []
+        if not isinstance(default, Mapping):
+            self._say(content, "default", "must be a mapping with team and priority")
+            default = {}
+        self._keys(default, _DEFAULT)
+        if not isinstance(rules, list):
+            self._say(content, "rules", "must be a list")
+            rules = []
+        return Routing(
+            rules=tuple(self._rule(rules, index) for index in range(len(rules))),
+            tags=self._tags(content),
+            team=self._team(default),
+            priority=self._priority(default),
+        )
+
+    def _rule(self, rules: Any, index: int) -> Rule:
+        rule = rules[index]
+        name = f"line {rules.lc.item(index)[0] + 1}"
+        if not isinstance(rule, Mapping):
+            self.problems.append(f"{self._path}:{rules.lc.item(index)[0] + 1}: a rule must be a mapping with when")
+            return Rule(name, {})
+        self._keys(rule, _RULE)
+        when = rule.get("when")
+        if not isinstance(when, Mapping) or not when:
+            self._say(rule, "when", "a rule needs when, with at least one of " + ", ".join(_WHEN))
+            when = {}
+        else:
+            self._keys(when, _WHEN)
+            if "slot" in when and not isinstance(when["slot"], Mapping):
+                self._say(when, "slot", "must be a mapping of slot names to values")
+                when = {}
+        if not any(rule.get(one) for one in ("team", "priority", "tags")):
+            self._say(rule, "when", "the rule has no effect: give it team, priority or tags")
+        return Rule(name, dict(when), self._team(rule), self._priority(rule), self._tags(rule))
+
+    def _team(self, where: Any) -> str | None:
+        team = where.get("team")
+        if team is None:
+            return None
+        if not isinstance(team, str) or not team.strip():
+            self._say(where, "team", "must be a team's name or id")
+            return None
+        return team.strip()
+
+    def _priority(self, where: Any) -> int | None:
+        if where.get("priority") is None:
+            return None
+        try:
+            return parse_priority(where["priority"])
+        except ValueError as error:
+            self._say(where, "priority", str(error))
+            return None
+
+    def _tags(self, where: Any) -> tuple[str, ...]:
+        tags = where.get("tags") or []
+        tags = [tags] if isinstance(tags, str) else tags
+        if not isinstance(tags, list) or not all(isinstance(one, str) for one in tags):
+            self._say(where, "tags", "must be a list of words")
+            return ()
+        return tuple(str(one) for one in tags)
+
+    def _keys(self, where: Any, known: tuple[str, ...]) -> None:
+        for key in where:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {near[0]}?" if near else "known: " + ", ".join(known)
+                self._say(where, key, f"unknown key {key}; {hint}")
+
+    def _say(self, where: Any, key: object, what: str) -> None:
+        try:
+            line = where.lc.key(key)[0] + 1
+        except (AttributeError, KeyError, TypeError):
+            line = getattr(getattr(where, "lc", None), "line", 0) + 1
+        self.problems.append(f"{self._path}:{line}: {what}")
+
+
+def _any_of(wanted: object, found: tuple[str, ...]) -> bool:
+    values = {str(one).casefold() for one in (wanted if isinstance(wanted, list) else [wanted])}
+    return any(one.casefold() in values for one in found)
+
+
+def _values(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(str(one) for one in value) if isinstance(value, list) else (str(value),)
