@@ -19,7 +19,7 @@ WIDTH = 100
 HEADER = """\
 Settings of rasa-kustomer. Copy this file to .env and fill in the lines that end with "=".
 The environment wins over .env. Never commit .env: it holds the API key.
-Made from actions/rasa_kustomer/settings.py by scripts/env_template.py: change them there, then run it."""
+Made by scripts/env_template.py from actions/rasa_kustomer/settings.py: do not edit."""
 
 
 def render() -> str:
@@ -42,7 +42,7 @@ def _entry(name: str, field: FieldInfo) -> str:
     example = str((field.examples or [""])[0])
     description = field.description or ""
     if field.default is None or field.default == ():
-        shown = f"{description} Example: {example}" if example else description
+        shown = f"{description}\nExample: {example}" if example else description
         return f"{_comment(shown)}\n{variable}="
     return f"{_comment(description)}\n# {variable}={_default(name, field.default, example)}"
 
