@@ -1,0 +1,35 @@
+"""The command line as a whole."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from rasa_kustomer.cli import COMMANDS, app
+
+HEAVY = ("pydantic", "httpx", "sqlalchemy", "sanic", "rasa_sdk")
+
+
+def test_the_help_lists_every_command() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    assert [name for name in COMMANDS if f" {name} " not in result.output] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert f" {name} [OPTIONS]" in result.output
+
+
+def test_an_unknown_command_is_refused_with_the_exit_code_for_wrong_use() -> None:
+    assert CliRunner().invoke(app, ["chekc"]).exit_code == 2
+
+
+def test_starting_imports_nothing_heavy() -> None:
+    """A command imports what it needs; asking for another one does not pay for it."""
+    loaded = f"import sys, rasa_kustomer.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
