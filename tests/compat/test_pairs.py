@@ -45,6 +45,13 @@ def folder_for(way: str, checkout: Path, tmp_path: Path) -> Path:
     return checkout if way == "actions" else tmp_path
 
 
+def output_of(python: Path, code: str, cwd: Path) -> str:
+    """Run code in a new interpreter and return what it printed."""
+    done = subprocess.run([python, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 async def post(server: "ActionServer", *, compressed: bool) -> httpx.Response:
     """Send the capture as Rasa does, compressed as with COMPRESS_ACTION_SERVER_REQUEST=true."""
     headers = {"Content-Type": "application/json"}
@@ -60,8 +67,7 @@ def test_the_pair_is_what_it_says(environment: "Environment", tmp_path: Path) ->
         "import sys, rasa_kustomer; from importlib.metadata import version; "
         "print('%d.%d' % sys.version_info[:2], version('rasa-sdk'), rasa_kustomer.__file__)"
     )
-    shown = subprocess.run([environment.python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    python, sdk, file = shown.stdout.split()
+    python, sdk, file = output_of(environment.python, code, tmp_path).split()
     assert (python, sdk) == (environment.pair.python, environment.pair.sdk)
     assert environment.python.parent.parent in Path(file).parents
 
@@ -120,5 +126,5 @@ def test_an_uninstalled_checkout_serves_its_own_package(environment: "Environmen
         "import sys, actions, rasa_kustomer; print(rasa_kustomer.__file__); "
         "print([name for name in sys.modules if name.startswith('actions.')])"
     )
-    shown = subprocess.run([environment.bare, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
-    assert [str(checkout / "actions/rasa_kustomer/__init__.py"), "[]"] == shown.stdout.splitlines()
+    shown = output_of(environment.bare, code, checkout)
+    assert [str(checkout / "actions/rasa_kustomer/__init__.py"), "[]"] == shown.splitlines()
