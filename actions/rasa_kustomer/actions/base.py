@@ -93,12 +93,6 @@ class Call:
             session = await recorder.record_turns(self.sender_id, self.events, self.identity)
         return session or recorder.session_of_events(self.sender_id, self.events, now_ms)
 
-    def slot_events(self, values: Mapping[str, Any]) -> Events:
-        """SlotSet events for those slots that the bot's domain declares."""
-        declared = self.domain.get("slots")
-        known = declared if isinstance(declared, Mapping) and declared else values
-        return [SlotSet(name, value) for name, value in values.items() if name in known]
-
     def say(self, response: str, fallback: str, **values: Any) -> None:
         """Utter the domain's response, or the plain text when the domain lacks it.
 
@@ -114,7 +108,12 @@ class Call:
             self.dispatcher.utter_message(text=fallback.format(**values))
 
 
-class KustomerAction(Action, ABC):  # type: ignore[misc] - rasa-sdk ships no types
+def slot_events(values: Mapping[str, Any]) -> Events:
+    """SlotSet events for Rasa."""
+    return [SlotSet(name, value) for name, value in values.items()]
+
+
+class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no types
     """Base of all actions: runs `act` when the plugin serves the sender, else and on any failure `otherwise`."""
 
     @abstractmethod

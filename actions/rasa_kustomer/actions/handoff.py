@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.ticket import Ticket, compose_ticket
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, OutboxUnavailableError
 from rasa_kustomer.recorder import identity_fields
@@ -26,7 +26,7 @@ class ActionKustomerHandoff(KustomerAction):
     def otherwise(self, call: Call) -> Events:
         """Nobody will come: say so."""
         call.say("utter_kustomer_unavailable", UNAVAILABLE)
-        return call.slot_events({"kustomer_handoff_status": "unavailable", "kustomer_ticket": None})
+        return slot_events({"kustomer_handoff_status": "unavailable", "kustomer_ticket": None})
 
     async def act(self, call: Call) -> Events:
         """Queue the ticket behind the turns so far, wait for the confirmation, tell the user."""
@@ -57,7 +57,7 @@ class ActionKustomerHandoff(KustomerAction):
         }
         if known.get("customer_id"):
             slots["kustomer_customer_id"] = known["customer_id"]
-        return call.slot_events(slots)
+        return slot_events(slots)
 
     async def _confirmation(self, call: Call, ticket: Ticket) -> str:
         try:
@@ -69,4 +69,4 @@ class ActionKustomerHandoff(KustomerAction):
     def _failed(self, call: Call, ticket: Ticket | None) -> Events:
         call.say("utter_kustomer_unavailable", UNAVAILABLE)
         reference = ticket.reference if ticket else None
-        return call.slot_events({"kustomer_handoff_status": "failed", "kustomer_ticket": reference})
+        return slot_events({"kustomer_handoff_status": "failed", "kustomer_ticket": reference})

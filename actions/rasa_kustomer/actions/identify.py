@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
 from rasa_kustomer.delivery.outbox import Kind, NewRecord
 from rasa_kustomer.recorder import identity_fields
@@ -25,4 +25,4 @@ class ActionKustomerIdentify(KustomerAction):
             await call.runtime.outbox.record(
                 session, fields, [NewRecord(f"{session.key}:customer:{digest}", Kind.REPOINT, {})]
             )
-        return call.slot_events(await customer_slots(call, call.runtime.settings.session_wait_seconds))
+        return slot_events(await customer_slots(call, call.runtime.settings.session_wait_seconds))

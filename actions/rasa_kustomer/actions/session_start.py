@@ -2,7 +2,7 @@
 
 from rasa_sdk.events import ActionExecuted, SessionStarted, SlotSet
 
-from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
 
 FRESH = {"kustomer_conversation_id": None, "kustomer_handoff_status": "none", "kustomer_ticket": None}
@@ -23,7 +23,7 @@ class ActionSessionStart(KustomerAction):
         """Start the session with the customer's slots filled."""
         await call.record_turns()
         slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
-        return _session(call, call.slot_events({**slots, **FRESH}))
+        return _session(call, slot_events({**slots, **FRESH}))
 
     def otherwise(self, call: Call) -> Events:
         """Exactly what Rasa does without us."""

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from rasa_kustomer.actions.base import Call, Events, KustomerAction
+from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import open_and_closed
 from rasa_kustomer.conversation.keys import ticket_reference
 from rasa_kustomer.conversation.routing import priority_name
@@ -44,7 +44,7 @@ class ActionKustomerTicketStatus(KustomerAction):
             return []
         latest = tickets[0]
         call.say("utter_kustomer_ticket_status", STATUS, **latest, count=len(tickets))
-        return call.slot_events({"kustomer_ticket": latest["ticket"], "kustomer_open_conversations": len(tickets)})
+        return slot_events({"kustomer_ticket": latest["ticket"], "kustomer_open_conversations": len(tickets)})
 
 
 async def _tickets(call: Call) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
+from rasa_kustomer.kustomer.models import Message
 
 R = TypeVar("R")
 logger = logging.getLogger(__name__)
@@ -166,33 +167,40 @@ class Delivery:
 
     async def _message(self, claim: Claim, record: Record) -> str:
         conversation_id = str(claim.conversation_id)
-        at_ms = plan.sent_ms(record.payload, claim.last_sent_ms)
         known = await self._client.find_message(record.key, conversation_id) if record.unsure else None
-        if known is None:
-            body = plan.message_body(record.key, record.payload, at_ms)
-            try:
-                known, _ = await self._mended(
-                    body, plan.MESSAGE_OPTIONAL, lambda smaller: self._client.create_message(conversation_id, smaller)
-                )
-            except Rejected as error:
-                known = await self._client.find_message(record.key, conversation_id) if error.duplicate else None
-                if known is None:
-                    raise
-        claim.last_sent_ms = max(at_ms, plan.epoch_ms(known.sent_at) or 0)
-        return known.id
+        if known is not None:
+            claim.last_sent_ms = max(claim.last_sent_ms, plan.epoch_ms(known.sent_at) or 0)
+            return known.id
+        at_ms = plan.sent_ms(record.payload, claim.last_sent_ms)
+        made = await self._new_message(conversation_id, plan.message_body(record.key, record.payload, at_ms))
+        claim.last_sent_ms = at_ms
+        return made.id
+
+    async def _new_message(self, conversation_id: str, body: dict[str, Any]) -> Message:
+        try:
+            made, _ = await self._mended(
+                body, plan.MESSAGE_OPTIONAL, lambda smaller: self._client.create_message(conversation_id, smaller)
+            )
+        except Rejected as error:
+            known = await self._client.find_message(body["externalId"], conversation_id) if error.duplicate else None
+            if known is None:
+                raise
+            return known
+        return made
 
     async def _note(self, claim: Claim, record: Record) -> str:
         conversation_id = str(claim.conversation_id)
         known = await self._client.find_note(record.key, conversation_id) if record.unsure else None
-        if known is None:
-            _, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
-            text = record.payload["text"] + (f"\n\n{problem}" if problem else "")
-            known, _ = await self._mended(
-                plan.note_body(record.key, text),
-                plan.NOTE_OPTIONAL,
-                lambda smaller: self._client.create_note(conversation_id, smaller),
-            )
-        return known.id
+        if known is not None:
+            return known.id
+        _, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
+        text = record.payload["text"] + (f"\n\n{problem}" if problem else "")
+        made, _ = await self._mended(
+            plan.note_body(record.key, text),
+            plan.NOTE_OPTIONAL,
+            lambda smaller: self._client.create_note(conversation_id, smaller),
+        )
+        return made.id
 
     async def _tags(self, claim: Claim, record: Record) -> None:
         await self._client.tag_conversation(str(claim.conversation_id), list(record.payload["tags"]))
