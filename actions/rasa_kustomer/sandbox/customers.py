@@ -7,6 +7,7 @@ from rasa_kustomer.sandbox.calls import Answer, Call, Operation, Org, duplicate,
 from rasa_kustomer.sandbox.changes import apply, authored, dates_normalised, is_replacement
 from rasa_kustomer.sandbox.errors import missing
 from rasa_kustomer.sandbox.shapes import CUSTOMER_CREATE, CUSTOMER_UPDATE
+from rasa_kustomer.sandbox.state import State
 from rasa_kustomer.sandbox.tables import Row
 
 IDENTIFIERS: Mapping[str, tuple[str, str]] = {
@@ -83,9 +84,9 @@ def belongings(kind: str) -> Callable[[Org, Call], Answer]:
     return handler
 
 
-def counts(org: Org, customer_id: str) -> dict[str, int]:
+def counts(state: State, customer_id: str) -> dict[str, int]:
     """`conversationCounts` of a customer: by status, and all."""
-    statuses = [row["status"] for row in org.state.conversations.where("customer", customer_id)]
+    statuses = [row["status"] for row in state.conversations.where("customer", customer_id)]
     return {**{status: statuses.count(status) for status in ("open", "snoozed", "done")}, "all": len(statuses)}
 
 
@@ -125,7 +126,7 @@ def _check_unique(org: Org, changes: Mapping[str, Any], own_id: str) -> None:
 
 
 def _answer(org: Org, row: Row, status: int = 200) -> Answer:
-    extra = {"conversationCounts": counts(org, row["id"])}
+    extra = {"conversationCounts": counts(org.state, row["id"])}
     return Answer(status, {"data": resource(org, "customers", row, extra)})
 
 

@@ -1,7 +1,40 @@
-"""The agent's desk."""
+"""The agent's desk: one page, its files, its data, and the few things that an agent can do there.
 
-from rasa_kustomer.sandbox.calls import Org
+    GET   /                              the page
+    GET   /sandbox/desk?version=&open=   what it shows; only the version when nothing has changed
+    POST  /sandbox/desk/{id}/reply       {"text"}: an out message by a human
+    POST  /sandbox/desk/{id}/change      {"status"}, {"team": id or null} or {"take": true}
+
+The page's files come from this package only, and every text is put into the page as text, never as markup.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from rasa_kustomer.sandbox import desk_feed
+from rasa_kustomer.sandbox.calls import Call, Org
+from rasa_kustomer.sandbox.control import json_reply, same_origin
+from rasa_kustomer.sandbox.conversations import change_conversation
+from rasa_kustomer.sandbox.errors import Refusal
+from rasa_kustomer.sandbox.messages import record_message
+from rasa_kustomer.sandbox.shapes import CONVERSATION_UPDATE, MESSAGE_CREATE
+from rasa_kustomer.sandbox.tables import Row
 from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
+
+FILES = Path(__file__).parent / "page"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE_HEADERS = {
+    "content-security-policy": CONTENT_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
 
 
 class Desk:
@@ -9,7 +42,73 @@ class Desk:
 
     def __init__(self, org: Org) -> None:
         self._org = org
+        self._files = {f"/{file.name}": file for file in FILES.iterdir() if file.suffix in TYPES}
+        self._files["/"] = FILES / "index.html"
 
     def __call__(self, request: HttpRequest) -> HttpReply:
-        """The page, its data, or a 404."""
-        return HttpReply(404, f"no page at {request.target[:200]}\n".encode(), {"content-type": "text/plain"})
+        """The page, a file of it, its data, or what an agent's click did."""
+        path, _, query = request.target.partition("?")
+        if request.method == "GET" and path == "/sandbox/desk":
+            return self._feed(dict(parse_qsl(query)))
+        if request.method == "GET" and path in self._files:
+            file = self._files[path]
+            kind = {"content-type": f"{TYPES[file.suffix]}; charset=utf-8"}
+            return HttpReply(200, file.read_bytes(), {**kind, **PAGE_HEADERS})
+        if request.method == "POST" and path.startswith("/sandbox/desk/"):
+            return self._act(request, path.removeprefix("/sandbox/desk/"))
+        return HttpReply(404, b"There is no such page here.\n", {"content-type": "text/plain; charset=utf-8"})
+
+    def _feed(self, query: dict[str, str]) -> HttpReply:
+        state = self._org.state
+        if query.get("version") == str(state.version):
+            return json_reply(200, {"version": state.version})
+        shown = {
+            "version": state.version,
+            "org": state.org["name"],
+            "agent": self._agent["name"],
+            "teams": [{"id": team["id"], "name": team["name"]} for team in state.teams.values()],
+            "inbox": desk_feed.inbox(state),
+            "open": desk_feed.opened(state, query.get("open", "")),
+        }
+        return json_reply(200, shown)
+
+    def _act(self, request: HttpRequest, path: str) -> HttpReply:
+        if not same_origin(request):
+            return json_reply(403, {"error": "another site's page may not do this"})
+        conversation_id, _, verb = path.partition("/")
+        row = self._org.state.conversations.get(conversation_id)
+        if row is None or verb not in ("reply", "change"):
+            return json_reply(404, {"error": "This conversation is gone."})
+        try:
+            body = json.loads(request.body)
+            (self._reply if verb == "reply" else self._change)(row, body)
+        except (ValueError, TypeError, KeyError, AttributeError, Refusal) as error:
+            return json_reply(
+                400, {"error": error.detail if isinstance(error, Refusal) else "That was not understood."}
+            )
+        self._org.state.commit()
+        return json_reply(200, {"version": self._org.state.version})
+
+    def _reply(self, row: Row, body: Any) -> None:
+        channel = row["channels"][-1] if row["channels"] else "chat"
+        said = {"channel": channel, "app": "desk", "direction": "out", "preview": str(body["text"]).strip()}
+        if not said["preview"]:
+            raise ValueError("an empty reply")
+        checked = MESSAGE_CREATE.check(said, self._org.state, self._org.rules)
+        record_message(self._org, self._as_agent(), checked, row)
+
+    def _change(self, row: Row, body: Any) -> None:
+        changes: dict[str, Any] = {name: body[name] for name in ("status",) if name in body}
+        if "team" in body:
+            changes["assignedTeams"] = [body["team"]] if body["team"] else []
+        if body.get("take"):
+            changes["assignedUsers"] = [self._agent["id"]]
+        checked = CONVERSATION_UPDATE.check(changes, self._org.state, self._org.rules)
+        change_conversation(self._org, row, checked, self._agent["id"])
+
+    @property
+    def _agent(self) -> Row:
+        return next(user for user in self._org.state.users.values() if user["userType"] == "user")
+
+    def _as_agent(self) -> Call:
+        return Call("POST", "/", {}, {}, None, self._agent["id"], is_admin=False)

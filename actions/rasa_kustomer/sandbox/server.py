@@ -11,6 +11,7 @@ from rasa_kustomer.sandbox.access import machine_user
 from rasa_kustomer.sandbox.calls import Org
 from rasa_kustomer.sandbox.control import Control
 from rasa_kustomer.sandbox.desk import Desk
+from rasa_kustomer.sandbox.examples import add_examples
 from rasa_kustomer.sandbox.faults import Fault, Faults, ScriptedFault
 from rasa_kustomer.sandbox.gateway import Gateway, LoggedRequest
 from rasa_kustomer.sandbox.limits import CustomerLimits, OrgLimit
@@ -64,10 +65,11 @@ class Sandbox:
         seed(self.state, org)
         self.url = ""
         self._faults = Faults()
-        office = Org(self.state, self.rules, CustomerLimits(self.rules, now))
-        self._gateway = Gateway(office, self._faults, OrgLimit(self.rules, now), self.roles, api_key)
+        organisation = Org(self.state, self.rules, CustomerLimits(self.rules, now))
+        self._gateway = Gateway(organisation, self._faults, OrgLimit(self.rules, now), self.roles, api_key)
         self._control = Control(self.state, self.rules, self._faults, self._gateway.requests)
-        self._desk = Desk(office)
+        self._desk = Desk(organisation)
+        self._organisation = organisation
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -104,6 +106,11 @@ class Sandbox:
     def heal(self) -> None:
         """Forgets all scripted failures."""
         self._faults.clear()
+
+    def add_examples(self) -> None:
+        """Adds a believable morning at the desk; does nothing when there are customers already."""
+        if not self.state.customers:
+            add_examples(self._organisation)
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator["Sandbox"]:

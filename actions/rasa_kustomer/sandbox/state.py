@@ -2,7 +2,8 @@
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,11 @@ class State:
 
     def __init__(self, now: Callable[[], float], path: Path | None = None) -> None:
         self._now = now
+        self._back_seconds = 0.0
         self._numbers = itertools.count(1)
         self._changed: dict[tuple[str, str], Row | None] = {}
         self._store = Store(path) if path else None
-        self.version = 0
+        self.version = int(now() * 1000)  # beyond every version before a restart
         belongs = {name: field_index(name) for name in ("conversation", "customer", "externalId")}
         indexes: dict[str, Any] = {
             "customers": {
@@ -79,11 +81,20 @@ class State:
 
     def new_id(self) -> str:
         """A 24-hex object id that grows with time, as Kustomer's do."""
-        return f"{int(self._now()):08x}{secrets.token_hex(5)}{next(self._numbers) & 0xFFFFFF:06x}"
+        return f"{int(self._now() - self._back_seconds):08x}{secrets.token_hex(5)}{next(self._numbers) & 0xFFFFFF:06x}"
 
     def now(self) -> str:
         """The clock, as Kustomer writes it."""
-        return iso(self._now())
+        return iso(self._now() - self._back_seconds)
+
+    @contextmanager
+    def back_dated(self, seconds: float) -> Iterator[None]:
+        """Sets the clock this far back while it is open, for examples that have a past."""
+        before, self._back_seconds = self._back_seconds, seconds
+        try:
+            yield
+        finally:
+            self._back_seconds = before
 
     def put(self, kind: str, row: Row) -> Row:
         """Stores a new or changed row; `commit` makes it last."""

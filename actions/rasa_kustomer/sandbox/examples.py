@@ -1,0 +1,190 @@
+"""A believable morning at the desk, for looking at the page without a bot: `rasa-kustomer sandbox --seed`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rasa_kustomer.sandbox import conversations, customers, notes
+from rasa_kustomer.sandbox.access import machine_user
+from rasa_kustomer.sandbox.calls import Call, Org
+from rasa_kustomer.sandbox.messages import create_in_conversation
+
+MINUTE = 60.0
+
+
+@dataclass(frozen=True)
+class Example:
+    """One conversation; `turns` are (who, text) with who `in`, `bot` or `agent`, half a minute apart."""
+
+    customer: dict[str, Any]
+    subject: str
+    minutes_ago: float
+    turns: tuple[tuple[str, str], ...]
+    team: str | None = None
+    priority: int = 3
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    parked: bool = False
+    status: str = "open"
+    channel: str = "chat"
+
+
+def add_examples(org: Org) -> None:
+    """Adds the examples, through the same operations that the API uses."""
+    for example in EXAMPLES:
+        with org.state.back_dated(example.minutes_ago * MINUTE):
+            _add(org, example)
+    org.state.commit()
+
+
+def _call(org: Org, body: Any, actor: str | None = None, **params: str) -> Call:
+    return Call("POST", "/", params, {}, body, actor or machine_user(org.state), is_admin=False)
+
+
+def _add(org: Org, example: Example) -> None:
+    state = org.state
+    known = state.customers.where("externalId", example.customer["externalId"])
+    owner = known[0]["id"] if known else customers.create(org, _call(org, example.customer)).body["data"]["id"]
+    users = [machine_user(state)] if example.parked else []
+    teams = [team["id"] for team in state.teams.values() if team["name"] == example.team]
+    body = {"customer": owner, "name": example.subject, "priority": example.priority}
+    assigned = {"assignedUsers": users, "assignedTeams": teams, "externalId": f"{example.customer['externalId']}:chat"}
+    row_id = conversations.create(org, _call(org, {**body, **assigned})).body["data"]["id"]
+    _play(org, example, row_id)
+    if example.tags:
+        conversations.tag(org, _call(org, list(example.tags), id=row_id))
+    if example.status != "open":
+        conversations.change_conversation(org, state.conversations[row_id], {"status": example.status}, owner)
+
+
+def _play(org: Org, example: Example, row_id: str) -> None:
+    agent = next(user["id"] for user in org.state.users.values() if user["userType"] == "user")
+    for place, (who, said) in enumerate(example.turns):
+        with org.state.back_dated((example.minutes_ago * MINUTE) - 25 * place):
+            if who == "agent" and example.note and not org.state.notes.where("conversation", row_id):
+                notes.create_in_conversation(org, _call(org, {"body": example.note}, id=row_id))
+            body = {"channel": example.channel, "app": "rasa", "preview": said, "auto": who == "bot"}
+            body["direction"] = "in" if who == "in" else "out"
+            create_in_conversation(org, _call(org, body, agent if who == "agent" else None, id=row_id))
+    if example.note and not org.state.notes.where("conversation", row_id):
+        with org.state.back_dated((example.minutes_ago * MINUTE) - 25 * len(example.turns)):
+            notes.create_in_conversation(org, _call(org, {"body": example.note}, id=row_id))
+
+
+def _person(name: str, key: str, email: str | None = None, phone: str | None = None) -> dict[str, Any]:
+    person: dict[str, Any] = {"name": name, "externalId": key}
+    if email:
+        person["emails"] = [{"email": email, "type": "home"}]
+    if phone:
+        person["phones"] = [{"phone": phone, "type": "mobile"}]
+    return person
+
+
+_HANDOFF_NOTE = """Handed over by the assistant · RK-7F3K2Q
+
+Why: the customer asked for a person
+Wants: refund for a damaged item (request_refund 0.94, damaged_item 0.88)
+
+What the assistant knows
+  order number: A-20931
+  item: Oak shelf, 80 cm
+  photo sent: yes
+
+Still missing
+  preferred payout: card or voucher"""
+
+EXAMPLES = (
+    Example(
+        _person("Tomás Oliveira", "cust-3381", "tomas.oliveira@example.org", "+351912345678"),
+        "Invoice from May",
+        1500,
+        (("in", "Can you send me the invoice from May again?"), ("bot", "Sent to your e-mail address just now.")),
+        status="done",
+        priority=2,
+        tags=("invoice",),
+    ),
+    Example(
+        _person("Hannah Lindqvist", "cust-1042", "hannah.lindqvist@example.org", "+46701234567"),
+        "Delivery address",
+        2900,
+        (("in", "How do I change my delivery address?"), ("bot", "Under Account > Addresses. It is valid at once.")),
+        status="done",
+        priority=2,
+    ),
+    Example(
+        _person("Mei-Ling Zhao", "cust-2207", "meiling.zhao@example.org"),
+        "Two parcels, one tracking number",
+        48,
+        (
+            ("in", "I ordered two things but got one tracking number 📦📦"),
+            ("bot", "Let me look. Which order is it?"),
+            ("in", "A-21007"),
+            ("bot", "Both items travel together. The parcel should arrive tomorrow."),
+            ("in", "It says delivered already, and I only got the lamp."),
+            ("agent", "Hi Mei-Ling, this is Dana. I have asked the depot to look for the second box."),
+        ),
+        team="Support",
+        priority=3,
+        tags=("parcel", "bot-handoff"),
+        note="Handed over by the assistant · RK-2M9XTA\n\nWhy: the answer did not help\nOrder: A-21007",
+    ),
+    Example(
+        _person("ليلى حداد", "cust-4410", "layla.haddad@example.org"),
+        "أين طلبي؟",
+        17,
+        (
+            ("in", "مرحبا، أين طلبي؟ رقم الطلب 20984"),
+            ("bot", "طلبك في الطريق، ومن المتوقع وصوله يوم الخميس."),
+            ("in", "أحتاجه قبل ذلك من فضلك 🙏 هل يمكنني التحدث مع موظف؟"),
+            ("bot", "بالتأكيد، أحوّلك إلى زميل الآن."),
+        ),
+        team="Support",
+        priority=4,
+        tags=("bot-handoff",),
+        channel="whatsapp",
+        note="Handed over by the assistant · RK-5CJ4WD\n\nWhy: the customer asked for a person\nOrder: 20984",
+    ),
+    Example(
+        _person("Hannah Lindqvist", "cust-1042"),
+        "Refund for a damaged shelf",
+        9,
+        (
+            ("in", "Hi! My shelf arrived with a broken corner 😕"),
+            ("bot", "I am sorry to hear that, Hannah. Which order is it?"),
+            ("in", "A-20931, the oak one"),
+            ("bot", "Thank you. Would you like a replacement or a refund?\n• Replacement\n• Refund"),
+            ("in", "Refund"),
+            ("bot", "Could you send a photo of the damage?"),
+            ("in", "[image] https://files.example.org/shelf-corner.jpg"),
+            ("in", "Actually, can I talk to a person please? I need this sorted before Friday."),
+            ("bot", "Of course. I have passed everything on to our returns team. Your ticket is RK-7F3K2Q."),
+        ),
+        team="Returns",
+        priority=5,
+        tags=("bot-handoff", "refund"),
+        note=_HANDOFF_NOTE,
+    ),
+    Example(
+        _person("Unknown visitor", "rasa:web-81f2"),
+        "Which size fits?",
+        3,
+        (
+            ("in", "hello, is the reading lamp ok for a bathroom?"),
+            ("bot", "It is rated IP20, so please keep it dry. The Riva lamp is made for bathrooms."),
+            ("in", "ok and is that one dimmable"),
+            ("bot", "Yes, with any trailing-edge dimmer."),
+        ),
+        parked=True,
+    ),
+    Example(
+        _person("Bartholomäus Freiherr von Donaudampfschifffahrtsgesellschaft", "cust-5120", phone="+4915112345678"),
+        "Rechnung stimmt nicht",
+        6,
+        (
+            ("in", "Auf meiner Rechnung steht der Versand doppelt."),
+            ("bot", "Das prüfe ich gern. Wie lautet die Rechnungsnummer?"),
+            ("in", "R-2026-000418"),
+        ),
+        parked=True,
+        channel="sms",
+    ),
+)
