@@ -110,7 +110,7 @@ def _records(
     priority = decision.priority or call.runtime.settings.default_priority
     remarks = [f"Routed by the rule in {decision.rule} of the routing file."] if decision.rule else []
     text = summary(facts, reference=reference, priority=priority, person=_person(call.identity), remarks=remarks)
-    about = " ".join((facts.reason or facts.first_text or "the customer asked for a person").split())
+    about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
     if len(about) > _SUBJECT_LENGTH:
         about = about[: _SUBJECT_LENGTH - 1].rstrip() + "…"
     ticket = {"priority": priority, "team": decision.team, "subject": f"{reference} · {about}"}

@@ -44,7 +44,7 @@ class ActionKustomerTicketStatus(KustomerAction):
             return []
         latest = tickets[0]
         call.say("utter_kustomer_ticket_status", STATUS, **latest, count=len(tickets))
-        return slot_events({"kustomer_ticket": latest["ticket"], "kustomer_open_conversations": len(tickets)})
+        return slot_events({"kustomer_ticket": latest["ticket"]})
 
 
 async def _tickets(call: Call) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ class HandoffFacts:
         slots: What the bot knows, by slot.
         missing: Slots that the running form still asks for.
         turns: The last messages, oldest first.
-        first_text: What the customer said first in this session.
+        topic: What the customer said most about, for the subject line; None when nothing was said.
     """
 
     reason: str | None
@@ -32,7 +32,7 @@ class HandoffFacts:
     missing: tuple[str, ...]
     channel: str
     turns: tuple[Message, ...]
-    first_text: str | None
+    topic: str | None
 
 
 def read_handoff(
@@ -70,7 +70,7 @@ def read_handoff(
         missing=tuple(_missing(slots, active_loop, forms)),
         channel=messages[-1].channel if messages else _channel(events),
         turns=tuple(messages[-MOST_TURNS:]),
-        first_text=said[0] if said else None,
+        topic=max(said[:-1] or said, key=len, default=None),  # the last one is the wish for a person
     )
 
 
