@@ -1,0 +1,230 @@
+"""A real Rasa server, our action server and the sandbox, started once; every test talks to the same bot.
+
+The bot of `bot/` gets the shipped snippets from `rasa-kustomer init` and then exactly what `init` asks for.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from tests.e2e import environments
+from tests.e2e.dialogue import Desk, Dialogue
+from tests.e2e.services import Service, environment, free_port
+
+from rasa_kustomer.sandbox import Sandbox
+
+HERE = Path(__file__).resolve().parent
+LOCALHOST = "127.0.0.1"
+IMPORT_LINE = "from rasa_kustomer.actions import *"
+SENDER = "e2e-"  # how the sender ids of all these tests begin; nothing else may be in Kustomer
+SERVICES: list[Service] = []
+
+
+class Kustomer:
+    """The sandbox, which can be taken away and comes back with all that it knew."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox()
+        self._port = 0
+        self._serving = contextlib.ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Its base URL, the same after each outage."""
+        return self.sandbox.url
+
+    def start(self) -> None:
+        """Serve it, always on the same port."""
+        self._serving.enter_context(self.sandbox.serve_in_thread(port=self._port))
+        self._port = int(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        """Connections are refused from now on."""
+        self._serving.close()
+
+    @contextlib.contextmanager
+    def outage(self) -> Iterator[None]:
+        """Not there for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+
+@dataclass
+class ActionServer:
+    """`python -m rasa_sdk` in the bot's folder; `settings` are those of a bot that uses Kustomer."""
+
+    service: Service
+    settings: Mapping[str, str]
+
+    def restart(self, settings: Mapping[str, str] | None = None) -> None:
+        """Stop it and start it again, with other settings if given."""
+        self.service.stop()
+        self.service.start(self.settings if settings is None else settings)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the end of each process's log when a test fails."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy sends a result in
+    if report.failed and item.path.is_relative_to(HERE):
+        report.sections += [(f"log of {service.name}", service.log) for service in SERVICES]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ended_politely() -> Iterator[None]:
+    """A SIGTERM ends the run as Ctrl-C does, with the processes that it started."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def rasa_python() -> Path:
+    """The Python that has Rasa Open Source."""
+    return environments.interpreter(environments.OPEN_SOURCE)
+
+
+@pytest.fixture(scope="session")
+def rasa_pro_python() -> Path:
+    """The Python that has Rasa Pro's readers."""
+    return environments.interpreter(environments.PRO)
+
+
+@pytest.fixture(scope="session")
+def run_rasa(rasa_python: Path) -> Callable[..., str]:
+    """Run `rasa ...` in a folder and return its output; a failing one fails the test."""
+
+    def run(folder: Path, *arguments: str) -> str:
+        command = [str(rasa_python), "-W", "ignore", "-m", "rasa", *arguments]
+        done = subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(f"rasa {' '.join(arguments)}\n{done.stdout}{done.stderr}", pytrace=False)
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bot with the snippets; everything that `init` says is left to do has been done."""
+    folder = tmp_path_factory.mktemp("e2e") / "bot"
+    shutil.copytree(HERE / "bot", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [str(Path(sys.executable).parent / "rasa-kustomer"), "init", str(folder)]
+    said = subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True).stdout
+    assert "mv domain.yml domain/" in said
+    (folder / "domain.yml").rename(folder / "domain/domain.yml")
+    assert f"Add to actions/__init__.py: {IMPORT_LINE}" in said
+    (folder / "actions/__init__.py").write_text(f"{IMPORT_LINE}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(bot: Path, run_rasa: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained bot; trained anew only when something that it learns from has changed."""
+    taught = hashlib.sha256(environments.OPEN_SOURCE.requirement.encode())
+    for file in [bot / "config.yml", *sorted([*(bot / "domain").iterdir(), *(bot / "data").iterdir()])]:
+        taught.update(file.name.encode() + file.read_bytes())
+    kept = environments.cache_folder() / "models" / f"{taught.hexdigest()[:16]}.tar.gz"
+    if not kept.exists():
+        made = tmp_path_factory.mktemp("model")
+        run_rasa(bot, "train", "--domain", "domain", "--out", str(made), "--fixed-model-name", "bot")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        half = kept.with_suffix(f".{os.getpid()}")
+        shutil.copy(made / "bot.tar.gz", half)
+        half.rename(kept)
+    return kept
+
+
+@pytest.fixture(scope="session")
+def _kustomer() -> Iterator[Kustomer]:
+    kustomer = Kustomer()
+    kustomer.start()
+    yield kustomer
+    kustomer.stop()
+    conversations = list(kustomer.sandbox.state.conversations.values())
+    assert [one for one in conversations if not str(one["externalId"]).startswith(f"rasa:{SENDER}")] == []
+
+
+@pytest.fixture(scope="session")
+def _action_server(bot: Path, _kustomer: Kustomer) -> Iterator[ActionServer]:
+    port = free_port()
+    command = [sys.executable, "-m", "rasa_sdk", "--actions", "actions", "--port", str(port)]
+    service = Service("action server", command, bot, f"http://{LOCALHOST}:{port}/health")
+    settings = {
+        "KUSTOMER_API_KEY": _kustomer.sandbox.api_key,
+        "KUSTOMER_BASE_URL": _kustomer.url,
+        "KUSTOMER_DEFAULT_TEAM_ID": "Support",
+        "KUSTOMER_DEFAULT_PRIORITY": "high",
+        "KUSTOMER_TRUST_METADATA": "true",
+        "KUSTOMER_HANDOFF_WAIT_SECONDS": "2",
+    }
+    endpoints = bot / "endpoints.yml"
+    shipped = endpoints.read_text(encoding="utf-8")
+    assert "5055" in shipped
+    endpoints.write_text(shipped.replace("5055", str(port)), encoding="utf-8")
+    with _running(service, settings):
+        yield ActionServer(service, settings)
+
+
+@pytest.fixture(scope="session")
+def _rasa(bot: Path, model: Path, rasa_python: Path, _action_server: ActionServer) -> Iterator[str]:
+    port = free_port()
+    command = [str(rasa_python), "-W", "ignore", "-m", "rasa", "run", "--enable-api", "-i", LOCALHOST, "-p", str(port)]
+    files = ["--model", str(model), "--endpoints", "endpoints.yml", "--credentials", "credentials.yml"]
+    url = f"http://{LOCALHOST}:{port}"
+    with _running(Service("Rasa", [*command, *files], bot, f"{url}/status"), {}):
+        yield url
+
+
+@contextlib.contextmanager
+def _running(service: Service, settings: Mapping[str, str]) -> Iterator[None]:
+    SERVICES.append(service)
+    try:
+        service.start(settings)
+        yield
+    finally:
+        service.kill()
+        SERVICES.remove(service)
+
+
+@pytest.fixture
+def kustomer(_kustomer: Kustomer) -> Iterator[Kustomer]:
+    """The sandbox; works again when the test is over."""
+    yield _kustomer
+    _kustomer.sandbox.heal()
+
+
+@pytest.fixture
+def action_server(_action_server: ActionServer) -> Iterator[ActionServer]:
+    """The action server, for tests that stop it or change its settings; as before when the test is over."""
+    yield _action_server
+    _action_server.restart()
+
+
+@pytest.fixture
+def talk(_rasa: str) -> Callable[..., Dialogue]:
+    """Begin a conversation with the bot, as somebody new."""
+
+    def begin(metadata: Mapping[str, object] | None = None) -> Dialogue:
+        return Dialogue(_rasa, f"{SENDER}{uuid4().hex[:12]}", metadata)
+
+    return begin
+
+
+@pytest.fixture
+def desk(_kustomer: Kustomer) -> Callable[[Dialogue], Desk]:
+    """What agents see of a conversation."""
+    return lambda dialogue: Desk(_kustomer.url, dialogue.sender_id)
