@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ def sandbox(
     seed: Annotated[bool, typer.Option(help="Begin with example conversations.")] = False,
 ) -> None:
     """Run a pretend Kustomer with an agent's desk, to try the plugin without an account."""
-    served = Sandbox(data=data, rate_limit=rate_limit)
+    served = _opened(data, rate_limit)
     if seed:
         served.add_examples()
     try:
@@ -31,6 +32,14 @@ def sandbox(
         raise typer.Exit(1) from None
     finally:
         served.close()
+
+
+def _opened(data: Path | None, rate_limit: int) -> Sandbox:
+    try:
+        return Sandbox(data=data, rate_limit=rate_limit)
+    except (OSError, sqlite3.Error) as error:
+        typer.echo(f"Cannot use {data} ({error}). Choose another --data file.", err=True)
+        raise typer.Exit(1) from None
 
 
 async def _serve(served: Sandbox, host: str, port: int) -> None:

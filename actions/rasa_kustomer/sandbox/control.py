@@ -50,14 +50,18 @@ class Control:
             return json_reply(400, {"error": str(error)})
 
     def _add_fault(self, body: Any) -> Any:
-        times, skip = body.get("times", 1), body.get("skip", 0)
-        return self._faults.add(str(body.get("match", "*")), str(body["fault"]), times, skip).as_json()
+        script = _object(body)
+        times, skip = script.get("times", 1), script.get("skip", 0)
+        if not isinstance(skip, int) or not isinstance(times, int | None):
+            raise TypeError("times should be an integer or null, skip an integer")
+        return self._faults.add(str(script.get("match", "*")), str(script["fault"]), times, skip).as_json()
 
     def _shown_rules(self) -> dict[str, Any]:
         custom = {kind: sorted(names) for kind, names in self._rules.custom.items()}
         return {**vars(self._rules), "custom": custom}
 
     def _change_rules(self, body: Any) -> dict[str, Any]:
+        body = dict(_object(body))
         if unknown := body.keys() - vars(self._rules).keys():
             raise ValueError(f"no such rule: {', '.join(sorted(unknown))}")
         if "custom" in body:
@@ -65,6 +69,12 @@ class Control:
         for name, value in body.items():
             setattr(self._rules, name, value)
         return self._shown_rules()
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise TypeError("the body should be a JSON object")
+    return body
 
 
 def json_reply(status: int, body: Any) -> HttpReply:
