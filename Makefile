@@ -6,6 +6,8 @@ UV := $(BIN)/uv
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
 MAKEFLAGS += --no-print-directory
 export PYTHON
+# Like pip, uv trusts what this machine trusts.
+export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint e2e check bench format lock clean

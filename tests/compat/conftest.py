@@ -97,7 +97,7 @@ def uv(*arguments: str | Path) -> str:
     """Run the uv of this environment, which must use the interpreters found here and download none."""
     tool = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     assert tool is not None, "uv is missing: run make setup"
-    return run(tool, "--quiet", "--no-progress", "--no-python-downloads", *arguments)
+    return run(tool, "--quiet", "--no-progress", "--no-python-downloads", "--system-certs", *arguments)
 
 
 @pytest.fixture(scope="session")
