@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from cachetools import LRUCache
@@ -99,9 +98,13 @@ def session_of(sender_id: str, started_ms: int) -> SessionKey:
 
 def identity_fields(identity: Identity) -> dict[str, Any]:
     """The identity as kept with its session."""
-    fields = asdict(identity)
-    del fields["sender_id"]
-    return fields
+    return {
+        "external_id": identity.external_id,
+        "email": identity.email,
+        "phone": identity.phone,
+        "name": identity.name,
+        "trusted": identity.trusted,
+    }
 
 
 def _records(messages: Sequence[Message]) -> list[NewRecord]:

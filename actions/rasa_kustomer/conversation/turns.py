@@ -88,7 +88,7 @@ def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> 
     messages: list[Message] = []
     for index in range(first, len(events)):
         event = events[index]
-        if not isinstance(event, Mapping):
+        if not isinstance(event, dict):
             continue
         kind = event.get("event")
         if kind == "session_started":
@@ -116,16 +116,16 @@ def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:
 
 
 def _marker(event: object) -> tuple[object, object] | None:
-    return (event.get("event"), event.get("timestamp")) if isinstance(event, Mapping) else None
+    return (event.get("event"), event.get("timestamp")) if isinstance(event, dict) else None
 
 
 def _channel_before(events: Sequence[Any], first: int) -> str:
     for index in range(first - 1, -1, -1):
         event = events[index]
-        if isinstance(event, Mapping) and event.get("event") == "user":
+        if isinstance(event, dict) and event.get("event") == "user":
             return kustomer_channel(event.get("input_channel"))
     for event in events[first:]:
-        if isinstance(event, Mapping) and event.get("event") == "user":
+        if isinstance(event, dict) and event.get("event") == "user":
             return kustomer_channel(event.get("input_channel"))
     return DEFAULT
 
@@ -136,7 +136,7 @@ def _user(events: Sequence[Any], index: int, sender_id: str, channel: str) -> li
     metadata = event.get("metadata")
     if not text or text == "/session_start" or text.startswith("EXTERNAL: "):
         return []
-    if isinstance(metadata, Mapping) and (metadata.get("is_external") or _from_kustomer(metadata)):
+    if isinstance(metadata, dict) and (metadata.get("is_external") or _from_kustomer(metadata)):
         return []
     if text.startswith("/"):
         text = _button_title(events, index, text) or text
@@ -151,10 +151,10 @@ def _user(events: Sequence[Any], index: int, sender_id: str, channel: str) -> li
 def _bot(events: Sequence[Any], index: int, sender_id: str, channel: str) -> list[Message]:
     event = events[index]
     metadata = event.get("metadata")
-    if isinstance(metadata, Mapping) and _from_kustomer(metadata):
+    if isinstance(metadata, dict) and _from_kustomer(metadata):
         return []
     key = keys.event_key(sender_id, "", _microseconds(event), _ordinal(events, index))
-    action = metadata.get("utter_action") if isinstance(metadata, Mapping) else None
+    action = metadata.get("utter_action") if isinstance(metadata, dict) else None
     return _parts(key, "out", bot_text(event), event, channel, action if isinstance(action, str) else None)
 
 
@@ -174,7 +174,7 @@ def _from_kustomer(metadata: Mapping[str, Any]) -> bool:
     return any(
         one.get("source") == "kustomer" or bool(one.get("kustomer_message_id"))
         for one in (metadata, nested)
-        if isinstance(one, Mapping)
+        if isinstance(one, dict)
     )
 
 
@@ -182,15 +182,15 @@ def _button_title(events: Sequence[Any], index: int, payload: str) -> str | None
     """Title of the latest button that sends this payload."""
     for position in range(index - 1, -1, -1):
         event = events[position]
-        if not isinstance(event, Mapping) or event.get("event") != "bot":
+        if not isinstance(event, dict) or event.get("event") != "bot":
             continue
         data = event.get("data")
-        if not isinstance(data, Mapping):
+        if not isinstance(data, dict):
             continue
         for name in ("buttons", "quick_replies"):
             offered = data.get(name)
             for button in offered if isinstance(offered, list) else ():
-                if isinstance(button, Mapping) and button.get("payload") == payload:
+                if isinstance(button, dict) and button.get("payload") == payload:
                     return clean(button.get("title")) or None
     return None
 
@@ -200,7 +200,7 @@ def _ordinal(events: Sequence[Any], index: int) -> int:
     marker, moment, ordinal = _marker(events[index]), _seconds(events[index]), 0
     for position in range(index - 1, -1, -1):
         event = events[position]
-        if isinstance(event, Mapping) and 0.0 < _seconds(event) < moment:
+        if isinstance(event, dict) and 0.0 < _seconds(event) < moment:
             break  # events are in the order of their times, but for those that were added by hand
         ordinal += _marker(event) == marker
     return ordinal

@@ -19,6 +19,7 @@ from rasa_kustomer.kustomer.errors import RateLimited
 WINDOW_SECONDS = 60.0
 ASSUMED_LIMIT = 1_000  # the smaller of the two current plans; replaced by the first answer's header
 BURST_SECONDS = 12.0
+BURST_FACTOR = 5.0
 
 
 class Lane(IntEnum):
@@ -53,6 +54,7 @@ class Budget:
         self.blocked_until = 0.0
         self._tokens = self._capacity
         self._filled_at = now()
+        self._next_at = 0.0
 
     @property
     def per_second(self) -> float:
@@ -90,10 +92,11 @@ class Budget:
         if (blocked := self.blocked_seconds) > 0:
             raise RateLimited("The organisation's request budget is spent.", wait_seconds=blocked, organisation=True)
         self._refill()
-        while self._tokens < 1.0 and lane.get() is Lane.MIRROR:
-            await self._sleep((1.0 - self._tokens) / self.per_second)
+        while lane.get() is Lane.MIRROR and (wait := self._mirror_wait()) > 0:
+            await self._sleep(wait)
             self._refill()
         self._tokens -= 1.0  # a person's request may overdraw; the mirror then waits for it
+        self._next_at = self._now() + self._gap
 
     async def _observe(self, response: httpx.Response) -> None:
         limit = _number(response.headers.get("x-ratelimit-limit"))
@@ -101,6 +104,15 @@ class Budget:
             self.limit = limit
             self._tokens = min(self._tokens, self._capacity)
         self.remaining = _number(response.headers.get("x-ratelimit-remaining"))
+
+    @property
+    def _gap(self) -> float:
+        """Least time between two requests of the mirror: even a burst leaves most of the event loop to the bot."""
+        return 1.0 / (self.per_second * BURST_FACTOR)
+
+    def _mirror_wait(self) -> float:
+        gap = min(self._next_at - self._now(), self._gap)  # never longer, should the clock have been set back
+        return max(gap, (1.0 - self._tokens) / self.per_second)
 
     def _refill(self) -> None:
         now = self._now()

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 PARALLEL_SESSIONS = 8
 EXTRA_FOR_HANDOFFS = 4
 POLL_SECONDS = 1.0
+GATHER_SECONDS = 0.05  # turns come in bursts; looking once for several leaves the event loop to the bot
 HEARTBEAT_SECONDS = 5.0
 IDLE_CHECK_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -89,6 +90,7 @@ class Courier:
             self._outbox.work_arrived.clear()
             await self._guard(self._take_work)
             await self._wait_for_work()
+            await self._sleep(GATHER_SECONDS)
 
     async def _take_work(self) -> None:
         room = PARALLEL_SESSIONS - len(self._running)

@@ -1,10 +1,11 @@
 """The durable outbox: every turn is written here before anything is sent (docs/architecture.md)."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from cachetools import TTLCache
 from sqlalchemy import Connection
@@ -37,14 +38,6 @@ REMEMBERED_SECONDS = 3_600.0
 PATIENCE_SECONDS = 1.0  # how long a bot's turn waits for its own disk at the most
 
 
-class _Row(NamedTuple):
-    """What recording needs of a session's row; kept so that a turn costs one insert and one update."""
-
-    id: int
-    purged_ms: int
-    identity: dict[str, Any]
-
-
 class Outbox:
     """Accepts records from the actions and hands them to couriers, one courier per session at a time.
 
@@ -62,7 +55,7 @@ class Outbox:
         self.owner = claiming.new_owner()
         self.work_arrived = asyncio.Event()
         self._settled = asyncio.Event()
-        self._rows: TTLCache[str, _Row] = TTLCache(REMEMBERED_SESSIONS, ttl=REMEMBERED_SECONDS)
+        self._rows: TTLCache[str, recording.Row] = TTLCache(REMEMBERED_SESSIONS, ttl=REMEMBERED_SECONDS)
 
     @property
     def path(self) -> Path | None:
@@ -90,37 +83,20 @@ class Outbox:
         """
         now = self._now()
         known = self._rows.get(session.key)
-        if (
-            known is not None
-            and known.identity == identity
-            and not known.purged_ms
-            and _only_turns(new)
-            and not escalate
-        ):
-            done = self._hot_path.record(known.id, new, now)
-            if done is not None:
-                if done:
-                    self.work_arrived.set()
-                return done
 
-        def work(connection: Connection) -> tuple[int, _Row]:
-            row = known
-            if row is None or row.identity != identity:
-                row = _Row(*recording.open_session(connection, session, identity, now), identity)
-            fresh = [one for one in new if not one.at_ms or one.at_ms > row.purged_ms] if row.purged_ms else new
-            if escalate:
-                recording.escalate(connection, row.id)
-            added = recording.add(connection, row.id, fresh, now) if fresh else 0
-            if any(one.kind is Kind.CLOSE for one in fresh):
-                claiming.mark_closed(connection, row.id)
-            return added, row
+        def work(driver: sqlite3.Connection) -> tuple[int, recording.Row]:
+            return recording.accept(driver, session, identity, new, now, known=known, escalate=escalate)
 
         try:
-            added, self._rows[session.key] = await self._transactor.run(work, patience_seconds=PATIENCE_SECONDS)
+            done = self._hot_path.run(work)
+            if done is None:
+                done = await self._transactor.run(
+                    lambda connection: work(_driver(connection)), patience_seconds=PATIENCE_SECONDS
+                )
         except OutboxUnavailableError:
-            self._hot_path.close()
             self._rows.clear()  # the database may be another one by now: a damaged file is set aside
             raise
+        added, self._rows[session.key] = done
         if added:
             self.work_arrived.set()
         return added
@@ -232,9 +208,7 @@ class Outbox:
         def work(connection: Connection) -> int:
             found = claiming.idle(connection, now - minutes * 60, limit=limit)
             for session_id, key, last_ms in found:
-                record = NewRecord(f"{key}:close:{last_ms}", Kind.CLOSE, {})
-                recording.add(connection, session_id, [record], now)
-                claiming.mark_closed(connection, session_id)
+                claiming.close(connection, session_id, f"{key}:close:{last_ms}", now)
             return len(found)
 
         closed = await self._transactor.run(work)
@@ -272,5 +246,6 @@ class Outbox:
         return await self._transactor.run(lambda c: overview.purge(c, settled_before=before, dead=dead))
 
 
-def _only_turns(new: Sequence[NewRecord]) -> bool:
-    return bool(new) and all(one.kind is Kind.MESSAGE for one in new)
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: Any = connection.connection.driver_connection
+    return driver  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ import os
 import socket
 from uuid import uuid4
 
-from sqlalchemy import Connection, and_, exists, or_, select, update
+from sqlalchemy import Connection, and_, exists, insert, or_, select, update
 
 from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
@@ -214,6 +214,13 @@ def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int
     return [(row.id, row.key, row.last_sent_ms) for row in rows]
 
 
-def mark_closed(connection: Connection, session_id: int) -> None:
-    """Remember that the session's conversation was closed, until the next turn."""
-    connection.execute(update(sessions).where(sessions.c.id == session_id).values(closed=True))
+def close(connection: Connection, session_id: int, key: str, now: float) -> None:
+    """Queue the closing of a session's conversation, and remember it until the next turn."""
+    connection.execute(
+        insert(records).values(session_id=session_id, key=key, kind=Kind.CLOSE.value, payload="{}", created_at=now)
+    )
+    connection.execute(
+        update(sessions)
+        .where(sessions.c.id == session_id)
+        .values(closed=True, accepted=sessions.c.accepted + 1, open_since=now)
+    )

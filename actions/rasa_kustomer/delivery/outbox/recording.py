@@ -1,39 +1,28 @@
 """Transactions of the actions: accept turns and handoffs. Idempotent by key, and short."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Insert, Update, bindparam, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
-from rasa_kustomer.delivery.outbox.entries import NewRecord, SessionKey, dump
+from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, SessionKey, dump
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
 
-_FIELDS = ("session_id", "key", "kind", "payload", "created_at")
-_INSERT = (
-    insert(records)
-    .values(
-        {name: bindparam(name) for name in _FIELDS}
-        | {"state": PENDING, "unsure": False, "attempts": 0, "not_before": 0.0}
-    )
-    .on_conflict_do_nothing(index_elements=[records.c.key])
-)
-_TOUCH = (
-    update(sessions)
-    .where(sessions.c.id == bindparam("session"))
-    .values(
-        accepted=sessions.c.accepted + bindparam("added"),
-        last_turn_at=bindparam("now"),
-        open_since=func.coalesce(sessions.c.open_since, bindparam("now")),
-        closed=False,
-    )
-)
+
+class Row(NamedTuple):
+    """What recording needs of a session's row."""
+
+    id: int
+    purged_ms: int
+    identity: dict[str, Any]
 
 
-class Prepared:
-    """A statement compiled once for SQLite: building it anew took most of the time of recording a turn."""
+class _Prepared:
+    """A statement compiled once: building it anew took most of the time of recording a turn."""
 
     def __init__(self, statement: Insert | Update) -> None:
         compiled: Any = statement.compile(dialect=sqlite.dialect())
@@ -41,68 +30,104 @@ class Prepared:
         self._names: list[str] = list(compiled.positiontup)
         self._fixed: dict[str, Any] = dict(compiled.params)
 
-    def for_driver(self, rows: Sequence[dict[str, Any]]) -> tuple[str, list[tuple[Any, ...]]]:
-        """Statement and parameters for the driver's `executemany`."""
-        return self._sql, [
-            tuple(row[name] if name in row else self._fixed[name] for name in self._names) for row in rows
-        ]
+    def run(self, driver: sqlite3.Connection, **values: Any) -> sqlite3.Cursor:
+        """Execute it once."""
+        return driver.execute(self._sql, self._parameters(values))
+
+    def run_all(self, driver: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Execute it for each row; returns how many rows of the table changed."""
+        return driver.executemany(self._sql, [self._parameters(row) for row in rows]).rowcount
+
+    def _parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(values[name] if name in values else self._fixed[name] for name in self._names)
 
 
-INSERT, TOUCH = Prepared(_INSERT), Prepared(_TOUCH)
+_here = sessions.c.id == bindparam("session")
+_new_session = insert(sessions).values(
+    {name: bindparam(name) for name in ("key", "sender_id", "started_ms", "identity", "last_turn_at")}
+    | {"creating": False, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
+    | {"last_sent_ms": 0, "not_before": 0.0, "attempts": 0, "leased_until": 0.0}
+)
+_OPEN = _Prepared(
+    _new_session.on_conflict_do_update(
+        index_elements=[sessions.c.key], set_={"identity": _new_session.excluded.identity}
+    ).returning(sessions.c.id, sessions.c.purged_ms)
+)
+_ADD = _Prepared(
+    insert(records)
+    .values(
+        {name: bindparam(name) for name in ("session_id", "key", "kind", "payload", "created_at")}
+        | {"state": PENDING, "unsure": False, "attempts": 0, "not_before": 0.0}
+    )
+    .on_conflict_do_nothing(index_elements=[records.c.key])
+)
+_TOUCH = _Prepared(
+    update(sessions)
+    .where(_here)
+    .values(
+        accepted=sessions.c.accepted + bindparam("added"),
+        last_turn_at=bindparam("now"),
+        open_since=func.coalesce(sessions.c.open_since, bindparam("now")),
+        closed=bindparam("closed_now"),
+    )
+)
+_ESCALATE = _Prepared(update(sessions).where(_here).values(escalated=True, not_before=0.0))
 
 
-def open_session(connection: Connection, session: SessionKey, identity: dict[str, Any], now: float) -> tuple[int, int]:
-    """Find or make the session's row and keep its latest identity.
+def accept(
+    driver: sqlite3.Connection,
+    session: SessionKey,
+    identity: dict[str, Any],
+    new: Sequence[NewRecord],
+    now: float,
+    *,
+    known: Row | None,
+    escalate: bool,
+) -> tuple[int, Row]:
+    """Accept records of a session; those whose key is known already are left as they are.
+
+    Args:
+        driver: Connection with an open transaction.
+        session: Its row is made on first use.
+        identity: Replaces what was known of the person.
+        new: In the order of delivery.
+        now: Epoch seconds.
+        known: The session's row, if it is remembered.
+        escalate: The session goes to a human: it goes first, and is never closed by us again.
 
     Returns:
-        The row's id, and the time in epoch ms up to which its turns were recorded and since purged.
+        How many records were new, and the session's row.
     """
-    found = connection.execute(
-        select(sessions.c.id, sessions.c.purged_ms, sessions.c.identity).where(sessions.c.key == session.key)
-    ).one_or_none()
-    text = dump(identity)
-    if found is None:
-        row = connection.execute(
-            insert(sessions)
-            .values(
-                key=session.key,
-                sender_id=session.sender_id,
-                started_ms=session.started_ms,
-                identity=text,
-                last_turn_at=now,
-            )
-            .returning(sessions.c.id)
+    row = known
+    if row is None or row.identity != identity:
+        opened = _OPEN.run(
+            driver,
+            key=session.key,
+            sender_id=session.sender_id,
+            started_ms=session.started_ms,
+            identity=dump(identity),
+            last_turn_at=now,
         )
-        return int(row.scalar_one()), 0
-    if found.identity != text:
-        connection.execute(update(sessions).where(sessions.c.id == found.id).values(identity=text))
-    return int(found.id), int(found.purged_ms)
-
-
-def add(connection: Connection, session_id: int, new: Sequence[NewRecord], now: float) -> int:
-    """Accept records; those whose key is known already are left as they are.
-
-    Returns:
-        How many were new.
-    """
-    added = connection.exec_driver_sql(*INSERT.for_driver(record_rows(session_id, new, now))).rowcount
+        [(row_id, purged_ms)] = opened.fetchall()
+        row = Row(row_id, purged_ms, identity)
+    if escalate:
+        _ESCALATE.run(driver, session=row.id)
+    fresh = [one for one in new if not one.at_ms or one.at_ms > row.purged_ms] if row.purged_ms else new
+    added = _ADD.run_all(driver, [_values(row.id, one, now) for one in fresh]) if fresh else 0
     if added:
-        connection.exec_driver_sql(*TOUCH.for_driver([{"session": session_id, "added": added, "now": now}]))
-    return added
+        closed = any(one.kind is Kind.CLOSE for one in fresh)
+        _TOUCH.run(driver, session=row.id, added=added, now=now, closed_now=closed)
+    return added, row
 
 
-def record_rows(session_id: int, new: Sequence[NewRecord], now: float) -> list[dict[str, Any]]:
-    """Parameters of `INSERT` for new records."""
-    return [
-        {
-            "session_id": session_id,
-            "key": record.key,
-            "kind": record.kind.value,
-            "payload": dump(record.payload),
-            "created_at": now,
-        }
-        for record in new
-    ]
+def _values(session_id: int, record: NewRecord, now: float) -> dict[str, Any]:
+    return {
+        "session_id": session_id,
+        "key": record.key,
+        "kind": record.kind.value,
+        "payload": dump(record.payload),
+        "created_at": now,
+    }
 
 
 def latest_session(connection: Connection, sender_id: str, before_ms: int | None) -> SessionKey | None:
@@ -127,11 +152,6 @@ def session_state(connection: Connection, key: str) -> dict[str, Any] | None:
         ).where(sessions.c.key == key)
     ).one_or_none()
     return None if row is None else {**row._mapping, "identity": json.loads(row.identity)}  # noqa: SLF001 - SQLAlchemy's public name
-
-
-def escalate(connection: Connection, session_id: int) -> None:
-    """Mark the session as handed to a human: it goes first, and is never closed by us again."""
-    connection.execute(update(sessions).where(sessions.c.id == session_id).values(escalated=True, not_before=0.0))
 
 
 def record_state(connection: Connection, key: str) -> str | None:

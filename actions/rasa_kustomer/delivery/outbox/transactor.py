@@ -73,6 +73,7 @@ class Transactor:
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
+        self.generation = 0  # changes whenever the database was opened anew
         self._checkpointed_at = time.monotonic()
 
     @property
@@ -196,6 +197,7 @@ class Transactor:
             engine.dispose()
             raise
         self._connection = connection
+        self.generation += 1
         return connection
 
     def _disconnect(self) -> None:
