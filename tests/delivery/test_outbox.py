@@ -39,9 +39,10 @@ def turn(number: int, session: SessionKey = SESSION) -> NewRecord:
 
 
 async def limit_pages(outbox: Outbox, pages: int) -> None:
-    await outbox._transactor.run(
-        lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").close()
-    )
+    """For both of its connections."""
+    pragma = f"PRAGMA max_page_count={pages}"
+    await outbox._transactor.run(lambda connection: connection.exec_driver_sql(pragma).close())
+    outbox._hot_path._connect().execute(pragma)
 
 
 @pytest.fixture
