@@ -61,7 +61,7 @@ async def say(desk: Sandbox, name: str, text: str, **fields: Any) -> None:
 
 async def test_the_list_puts_the_most_urgent_waiting_conversation_first(page: Page) -> None:
     await expect(page.locator("#sections h2")).to_have_text(
-        ["Waiting for an agent2", "Answered1", "With the bot2", "Done2"]
+        ["Waiting for an agent2", "Open, nobody waiting1", "With the bot2", "Done2"]
     )
     first = page.locator(".row").first
     await expect(first.locator(".who")).to_have_text("Hannah Lindqvist")

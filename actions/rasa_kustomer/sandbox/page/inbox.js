@@ -4,7 +4,7 @@ import { ago, find, make, setAvatar, setChips, setText, sync, words } from "./do
 
 const SECTIONS = [
   ["waiting", "Waiting for an agent"],
-  ["answered", "Answered"],
+  ["answered", "Open, nobody waiting"],
   ["snoozed", "Snoozed"],
   ["parked", "With the bot"],
   ["done", "Done"],
@@ -17,7 +17,7 @@ let chosen = "";
 /** The chips that say how urgent a conversation is, and with whom. */
 export function chipsOf(entry) {
   const chips = [];
-  if (entry.waitingSince) chips.push(["waiting", `Waiting ${ago(entry.waitingSince)}`]);
+  if (entry.waitingSince) chips.push(["waiting", `Waiting ${ago(entry.waitingSince)}`.replace(" now", "")]);
   if (entry.section !== "done") chips.push([`priority p${entry.priority}`, entry.priorityWord]);
   entry.teams.forEach((team) => chips.push(["team", team]));
   entry.tags.forEach((tag) => chips.push(["tag", tag]));
