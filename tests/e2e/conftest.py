@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from tests.e2e import environments
 from tests.e2e.dialogue import Desk, Dialogue
@@ -180,13 +181,16 @@ def _action_server(bot: Path, _kustomer: Kustomer) -> Iterator[ActionServer]:
 
 
 @pytest.fixture(scope="session")
-def _rasa(bot: Path, model: Path, rasa_python: Path, _action_server: ActionServer) -> Iterator[str]:
+def _rasa(bot: Path, model: Path, rasa_python: Path, _action_server: ActionServer) -> Iterator[httpx.Client]:
     port = free_port()
     command = [str(rasa_python), "-W", "ignore", "-m", "rasa", "run", "--enable-api", "-i", LOCALHOST, "-p", str(port)]
     files = ["--model", str(model), "--endpoints", "endpoints.yml", "--credentials", "credentials.yml"]
     url = f"http://{LOCALHOST}:{port}"
-    with _running(Service("Rasa", [*command, *files], bot, f"{url}/status"), {}):
-        yield url
+    with (
+        _running(Service("Rasa", [*command, *files], bot, f"{url}/status"), {}),
+        httpx.Client(base_url=url, timeout=60) as http,
+    ):
+        yield http
 
 
 @contextlib.contextmanager
@@ -215,7 +219,7 @@ def action_server(_action_server: ActionServer) -> Iterator[ActionServer]:
 
 
 @pytest.fixture
-def talk(_rasa: str) -> Callable[..., Dialogue]:
+def talk(_rasa: httpx.Client) -> Callable[..., Dialogue]:
     """Begin a conversation with the bot, as somebody new."""
 
     def begin(metadata: Mapping[str, object] | None = None) -> Dialogue:

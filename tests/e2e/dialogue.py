@@ -15,16 +15,16 @@ class Dialogue:
     """One conversation; `said` is what Kustomer must show in the end.
 
     Args:
-        rasa: Address of the Rasa server.
+        rasa: The Rasa server.
         sender_id: Rasa's id of the conversation.
         metadata: What the channel sends with each message.
     """
 
-    def __init__(self, rasa: str, sender_id: str, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, rasa: httpx.Client, sender_id: str, metadata: Mapping[str, Any] | None = None) -> None:
         self.sender_id = sender_id
         self.said: list[Turn] = []
         self._metadata = metadata
-        self._http = httpx.Client(base_url=rasa, timeout=60)
+        self._http = rasa
 
     def say(self, text: str, shown_as: str | None = None) -> list[dict[str, Any]]:
         """Say something; returns the bot's messages.
@@ -38,12 +38,16 @@ class Dialogue:
         answer.raise_for_status()
         messages: list[dict[str, Any]] = answer.json()
         self.said.append(("in", shown_as or text))
-        self.said += [("out", as_read(message)) for message in messages]
+        for message in messages:
+            if message.keys() == {"recipient_id", "image"}:  # this channel sends a message's image by itself
+                self.said[-1] = ("out", f"{self.said[-1][1]}\nImage: {message['image']}")
+            else:
+                self.said.append(("out", as_read(message)))
         return messages
 
     def hear(self, text: str) -> str:
         """Say something; returns the bot's texts, joined."""
-        return "\n".join(message.get("text", "") for message in self.say(text))
+        return "\n".join(message["text"] for message in self.say(text) if "text" in message)
 
     @property
     def slots(self) -> dict[str, Any]:
@@ -65,13 +69,8 @@ class Dialogue:
 
 def as_read(message: Mapping[str, Any]) -> str:
     """A bot's message of the REST channel as an agent should read it."""
-    lines = [message.get("text", "")]
-    if "image" in message:
-        lines.append(f"Image: {message['image']}")
-    if "custom" in message:
-        lines.append(message["custom"]["text"])
-    if "buttons" in message:
-        lines.append(" ".join(f"[{button['title']}]" for button in message["buttons"]))
+    lines = [message.get("text", ""), message.get("custom", {}).get("text", "")]
+    lines.append(" ".join(f"[{button['title']}]" for button in message.get("buttons", [])))
     return "\n".join(line for line in lines if line)
 
 

@@ -66,8 +66,8 @@ def test_buttons_and_what_they_send(talk: Talk, desk: Look) -> None:
 def test_an_image_and_a_custom_payload(talk: Talk, desk: Look) -> None:
     """What is no text reaches agents as text."""
     user = talk()
-    (picture,) = user.say("show me a picture")
-    assert picture["image"] == "https://example.com/shop.png"
+    text, image = user.say("show me a picture")
+    assert (text["text"], image["image"]) == ("This is our shop.", "https://example.com/shop.png")
     (receipt,) = user.say("show my receipt")
     assert receipt["custom"]["type"] == "receipt"
     assert user.said[1] == ("out", "This is our shop.\nImage: https://example.com/shop.png")

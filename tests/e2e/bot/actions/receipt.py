@@ -13,7 +13,7 @@ class ActionShowReceipt(Action):  # type: ignore[misc]  # rasa-sdk is not follow
         """Its name in the domain."""
         return "action_show_receipt"
 
-    async def run(self, dispatcher: CollectingDispatcher, *_: Any) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, _tracker: Any, _domain: Any) -> list[dict[str, Any]]:
         """Send a payload; it has no text of Rasa's own kind."""
         dispatcher.utter_message(json_message={"type": "receipt", "text": "Your receipt: 12.50 EUR"})
         return []
