@@ -31,6 +31,7 @@ ROLES = {
     "org.permission.note.create": "write the handoff summary",
     "org.permission.team.read": "resolve team names",
 }
+OPTIONAL_ROLES = frozenset({"org.permission.note.read"})  # without it a summary may come twice after a lost answer
 # Legacy roles that grant the same. Source: Kustomer API reference, Old checklist names.
 LEGACY = {
     "org.permission.customer.read": "org.user.customer.read",
@@ -172,7 +173,9 @@ async def _check_kustomer(settings: Settings, client: KustomerClient, routing: R
             Finding("connection", "fail", f"{error} Check KUSTOMER_SUBDOMAIN or KUSTOMER_BASE_URL, and the network.")
         ]
     user = await _user(client)
-    findings = [Finding("connection", "ok", f"the key {token.name or ''} is accepted".replace("  ", " "))]
+    findings = [
+        Finding("connection", "ok", f'the key "{token.name}" is accepted' if token.name else "the key is accepted")
+    ]
     findings += check_organization(settings.organization_id, user)
     findings += check_roles(token, user)
     findings += await _check_teams(settings, client, routing)
@@ -217,7 +220,7 @@ def check_roles(token: Token, user: User | None) -> list[Finding]:
         if grants(held, role) or grants(held, LEGACY[role])
         else Finding(
             f"permission: {purpose}",
-            "fail",
+            "warn" if role in OPTIONAL_ROLES else "fail",
             f"Add the role {role}. Roles of a key cannot be changed: make a new key with it.",
         )
         for role, purpose in ROLES.items()

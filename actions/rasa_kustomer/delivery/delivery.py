@@ -24,7 +24,7 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.kustomer.models import Message
+from rasa_kustomer.kustomer.models import Message, Note
 
 R = TypeVar("R")
 logger = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ class Delivery:
 
     async def _note(self, claim: Claim, record: Record) -> str:
         conversation_id = str(claim.conversation_id)
-        known = await self._client.find_note(record.key, conversation_id) if record.unsure else None
+        known = await self._known_note(record, conversation_id) if record.unsure else None
         if known is not None:
             return known.id
         _, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
@@ -201,6 +201,16 @@ class Delivery:
             lambda smaller: self._client.create_note(conversation_id, smaller),
         )
         return made.id
+
+    async def _known_note(self, record: Record, conversation_id: str) -> Note | None:
+        """A key that may write notes need not be able to read them; a summary twice is better than none."""
+        try:
+            return await self._client.find_note(record.key, conversation_id)
+        except KeyRefused:
+            raise
+        except NotAllowed as error:
+            self._say(str(error))
+            return None
 
     async def _tags(self, claim: Claim, record: Record) -> None:
         await self._client.tag_conversation(str(claim.conversation_id), list(record.payload["tags"]))

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError, prepare
@@ -160,7 +160,7 @@ class Transactor:
         except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller, not to this thread
             if self._set_aside_if_damaged(error):
                 self._transact(batch)
-            elif len(batch) > 1 and not isinstance(error, (OperationalError, OSError)):
+            elif len(batch) > 1 and not isinstance(_cause(error), (sqlite3.OperationalError, OSError)):
                 for job in batch:  # one job's own mistake must not cost its neighbours their commit
                     self._transact([job])
             else:
@@ -209,11 +209,7 @@ class Transactor:
 
     def _set_aside_if_damaged(self, error: Exception) -> bool:
         path = self.path
-        if (
-            path is None
-            or not isinstance(error, DatabaseError)
-            or not any(sign in str(error.orig) for sign in _DAMAGED)
-        ):
+        if path is None or not any(sign in str(_cause(error)) for sign in _DAMAGED):
             return False
         self._disconnect()
         number = 1
@@ -245,15 +241,18 @@ def _resolve_all(jobs: list[_Job[Any]]) -> None:
         job.resolve()
 
 
+def _cause(error: Exception) -> BaseException:
+    """The driver's own error, whether it came through SQLAlchemy or not."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+
+
 def _translate(error: Exception) -> Exception:
-    if isinstance(error, (OperationalError, DatabaseError, OSError)):
-        cause = str(error.orig) if isinstance(error, DatabaseError) else (error.strerror or type(error).__name__)
-        return OutboxUnavailableError(cause)
-    if isinstance(error, SchemaTooNewError):
-        return OutboxUnavailableError(str(error))
-    if isinstance(error, SQLAlchemyError):
-        return OutboxUnavailableError(type(error).__name__)
-    return error
+    cause = _cause(error)
+    if isinstance(cause, (sqlite3.Error, SchemaTooNewError)):
+        return OutboxUnavailableError(str(cause))
+    if isinstance(cause, OSError):
+        return OutboxUnavailableError(cause.strerror or type(cause).__name__)
+    return OutboxUnavailableError(type(error).__name__) if isinstance(error, SQLAlchemyError) else error
 
 
 def _file_of(url: URL) -> Path | None:
