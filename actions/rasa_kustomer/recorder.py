@@ -8,7 +8,7 @@ from cachetools import LRUCache
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
-from rasa_kustomer.conversation.turns import Cursor, Message, SessionTurns, read_turns
+from rasa_kustomer.conversation.turns import Cursor, Message, SessionTurns, milliseconds, read_turns
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 
 REMEMBERED_SENDERS = 20_000
@@ -129,6 +129,5 @@ def _records(messages: Sequence[Message]) -> list[NewRecord]:
 def _latest_start(events: Sequence[Mapping[str, Any]]) -> int | None:
     for event in reversed(events):
         if isinstance(event, Mapping) and event.get("event") == "session_started":
-            timestamp = event.get("timestamp")
-            return int(timestamp * 1000) if isinstance(timestamp, (int, float)) else None
+            return milliseconds(event)
     return None

@@ -17,6 +17,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from rasa_kustomer import runtime
 from rasa_kustomer.conversation.identity import Identity, identify
+from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError, SessionKey
 from rasa_kustomer.failures import where
 from rasa_kustomer.runtime import Runtime
@@ -37,8 +38,8 @@ class Call:
 
     @property
     def sender_id(self) -> str:
-        """Rasa's id of the conversation."""
-        return str(self.tracker.sender_id)
+        """Rasa's id of the conversation, in the form in which everything of ours uses it."""
+        return sender_part(str(self.tracker.sender_id))
 
     @property
     def events(self) -> Sequence[Mapping[str, Any]]:

@@ -95,7 +95,7 @@ def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> 
             if messages:
                 sessions.append(SessionTurns(started_ms, tuple(messages)))
                 messages = []
-            started_ms = _milliseconds(event)
+            started_ms = milliseconds(event)
         elif kind == "user":
             channel = kustomer_channel(event.get("input_channel"))
             messages += _user(events, index, sender_id, channel)
@@ -161,7 +161,7 @@ def _bot(events: Sequence[Any], index: int, sender_id: str, channel: str) -> lis
 def _parts(  # noqa: PLR0917 - the fields of a Message, in their order
     key: str, direction: Literal["in", "out"], text: str, event: Event, channel: str, action: str | None
 ) -> list[Message]:
-    at_ms = _milliseconds(event) or 0
+    at_ms = milliseconds(event) or 0
     return [
         Message(keys.part_key(key, number), direction, part, at_ms, channel, action)
         for number, part in enumerate(split(text), start=1)
@@ -213,7 +213,8 @@ def _seconds(event: Event) -> float:
     return min(max(float(value), 0.0), _LATEST_SECONDS)
 
 
-def _milliseconds(event: Event) -> int | None:
+def milliseconds(event: Event) -> int | None:
+    """Time of an event in epoch milliseconds; None when it has no usable one."""
     return int(_seconds(event) * 1000) or None
 
 

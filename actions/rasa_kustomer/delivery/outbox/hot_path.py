@@ -39,8 +39,8 @@ class HotPath:
         try:
             result = work(connection)
             connection.execute("COMMIT")
-        except sqlite3.Error:
-            self.close()  # rolls back; the thread tries again and names the error
+        except Exception:  # noqa: BLE001 - the thread tries again, and tells the caller what is wrong
+            self.close()  # rolls back
             return None
         return result
 
