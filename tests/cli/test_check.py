@@ -1,0 +1,213 @@
+"""`rasa-kustomer check`: every item of the deployment checklist, against a real sandbox."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rasa_kustomer.checklist import LEGACY, OPTIONAL_ROLES, ROLES, grants
+from rasa_kustomer.cli import app
+from rasa_kustomer.sandbox import Sandbox
+
+SNIPPETS = Path(__file__).parents[2] / "domain_snippets"
+
+
+@pytest.fixture(autouse=True)
+def deployment(threaded_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, and settings that are ready."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUSTOMER_API_KEY", threaded_sandbox.api_key)
+    monkeypatch.setenv("KUSTOMER_BASE_URL", threaded_sandbox.url)
+    monkeypatch.setenv("KUSTOMER_DEFAULT_TEAM_ID", "Support")
+
+
+def check(*arguments: str) -> tuple[int, dict[str, Any]]:
+    result = CliRunner().invoke(app, ["check", "--json", *arguments])
+    return result.exit_code, json.loads(result.stdout)
+
+
+def levels(report: dict[str, Any], level: str) -> list[str]:
+    return [f"{one['item']}: {one['message']}" for one in report["findings"] if one["level"] == level]
+
+
+def test_a_deployment_that_is_ready_exits_with_0() -> None:
+    code, report = check("--domain", str(SNIPPETS / "kustomer_domain.yml"))
+
+    assert (code, report["ready"], levels(report, "fail")) == (0, True, [])
+
+
+def test_it_writes_nothing_to_kustomer(threaded_sandbox: Sandbox) -> None:
+    check()
+
+    assert {request.method for request in threaded_sandbox.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("role", sorted(ROLES.keys() - OPTIONAL_ROLES))
+def test_each_missing_role_is_named_and_found_again_when_it_is_there(threaded_sandbox: Sandbox, role: str) -> None:
+    threaded_sandbox.roles.discard(role)
+    code, report = check()
+    assert code == 1
+    assert any(role in line for line in levels(report, "fail"))
+
+    threaded_sandbox.roles.add(role)
+    assert check()[0] == 0
+
+
+def test_a_role_that_only_guards_against_a_second_summary_is_a_warning(threaded_sandbox: Sandbox) -> None:
+    threaded_sandbox.roles.discard("org.permission.note.read")
+
+    code, report = check()
+
+    assert code == 0
+    assert any("org.permission.note.read" in line for line in levels(report, "warn"))
+
+
+@pytest.mark.parametrize(
+    ("held", "role", "expected"),
+    [
+        ({"org.permission.customer.read"}, "org.permission.customer.read", True),
+        ({"org.permission.customer"}, "org.permission.customer.read", True),
+        ({"org.permission"}, "org.permission.customer.read", True),
+        ({"org.permission.custom"}, "org.permission.customer.read", False),
+        ({"org.permission.customer.read"}, "org.permission.customer.create", False),
+    ],
+)
+def test_a_broader_role_grants_a_narrower_one(held: set[str], role: str, expected: bool) -> None:
+    assert grants(held, role) is expected
+
+
+def test_every_role_has_its_legacy_name() -> None:
+    assert LEGACY.keys() == ROLES.keys()
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("wrong", "KUSTOMER_API_KEY"),
+        ("sandbox-expired-key", "expired"),
+        ("sandbox-other-pod-key", "another region"),
+    ],
+)
+def test_a_refused_key_says_which_setting_to_mend_and_never_shows_the_key(
+    monkeypatch: pytest.MonkeyPatch, key: str, words: str
+) -> None:
+    monkeypatch.setenv("KUSTOMER_API_KEY", key)
+
+    code, report = check()
+
+    assert code == 1
+    (failure,) = levels(report, "fail")
+    assert words in failure
+    assert key not in failure
+
+
+def test_without_a_connection_it_says_what_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUSTOMER_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("KUSTOMER_TIMEOUT_SECONDS", "0.5")
+
+    code, report = check()
+
+    assert code == 1
+    assert "KUSTOMER_BASE_URL" in levels(report, "fail")[0]
+
+
+def test_without_a_key_it_says_that_the_plugin_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUSTOMER_API_KEY")
+
+    code, report = check()
+
+    assert code == 1
+    assert "KUSTOMER_API_KEY not set" in levels(report, "fail")[0]
+
+
+def test_malformed_settings_are_listed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUSTOMER_PARKING", "garage")
+    monkeypatch.setenv("KUSTOMER_RATE_SHARE", "7")
+
+    code, report = check()
+
+    assert code == 1
+    assert [line.split(":")[1].strip() for line in levels(report, "fail")] == [
+        "KUSTOMER_PARKING",
+        "KUSTOMER_RATE_SHARE",
+    ]
+
+
+def test_an_unknown_team_is_named_with_the_teams_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUSTOMER_DEFAULT_TEAM_ID", "Suport")
+
+    code, report = check()
+
+    assert code == 1
+    assert 'no team "Suport"' in levels(report, "fail")[0]
+    assert "Support" in levels(report, "fail")[0]
+
+
+def test_a_team_of_the_routing_file_is_looked_up_too(tmp_path: Path) -> None:
+    (tmp_path / "kustomer_routing.yml").write_text("rules:\n  - when: {intent: refund}\n    team: Moon\n")
+
+    code, report = check()
+
+    assert code == 1
+    assert 'no team "Moon"' in levels(report, "fail")[0]
+
+
+def test_a_broken_routing_file_is_reported_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "kustomer_routing.yml").write_text("rules:\n  - when: {intent: refund}\n    priorty: high\n")
+
+    code, report = check()
+
+    assert code == 1
+    assert "kustomer_routing.yml:3" in levels(report, "fail")[0]
+
+
+def test_an_outbox_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / ".kustomer").write_text("a file where the folder should be")
+
+    code, report = check()
+
+    assert code == 1
+    assert "KUSTOMER_OUTBOX_URL" in levels(report, "fail")[0]
+
+
+def test_a_key_that_a_front_end_build_may_have_published_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITE_KUSTOMER_API_KEY", "published-secret")
+
+    code, report = check()
+
+    assert code == 0
+    assert any("VITE_KUSTOMER_API_KEY" in line for line in levels(report, "warn"))
+    assert "published-secret" not in json.dumps(report)
+
+
+def test_an_organisation_that_is_not_the_keys_is_a_failure(
+    threaded_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUSTOMER_ORGANIZATION_ID", "0" * 24)
+    code, report = check()
+    assert code == 1
+    assert "KUSTOMER_ORGANIZATION_ID" in levels(report, "fail")[0]
+
+    monkeypatch.setenv("KUSTOMER_ORGANIZATION_ID", threaded_sandbox.state.org["id"])
+    assert check()[0] == 0
+
+
+def test_a_domain_that_lacks_the_snippets_is_told_what_is_missing(tmp_path: Path) -> None:
+    domain = tmp_path / "domain.yml"
+    domain.write_text("actions:\n  - action_kustomer_handoff\nslots:\n  kustomer_ticket:\n    type: text\n")
+
+    code, report = check("--domain", str(domain))
+
+    assert code == 1
+    failures = " ".join(levels(report, "fail"))
+    assert "action_kustomer_resolve" in failures
+    assert "action_kustomer_handoff" not in failures
+    assert "kustomer_handoff_status" in failures
+
+
+def test_the_table_for_people_ends_with_the_verdict() -> None:
+    result = CliRunner().invoke(app, ["check"])
+
+    assert result.stdout.rstrip().endswith("Ready.")
