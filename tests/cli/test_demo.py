@@ -15,7 +15,9 @@ COMMAND = str(Path(sys.executable).with_name("rasa-kustomer"))
 def test_the_demo_shows_the_main_job_and_ends_by_itself(tmp_path: Path) -> None:
     environment = {**os.environ, "COLUMNS": "140", "KUSTOMER_API_KEY": "the-users-own", "KUSTOMER_ENABLED": "false"}
 
-    done = subprocess.run([COMMAND, "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [COMMAND, "demo"], check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     for sign in (
@@ -34,7 +36,9 @@ def test_the_demo_shows_the_main_job_and_ends_by_itself(tmp_path: Path) -> None:
 def test_a_worker_without_settings_says_why_it_does_nothing(tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")}
 
-    done = subprocess.run([COMMAND, "worker"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [COMMAND, "worker"], check=False, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60
+    )
 
     assert (done.returncode, "KUSTOMER_API_KEY" in done.stderr) == (1, True)
 
