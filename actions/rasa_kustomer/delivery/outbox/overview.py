@@ -18,13 +18,15 @@ def counts(connection: Connection) -> Counts:
             func.min(sessions.c.open_since),
         )
     ).one()
-    grouped = connection.execute(select(records.c.state, func.count().label("number")).group_by(records.c.state))
-    by_state = {row.state: int(row.number) for row in grouped}
+    total, pending, dead = (
+        int(connection.execute(select(func.count()).select_from(records).where(*state)).scalar_one())
+        for state in ((), (records.c.state == PENDING,), (records.c.state == DEAD,))
+    )
     return Counts(
         accepted=int(accepted),
-        delivered=by_state.get(DELIVERED, 0) + int(purged),
-        pending=by_state.get(PENDING, 0),
-        dead=by_state.get(DEAD, 0),
+        delivered=total - pending - dead + int(purged),
+        pending=pending,
+        dead=dead,
         oldest_pending_at=oldest,
     )
 

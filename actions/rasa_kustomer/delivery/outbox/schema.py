@@ -92,7 +92,12 @@ Index(
     sqlite_where=records.c.state == PENDING,
     postgresql_where=records.c.state == PENDING,
 )
-Index("kustomer_record_state", records.c.state)
+Index(
+    "kustomer_record_dead",
+    records.c.id,
+    sqlite_where=records.c.state == DEAD,
+    postgresql_where=records.c.state == DEAD,
+)
 
 
 class SchemaTooNewError(RuntimeError):

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_WAITING = 1_000
 BUSY_TIMEOUT_MS = 5_000
+PAGE_BYTES = 1_024  # a turn touches four pages and the log takes them whole; only counts when the file is made
 CHECKPOINT_SECONDS = 5.0
 # WAL lets `outbox status` read while we write; NORMAL keeps every commit through the death of the process (only a
 # power cut may cost the last moments) without one fsync per turn.
@@ -266,7 +267,7 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", *_PRAGMAS):
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", f"page_size={PAGE_BYTES}", "journal_mode=WAL", *_PRAGMAS):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
