@@ -96,7 +96,9 @@ class Outbox:
         except OutboxUnavailableError:
             self._rows.clear()  # the database may be another one by now: a damaged file is set aside
             raise
-        added, self._rows[session.key] = done
+        added, row = done
+        if row is not known:
+            self._rows[session.key] = row
         if added:
             self.work_arrived.set()
         return added
