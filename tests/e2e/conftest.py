@@ -4,12 +4,9 @@ The bot of `bot/` gets the shipped snippets from `rasa-kustomer init` and then e
 """
 
 import contextlib
-import hashlib
-import os
-import shutil
 import signal
-import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +15,14 @@ from uuid import uuid4
 import httpx
 import pytest
 from tests.e2e import environments
-from tests.e2e.dialogue import Desk, Dialogue
-from tests.e2e.services import Service, environment, free_port
+from tests.e2e.bots import prepare, prepare_without_overrides, train
+from tests.e2e.dialogue import SHOWN, Desk, Dialogue
+from tests.e2e.services import Service, eventually, free_port
 
 from rasa_kustomer.sandbox import Sandbox
 
 HERE = Path(__file__).resolve().parent
 LOCALHOST = "127.0.0.1"
-IMPORT_LINE = "from rasa_kustomer.actions import *"
 SENDER = "e2e-"  # how the sender ids of all these tests begin; nothing else may be in Kustomer
 SERVICES: list[Service] = []
 
@@ -105,48 +102,29 @@ def rasa_pro_python() -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_rasa(rasa_python: Path) -> Callable[..., str]:
-    """Run `rasa ...` in a folder and return its output; a failing one fails the test."""
-
-    def run(folder: Path, *arguments: str) -> str:
-        command = [str(rasa_python), "-W", "ignore", "-m", "rasa", *arguments]
-        done = subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.fail(f"rasa {' '.join(arguments)}\n{done.stdout}{done.stderr}", pytrace=False)
-        return done.stdout + done.stderr
-
-    return run
-
-
-@pytest.fixture(scope="session")
 def bot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bot with the snippets; everything that `init` says is left to do has been done."""
     folder = tmp_path_factory.mktemp("e2e") / "bot"
-    shutil.copytree(HERE / "bot", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [str(Path(sys.executable).parent / "rasa-kustomer"), "init", str(folder)]
-    said = subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True).stdout
-    assert "mv domain.yml domain/" in said
-    (folder / "domain.yml").rename(folder / "domain/domain.yml")
-    assert f"Add to actions/__init__.py: {IMPORT_LINE}" in said
-    (folder / "actions/__init__.py").write_text(f"{IMPORT_LINE}\n", encoding="utf-8")
+    prepare(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def model(bot: Path, run_rasa: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained bot; trained anew only when something that it learns from has changed."""
-    taught = hashlib.sha256(environments.OPEN_SOURCE.requirement.encode())
-    for file in [bot / "config.yml", *sorted([*(bot / "domain").iterdir(), *(bot / "data").iterdir()])]:
-        taught.update(file.name.encode() + file.read_bytes())
-    kept = environments.cache_folder() / "models" / f"{taught.hexdigest()[:16]}.tar.gz"
-    if not kept.exists():
-        made = tmp_path_factory.mktemp("model")
-        run_rasa(bot, "train", "--domain", "domain", "--out", str(made), "--fixed-model-name", "bot")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        half = kept.with_suffix(f".{os.getpid()}")
-        shutil.copy(made / "bot.tar.gz", half)
-        half.rename(kept)
-    return kept
+def _model(bot: Path, rasa_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(rasa_python, bot, tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def without_overrides(
+    _rasa: httpx.Client, _model: Path, rasa_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The Rasa server runs the bot of a designer who wanted no override, until the test is over."""
+    folder = tmp_path_factory.mktemp("e2e") / "bot"
+    prepare_without_overrides(folder)
+    model = train(rasa_python, folder, tmp_path_factory.mktemp("model"))
+    _rasa.put("/model", json={"model_file": str(model)}).raise_for_status()
+    yield
+    _rasa.put("/model", json={"model_file": str(_model)}).raise_for_status()
 
 
 @pytest.fixture(scope="session")
@@ -154,9 +132,18 @@ def _kustomer() -> Iterator[Kustomer]:
     kustomer = Kustomer()
     kustomer.start()
     yield kustomer
+    _nothing_came_later(kustomer)
     kustomer.stop()
+
+
+def _nothing_came_later(kustomer: Kustomer) -> None:
+    """After the whole run Kustomer holds what each test saw, and nothing of anybody else."""
+    messages = kustomer.sandbox.state.messages
     conversations = list(kustomer.sandbox.state.conversations.values())
     assert [one for one in conversations if not str(one["externalId"]).startswith(f"rasa:{SENDER}")] == []
+    shown = {sender: len(said) for sender, said in SHOWN.items()}
+    held = Counter(str(row["externalId"]).split(":")[1] for row in messages.values())
+    assert held == Counter(shown)
 
 
 @pytest.fixture(scope="session")
@@ -178,13 +165,19 @@ def _action_server(bot: Path, _kustomer: Kustomer) -> Iterator[ActionServer]:
     endpoints.write_text(shipped.replace("5055", str(port)), encoding="utf-8")
     with _running(service, settings):
         yield ActionServer(service, settings)
+        eventually(lambda: _settled(service.url), "everything that was accepted is delivered")
+
+
+def _settled(url: str) -> bool:
+    outbox = httpx.get(url.replace("/health", "/kustomer/health"), timeout=5).raise_for_status().json()["outbox"]
+    return bool(outbox["pending"] == outbox["dead"] == 0 < outbox["accepted"] == outbox["delivered"])
 
 
 @pytest.fixture(scope="session")
-def _rasa(bot: Path, model: Path, rasa_python: Path, _action_server: ActionServer) -> Iterator[httpx.Client]:
+def _rasa(bot: Path, _model: Path, rasa_python: Path, _action_server: ActionServer) -> Iterator[httpx.Client]:
     port = free_port()
     command = [str(rasa_python), "-W", "ignore", "-m", "rasa", "run", "--enable-api", "-i", LOCALHOST, "-p", str(port)]
-    files = ["--model", str(model), "--endpoints", "endpoints.yml", "--credentials", "credentials.yml"]
+    files = ["--model", str(_model), "--endpoints", "endpoints.yml", "--credentials", "credentials.yml"]
     url = f"http://{LOCALHOST}:{port}"
     with (
         _running(Service("Rasa", [*command, *files], bot, f"{url}/status"), {}),
@@ -219,8 +212,9 @@ def action_server(_action_server: ActionServer) -> Iterator[ActionServer]:
 
 
 @pytest.fixture
-def talk(_rasa: httpx.Client) -> Callable[..., Dialogue]:
+def talk(_rasa: httpx.Client, _action_server: ActionServer) -> Callable[..., Dialogue]:
     """Begin a conversation with the bot, as somebody new."""
+    assert _action_server.service.is_running, "an earlier test could not start the action server again"
 
     def begin(metadata: Mapping[str, object] | None = None) -> Dialogue:
         return Dialogue(_rasa, f"{SENDER}{uuid4().hex[:12]}", metadata)

@@ -10,6 +10,8 @@ from tests.e2e.services import eventually
 Turn = tuple[str, str]  # "in" or "out", and the text
 Row = dict[str, Any]
 
+SHOWN: dict[str, list[Turn]] = {}  # what Kustomer was seen to hold, by sender
+
 
 class Dialogue:
     """One conversation; `said` is what Kustomer must show in the end.
@@ -83,7 +85,7 @@ class Desk:
     """
 
     def __init__(self, kustomer: str, sender_id: str) -> None:
-        self._kustomer, self._prefix = kustomer, f"rasa:{sender_id}:"
+        self._kustomer, self._sender_id, self._prefix = kustomer, sender_id, f"rasa:{sender_id}:"
 
     @property
     def conversations(self) -> list[Row]:
@@ -116,6 +118,7 @@ class Desk:
         sent = [row["sentAt"] for row in messages]
         assert all(earlier < later for earlier, later in pairwise(sent)), sent
         assert len({row["externalId"] for row in messages}) == len(messages)
+        SHOWN[self._sender_id] = list(said)
 
     def ticket(self, seconds: float = 30) -> Row:
         """The sender's conversation that was handed off: the one with a team."""

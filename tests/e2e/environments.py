@@ -93,7 +93,7 @@ def _finder() -> ModuleType:
 def _uv(*arguments: str | Path) -> None:
     tool = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     assert tool is not None, "uv is missing: run make setup"
-    command = [tool, "--quiet", "--no-progress", "--no-python-downloads", *map(str, arguments)]
+    command = [tool, "--quiet", "--no-progress", "--no-python-downloads", "--system-certs", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(f"{' '.join(command)}\n{done.stdout}{done.stderr}", pytrace=False)

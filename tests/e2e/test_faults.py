@@ -24,6 +24,20 @@ def test_the_action_server_is_killed_and_comes_back(talk: Talk, desk: Look, acti
     desk(user).shows(user.said)
 
 
+def test_what_the_override_of_the_session_start_costs(talk: Talk, desk: Look, action_server: ActionServer) -> None:
+    """As kustomer_domain.yml says: without the action server, a new conversation's first message gets the fallback.
+
+    Later ones do not, and what was said in the meantime is recorded all the same.
+    """
+    user = talk()
+    action_server.service.kill()
+    assert user.hear("hello") == "Sorry, I did not get that."
+    assert user.hear("hello") == "Hello! How can I help? 👋"
+    action_server.service.start(action_server.settings)
+    user.say("bye")
+    desk(user).shows(user.said)
+
+
 def test_turns_that_were_accepted_survive_a_kill(
     talk: Talk, desk: Look, action_server: ActionServer, kustomer: Kustomer
 ) -> None:

@@ -148,3 +148,16 @@ def test_without_a_key_the_bot_is_the_same(talk: Talk, desk: Look, action_server
     other.say("hello")
     desk(other).shows(other.said)
     assert desk(user).conversations == []
+
+
+@pytest.mark.usefixtures("without_overrides")
+def test_a_bot_without_overrides_records_where_its_stories_say_so(talk: Talk, desk: Look) -> None:
+    """With action_kustomer_mirror in rules and stories: all that was said before it. A handoff records by itself."""
+    user = talk()
+    user.say("hello")
+    desk(user).shows(user.said)
+    user.say("show me the menu")
+    user.say("I want to talk to a human")
+    assert user.slots["kustomer_handoff_status"] == "created"
+    user.say("bye")
+    desk(user).shows(user.said)
