@@ -19,7 +19,7 @@ from rasa_kustomer.kustomer.errors import RateLimited
 WINDOW_SECONDS = 60.0
 ASSUMED_LIMIT = 1_000  # the smaller of the two current plans; replaced by the first answer's header
 BURST_SECONDS = 12.0
-BURST_FACTOR = 5.0
+BURST_FACTOR = 3.0
 
 
 class Lane(IntEnum):

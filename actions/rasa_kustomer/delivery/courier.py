@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from rasa_kustomer.delivery.breaker import Breaker
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 PARALLEL_SESSIONS = 8
 EXTRA_FOR_HANDOFFS = 4
 POLL_SECONDS = 1.0
-GATHER_SECONDS = 0.05  # turns come in bursts; looking once for several leaves the event loop to the bot
+GATHER_SECONDS = 0.2  # turns come in bursts; looking once for several leaves the machine to the bot
 HEARTBEAT_SECONDS = 5.0
 IDLE_CHECK_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -90,7 +91,8 @@ class Courier:
             self._outbox.work_arrived.clear()
             await self._guard(self._take_work)
             await self._wait_for_work()
-            await self._sleep(GATHER_SECONDS)
+            await _wait(self._outbox.handoff_arrived, GATHER_SECONDS)
+            self._outbox.handoff_arrived.clear()
 
     async def _take_work(self) -> None:
         room = PARALLEL_SESSIONS - len(self._running)
@@ -115,10 +117,7 @@ class Courier:
 
     async def _wait_for_work(self) -> None:
         seconds = min(POLL_SECONDS, self._breaker.seconds_to_probe or POLL_SECONDS)
-        try:
-            await asyncio.wait_for(self._outbox.work_arrived.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+        await _wait(self._outbox.work_arrived, seconds)
 
     async def _carry(self, claim: Claim) -> None:
         """Deliver one session and give it back, whatever happened."""
@@ -188,3 +187,8 @@ class Courier:
         if not self._outbox_failed:
             self._outbox_failed = True
             logger.error("The outbox (KUSTOMER_OUTBOX_URL) cannot be used: %s. Delivery goes on when it can.", error)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

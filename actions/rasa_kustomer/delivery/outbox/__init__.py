@@ -54,6 +54,7 @@ class Outbox:
         self._now = now
         self.owner = claiming.new_owner()
         self.work_arrived = asyncio.Event()
+        self.handoff_arrived = asyncio.Event()
         self._settled = asyncio.Event()
         self._rows: TTLCache[str, recording.Row] = TTLCache(REMEMBERED_SESSIONS, ttl=REMEMBERED_SECONDS)
 
@@ -101,23 +102,25 @@ class Outbox:
             self._rows[session.key] = row
         if added:
             self.work_arrived.set()
+        if escalate:
+            self.handoff_arrived.set()
         return added
 
     async def latest_session(self, sender_id: str, before_ms: int | None = None) -> SessionKey | None:
         """The sender's latest known session, optionally only among those that started before a moment (epoch ms)."""
-        return await self._transactor.run(lambda c: recording.latest_session(c, sender_id, before_ms))
+        return await self._transactor.read(lambda c: recording.latest_session(c, sender_id, before_ms))
 
     async def session_state(self, key: str) -> dict[str, Any] | None:
         """Kustomer ids, identity, `escalated` and `closed` of a session; None when it is unknown."""
-        return await self._transactor.run(lambda c: recording.session_state(c, key))
+        return await self._transactor.read(lambda c: recording.session_state(c, key))
 
     async def tickets(self, sender_id: str) -> list[dict[str, Any]]:
         """The sender's sessions that were handed to a human, latest first: `key` and `conversation_id` of each."""
-        return await self._transactor.run(lambda c: recording.tickets(c, sender_id))
+        return await self._transactor.read(lambda c: recording.tickets(c, sender_id))
 
     async def record_state(self, key: str) -> str | None:
         """State of a record; None when there is no such record."""
-        return await self._transactor.run(lambda c: recording.record_state(c, key))
+        return await self._transactor.read(lambda c: recording.record_state(c, key))
 
     async def wait_until_settled(self, key: str, seconds: float) -> str | None:
         """Wait for a record to be delivered or dead.
@@ -132,7 +135,7 @@ class Outbox:
         deadline = time.monotonic() + seconds
         while True:
             self._settled.clear()
-            state = await self._transactor.run(lambda c: recording.record_state(c, key))
+            state = await self._transactor.read(lambda c: recording.record_state(c, key))
             left = deadline - time.monotonic()
             if state != PENDING or left <= 0:
                 return state
@@ -144,11 +147,17 @@ class Outbox:
     async def claim(self, limit: int, *, escalated_only: bool = False) -> list[Claim]:
         """Lease sessions that have something to deliver, with their due records."""
         now = self._now()
-        return await self._transactor.run(
-            lambda c: claiming.claim(
-                c, self.owner, now, limit=limit, lease_seconds=LEASE_SECONDS, escalated_only=escalated_only
-            )
+        ids = await self._transactor.read(
+            lambda c: claiming.candidates(c, now, limit=limit, escalated_only=escalated_only)
         )
+        if not ids:
+            return []
+        until = now + LEASE_SECONDS
+        claims = await self._transactor.run(lambda c: claiming.lease(c, ids, self.owner, now, until))
+        due = await self._transactor.read(lambda c: [claiming.due_records(c, one.id, now) for one in claims])
+        for one, waiting in zip(claims, due, strict=True):
+            one.records = waiting
+        return claims
 
     async def heartbeat(self) -> None:
         """Keep the leases of this process."""
@@ -220,19 +229,19 @@ class Outbox:
 
     async def counts(self) -> Counts:
         """How many records were accepted, and where they are now."""
-        return await self._transactor.run(overview.counts)
+        return await self._transactor.read(overview.counts)
 
     async def entries(
         self, *, state: str | None = None, session: str | None = None, limit: int = 50, after: int = 0
     ) -> list[dict[str, Any]]:
         """Records as dictionaries, oldest first, with ids above `after`."""
-        return await self._transactor.run(
+        return await self._transactor.read(
             lambda c: overview.entries(c, state=state, session=session, limit=limit, after=after)
         )
 
     async def entry(self, record_id: int) -> dict[str, Any] | None:
         """One record as a dictionary."""
-        return await self._transactor.run(lambda c: overview.entry(c, record_id))
+        return await self._transactor.read(lambda c: overview.entry(c, record_id))
 
     async def retry(self, ids: list[int] | None = None) -> int:
         """Put dead records (all, or some) back in line; returns how many."""

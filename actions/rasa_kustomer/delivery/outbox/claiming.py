@@ -5,12 +5,12 @@ import os
 import socket
 from uuid import uuid4
 
-from sqlalchemy import Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
 
 from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
 
-RECORDS_PER_CLAIM = 100
+RECORDS_PER_CLAIM = 25
 
 
 def new_owner() -> str:
@@ -18,33 +18,25 @@ def new_owner() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
 
 
-def claim(
-    connection: Connection,
-    owner: str,
-    now: float,
-    *,
-    limit: int,
-    lease_seconds: float,
-    escalated_only: bool = False,
-) -> list[Claim]:
-    """Lease up to `limit` sessions that have due records and that nobody holds; handed-off ones come first."""
+def candidates(connection: Connection, now: float, *, limit: int, escalated_only: bool) -> list[int]:
+    """Rows of sessions that have due records and that nobody holds; handed-off ones first, then the longest waiting."""
     due = exists().where(records.c.session_id == sessions.c.id, records.c.state == PENDING, records.c.not_before <= now)
     query = (
-        select(sessions)
-        .where(
-            sessions.c.open_since.is_not(None),
-            sessions.c.not_before <= now,
-            or_(sessions.c.leased_by.is_(None), sessions.c.leased_until <= now),
-            due,
-        )
+        select(sessions.c.id)
+        .where(sessions.c.open_since.is_not(None), sessions.c.not_before <= now, _free(now), due)
         .order_by(sessions.c.escalated.desc(), sessions.c.open_since)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     if escalated_only:
         query = query.where(sessions.c.escalated)
-    claims = [
-        Claim(
+    return list(connection.execute(query).scalars())
+
+
+def lease(connection: Connection, ids: list[int], owner: str, now: float, until: float) -> list[Claim]:
+    """Take those of the sessions that are still free, until a time (epoch seconds)."""
+    query = select(sessions).where(sessions.c.id.in_(ids), _free(now)).with_for_update(skip_locked=True)
+    claims = {
+        row.id: Claim(
             id=row.id,
             key=row.key,
             sender_id=row.sender_id,
@@ -57,19 +49,17 @@ def claim(
             last_sent_ms=row.last_sent_ms,
         )
         for row in connection.execute(query)
-    ]
-    if claims:
-        connection.execute(
-            update(sessions)
-            .where(sessions.c.id.in_([one.id for one in claims]))
-            .values(leased_by=owner, leased_until=now + lease_seconds)
-        )
-    for one in claims:
-        one.records = _due_records(connection, one.id, now)
-    return claims
+    }
+    connection.execute(update(sessions).where(sessions.c.id.in_(claims)).values(leased_by=owner, leased_until=until))
+    return [claims[one] for one in ids if one in claims]
 
 
-def _due_records(connection: Connection, session_id: int, now: float) -> list[Record]:
+def _free(now: float) -> ColumnElement[bool]:
+    return or_(sessions.c.leased_by.is_(None), sessions.c.leased_until <= now)
+
+
+def due_records(connection: Connection, session_id: int, now: float) -> list[Record]:
+    """A session's due records in order."""
     rows = connection.execute(
         select(
             records.c.id,

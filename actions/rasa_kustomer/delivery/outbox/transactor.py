@@ -39,8 +39,8 @@ class OutboxUnavailableError(RuntimeError):
 
 
 class _Job(Generic[T]):
-    def __init__(self, work: Callable[[Connection], T], loop: asyncio.AbstractEventLoop) -> None:
-        self.work, self.loop = work, loop
+    def __init__(self, work: Callable[[Connection], T], loop: asyncio.AbstractEventLoop, *, writes: bool) -> None:
+        self.work, self.loop, self.writes = work, loop, writes
         self.future: asyncio.Future[T] = loop.create_future()
         self.result: T | None = None
         self.error: Exception | None = None
@@ -76,6 +76,7 @@ class Transactor:
         self._connection: Connection | None = None
         self.generation = 0  # changes whenever the database was opened anew
         self._checkpointed_at = time.monotonic()
+        self._begin = "BEGIN"
 
     @property
     def path(self) -> Path | None:
@@ -94,9 +95,16 @@ class Transactor:
         Raises:
             OutboxUnavailableError: Nothing was written. The cause is named.
         """
+        return await self._submit(work, patience_seconds, writes=True)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """As `run`, for work that only reads: it takes no lock and holds up no writer."""
+        return await self._submit(work, None, writes=False)
+
+    async def _submit(self, work: Callable[[Connection], T], patience_seconds: float | None, *, writes: bool) -> T:
         if self._jobs.qsize() >= MAX_WAITING:
             raise OutboxUnavailableError("too many transactions wait for the outbox: its disk is too slow or stuck")
-        job = _Job(work, asyncio.get_running_loop())
+        job = _Job(work, asyncio.get_running_loop(), writes=writes)
         self._jobs.put(job)
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="kustomer-outbox", daemon=True)
@@ -170,6 +178,7 @@ class Transactor:
 
     def _commit(self, batch: list[_Job[Any]]) -> None:
         connection = self._connection or self._connect()
+        self._begin = "BEGIN IMMEDIATE" if any(job.writes for job in batch) else "BEGIN"
         with connection.begin():
             for job in batch:
                 job.attempt(connection)
@@ -188,7 +197,9 @@ class Transactor:
         path = self.path
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        engine = _engine(self._url)
+        # Taking the write lock first leaves nothing to be upgraded, and so no deadlock.
+        self._begin = "BEGIN IMMEDIATE"
+        engine = _engine(self._url, lambda: self._begin)
         connection = engine.connect()
         try:
             with connection.begin():
@@ -260,7 +271,7 @@ def _file_of(url: URL) -> Path | None:
     return Path(url.database) if url.database and url.database != ":memory:" else None
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, begin: Callable[[], str]) -> Engine:
     engine = create_engine(
         url, poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}
     )
@@ -272,7 +283,6 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # Take the write lock first, so that there is no upgrade and no deadlock.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE")
+        connection.connection.cursor().execute(begin())
 
     return engine
