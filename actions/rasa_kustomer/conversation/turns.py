@@ -55,11 +55,11 @@ class Cursor:
     """How far a sender's events were read.
 
     Attributes:
-        marker: Kind and time of the last event.
+        marker: Kind and time of the last event, and its place among those that share both.
         started_ms: Start of the session at that point.
     """
 
-    marker: tuple[object, object]
+    marker: tuple[object, object, int]
     started_ms: int | None
 
 
@@ -103,14 +103,16 @@ def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> 
             messages += _bot(events, index, sender_id, channel)
     if messages:
         sessions.append(SessionTurns(started_ms, tuple(messages)))
-    marker = _marker(events[-1]) if events else None
-    return Reading(tuple(sessions), Cursor(marker, started_ms) if marker else cursor)
+    last = len(events) - 1
+    marker = _marker(events[last]) if events else None
+    reached = Cursor((*marker, _ordinal(events, last)), started_ms) if marker else cursor
+    return Reading(tuple(sessions), reached)
 
 
 def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:
     if cursor is not None:
         for index in range(len(events) - 1, -1, -1):
-            if _marker(events[index]) == cursor.marker:
+            if _marker(events[index]) == cursor.marker[:2] and _ordinal(events, index) == cursor.marker[2]:
                 return index + 1
     return 0
 
