@@ -217,7 +217,7 @@ class KustomerClient:
             found += [_one(model, {"data": item}, f"GET {path}", write=False) for item in items]
             links = answer.get("links")
             following = links.get("next") if isinstance(links, Mapping) else None
-            if not isinstance(following, str) or not following.startswith("/"):
+            if not isinstance(following, str) or not following.startswith("/") or following.startswith("//"):
                 break
         return found
 
