@@ -1,5 +1,6 @@
 """The breaker: stops for everybody when it must, never for one, and finds out by itself when it is over."""
 
+import itertools
 import logging
 
 import pytest
@@ -61,7 +62,7 @@ def test_an_open_breaker_lets_one_probe_through_at_a_growing_interval(breaker: B
             breaker.failed(1, "connection refused", at_once=True)
         clock.now += 0.5
 
-    gaps = [later - earlier for earlier, later in zip(probes, probes[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(probes)]
     assert gaps == sorted(gaps)
     assert gaps[0] == pytest.approx(2, abs=0.5)
     assert gaps[-1] == pytest.approx(LONGEST_PROBE_SECONDS, abs=0.5)

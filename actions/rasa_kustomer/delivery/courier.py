@@ -87,7 +87,7 @@ class Courier:
 
     async def _deliver_all(self) -> None:
         await self._guard(self._outbox.free_dead_owners)
-        while True:
+        while not self._stopping:  # before Python 3.12, wait_for may swallow a cancellation
             self._outbox.work_arrived.clear()
             await self._guard(self._take_work)
             await self._wait_for_work()

@@ -1,0 +1,126 @@
+"""A courier at work on a real outbox and a served Kustomer, with a clock of its own."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from rasa_kustomer.delivery.breaker import Breaker
+from rasa_kustomer.delivery.budget import Budget
+from rasa_kustomer.delivery.courier import Courier
+from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.delivery.teams import Teams
+from rasa_kustomer.directory import Directory
+from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.sandbox import Sandbox
+
+ANONYMOUS: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
+PATIENCE_SECONDS = 20.0
+
+
+@dataclass
+class Clock:
+    """Time that passes when somebody waits for it."""
+
+    now: float = field(default_factory=time.time)
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the time has come; the test lets it pass."""
+        end = self.now + seconds
+        while self.now < end:  # noqa: ASYNC110 - nothing tells when a test moves its clock
+            await asyncio.sleep(0.001)
+
+
+@dataclass
+class Office:
+    """Everything that delivers, and ways to put work in and look at what came of it."""
+
+    sandbox: Sandbox
+    url: str
+    clock: Clock = field(default_factory=Clock)
+    timeout_seconds: float = 2.0
+    parking: str = "assign-bot"
+    default_team: str | None = "Support"
+    api_key: str | None = None
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(self.url, now=self.clock)
+        self.budget = Budget(1.0, now=self.clock, sleep=self.clock.sleep)
+        self.breaker = Breaker(now=self.clock)
+        self.client = KustomerClient(
+            self.sandbox.url,
+            self.api_key or self.sandbox.api_key,
+            timeout_seconds=self.timeout_seconds,
+            event_hooks=self.budget.event_hooks,
+            sleep=self.clock.sleep,
+            now=self.clock,
+        )
+        directory = Directory(self.client, ttl_seconds=300, size=100, now=self.clock)
+        teams = Teams(self.client, ttl_seconds=300, now=self.clock)
+        self.delivery = Delivery(
+            self.outbox, self.client, directory, teams, parking=self.parking, default_team=self.default_team
+        )
+        self.courier = Courier(
+            self.outbox, self.delivery, self.breaker, self.budget, idle_close_minutes=0, sleep=self.clock.sleep
+        )
+
+    async def close(self) -> None:
+        await self.courier.stop()
+        await self.client.aclose()
+        await self.outbox.close()
+
+    async def say(self, sender: str, *texts: str, start: int = 1) -> SessionKey:
+        """Record turns of a sender's one session, alternately by customer and bot."""
+        session = SessionKey(f"rasa:{sender}:1000", sender, 1000)
+        new = [
+            NewRecord(
+                f"{session.key}:{number}",
+                Kind.MESSAGE,
+                {"direction": "in" if number % 2 else "out", "text": text, "at_ms": 1000 + number, "channel": "chat"},
+                1000 + number,
+            )
+            for number, text in enumerate(texts, start=start)
+        ]
+        await self.outbox.record(session, ANONYMOUS, new)
+        return session
+
+    async def hand_off(self, session: SessionKey, team: str | None = None) -> None:
+        """Record note, tags and ticket, as the action does."""
+        records = [
+            NewRecord(f"{session.key}:note", Kind.NOTE, {"text": "summary", "team": team}),
+            NewRecord(f"{session.key}:tags", Kind.TAGS, {"tags": ["bot-handoff"]}),
+            NewRecord(f"{session.key}:ticket", Kind.TICKET, {"priority": 4, "team": team, "subject": "RK-1 · help"}),
+        ]
+        await self.outbox.record(session, ANONYMOUS, records, escalate=True)
+
+    async def deliver(self, pending: int = 0) -> None:
+        """Let the courier work until only so many records wait, with time passing as it needs."""
+        self.courier.start()
+        await self.until(lambda counts: counts.pending <= pending)
+
+    async def until(self, done: Any) -> None:
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while not done(await self.outbox.counts()):
+            assert asyncio.get_running_loop().time() < deadline, await self.outbox.counts()
+            self.clock.now += 0.5
+            self.outbox.work_arrived.set()
+            self.outbox.handoff_arrived.set()
+            await asyncio.sleep(0.002)
+
+    def texts(self, sender: str) -> list[str]:
+        """What stands on the sender's timeline, in the order of `sentAt`."""
+        return [row["preview"] for row in self.rows(sender)]
+
+    def rows(self, sender: str) -> list[dict[str, Any]]:
+        ids = {row["id"] for row in self.conversations(sender)}
+        rows = [row for row in self.sandbox.state.messages.values() if row["conversation"] in ids]
+        return sorted(rows, key=lambda row: row["sentAt"])
+
+    def conversations(self, sender: str) -> list[dict[str, Any]]:
+        return [
+            row for row in self.sandbox.state.conversations.values() if row.get("externalId") == f"rasa:{sender}:1000"
+        ]

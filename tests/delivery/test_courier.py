@@ -1,0 +1,380 @@
+"""Delivery under every failure that can be scripted: nothing lost, nothing doubled, in order, and recovered."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+from tests.delivery.office import Office
+
+from rasa_kustomer.delivery.courier import STOP_SECONDS
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED
+from rasa_kustomer.sandbox import Sandbox
+
+HELLO = ("hello", "hi, how can I help?", "my parcel is late", "I am sorry")
+MESSAGES = "POST /v1/conversations/*/messages"
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_turns_stand_on_the_timeline_once_in_order_and_parked(office: Office, sandbox: Sandbox) -> None:
+    await office.say("ann", *HELLO)
+    await office.deliver()
+
+    (conversation,) = office.conversations("ann")
+    assert office.texts("ann") == list(HELLO)
+    assert len({row["sentAt"] for row in office.rows("ann")}) == len(HELLO)
+    assert [row["direction"] for row in office.rows("ann")] == ["in", "out", "in", "out"]
+    assert [row["auto"] for row in office.rows("ann")] == [False, True, False, True]
+    assert conversation["assignedUsers"] == [sandbox.machine_user["id"]]
+    assert sandbox.state.customers[conversation["customer"]]["externalIds"][0]["externalId"] == "rasa:ann"
+
+
+async def test_later_turns_go_to_the_same_conversation(office: Office) -> None:
+    await office.say("ann", *HELLO[:2])
+    await office.deliver()
+    await office.say("ann", *HELLO[2:], start=3)
+    await office.deliver()
+
+    assert office.texts("ann") == list(HELLO)
+    assert len(office.conversations("ann")) == 1
+
+
+async def test_one_look_up_one_customer_one_conversation_and_one_request_a_message(
+    office: Office, sandbox: Sandbox
+) -> None:
+    await office.say("ann", *HELLO)
+    await office.deliver()
+
+    assert [f"{one.method} {one.path.split('/')[2]}" for one in sandbox.requests] == [
+        "GET customers",
+        "POST customers",
+        "GET users",
+        "POST conversations",
+        *["POST conversations"] * len(HELLO),
+    ]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "POST /v1/customers",
+        "POST /v1/conversations",
+        MESSAGES,
+        "POST /v1/conversations/*/notes",
+        "POST /v1/conversations/*/tags",
+        "PATCH /v1/conversations/*",
+    ],
+)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "reset-after",
+        "reset-before",
+        "status-after:503",
+        "status:503",
+        "html-after:200",
+        "bad-json",
+        "html:502",
+        "429:org",
+        "429:customer",
+    ],
+)
+async def test_a_failure_at_any_step_doubles_and_loses_nothing(
+    office: Office, sandbox: Sandbox, match: str, fault: str
+) -> None:
+    """Lost responses (the write happened, the answer did not) among them."""
+    sandbox.fail(match, fault, times=2)
+    session = await office.say("ann", *HELLO)
+    await office.hand_off(session)
+
+    await office.deliver()
+
+    (conversation,) = office.conversations("ann")
+    assert office.texts("ann") == list(HELLO)
+    assert len(sandbox.state.customers) == 1
+    assert [note["body"] for note in sandbox.state.notes.values()] == ["summary"]
+    assert (conversation["status"], conversation["priority"], conversation["assignedUsers"]) == ("open", 4, [])
+    assert sandbox.state.tag_names(conversation) == ["bot-handoff"]
+    assert (await office.outbox.counts()).dead == 0
+
+
+async def test_a_server_that_hangs_after_the_write_does_not_get_it_twice(sandbox: Sandbox, tmp_path: Path) -> None:
+    office = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db", timeout_seconds=0.3)
+    sandbox.fail(MESSAGES, "hang-after", times=1)
+    await office.say("ann", *HELLO)
+
+    await office.deliver()
+
+    assert office.texts("ann") == list(HELLO)
+    await office.close()
+
+
+async def test_a_stuck_conversation_holds_up_no_other(office: Office, sandbox: Sandbox) -> None:
+    await office.say("ann", "hello")
+    await office.deliver()
+    (stuck,) = office.conversations("ann")
+    sandbox.fail(f"POST /v1/conversations/{stuck['id']}/messages", "status:500", times=None)
+    await office.say("ann", "again", start=2)
+    await office.say("bob", *HELLO)
+
+    await office.deliver(pending=1)
+
+    assert office.texts("bob") == list(HELLO)
+    assert not office.breaker.is_open
+
+    sandbox.heal()
+    await office.deliver()
+    assert office.texts("ann") == ["hello", "again"]
+
+
+async def test_an_outage_keeps_everything_says_so_once_and_is_over_by_itself(
+    office: Office, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="rasa_kustomer")
+    sandbox.fail("*", "reset-before", times=None)
+    for name in ("ann", "bob", "eve", "kim"):
+        await office.say(name, *HELLO)
+    office.courier.start()
+    await office.until(lambda _counts: office.breaker.is_open and len(sandbox.requests) > 12)
+    assert (await office.outbox.counts()).pending == 16
+
+    sandbox.heal()
+    await office.deliver()
+
+    for name in ("ann", "bob", "eve", "kim"):
+        assert office.texts(name) == list(HELLO)
+    said = [record.levelname for record in caplog.records if record.name.startswith("rasa_kustomer.delivery.breaker")]
+    assert said == ["WARNING", "INFO"]
+
+
+@pytest.mark.parametrize("key", ["wrong-key", "sandbox-expired-key", "sandbox-other-pod-key"])
+async def test_a_refused_key_stops_sending_and_keeps_everything(
+    sandbox: Sandbox, tmp_path: Path, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db", api_key=key)
+    for name in ("ann", "bob"):
+        await office.say(name, *HELLO)
+    office.courier.start()
+    await office.until(lambda _counts: len(sandbox.requests) >= 3)
+
+    assert office.breaker.is_open
+    assert "KUSTOMER_" in str(office.breaker.cause)
+    assert len(warnings_in(caplog)) == 1
+    assert key not in caplog.text
+    await office.close()
+
+    mended = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db")
+    await mended.deliver()
+    assert mended.texts("ann") == mended.texts("bob") == list(HELLO)
+    await mended.close()
+
+
+async def test_a_missing_role_stops_sending_names_the_role_and_recovers(
+    office: Office, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = "org.permission.message.create"
+    sandbox.roles.discard(role)
+    await office.say("ann", *HELLO)
+    office.courier.start()
+    await office.until(lambda _counts: office.breaker.is_open)
+    assert role in str(office.breaker.cause)
+    assert len(warnings_in(caplog)) == 1
+
+    sandbox.roles.add(role)
+    await office.deliver()
+
+    assert office.texts("ann") == list(HELLO)
+
+
+async def test_a_key_that_may_not_write_notes_still_makes_the_ticket(
+    office: Office, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = "org.permission.note.create"
+    sandbox.roles.discard(role)
+    session = await office.say("ann", *HELLO)
+    await office.hand_off(session)
+    await office.deliver(pending=1)
+
+    assert await office.outbox.record_state(f"{session.key}:ticket") == DELIVERED
+    assert role in caplog.text
+
+    sandbox.roles.add(role)
+    await office.deliver()
+    assert [note["body"] for note in sandbox.state.notes.values()] == ["summary"]
+
+
+async def test_after_a_rate_limit_nothing_is_sent_before_the_reset(office: Office, sandbox: Sandbox) -> None:
+    await office.say("ann", *HELLO)
+    sandbox.fail(MESSAGES, "429:org", times=1)
+    office.courier.start()
+    await office.until(lambda _counts: office.budget.blocked_seconds > 0)
+    sent, end = len(sandbox.requests), office.budget.blocked_until
+
+    while office.clock.now < end - 1:
+        office.clock.now += 0.5
+        office.outbox.work_arrived.set()
+        await asyncio.sleep(0.001)
+    assert len(sandbox.requests) == sent
+
+    await office.deliver()
+    assert office.texts("ann") == list(HELLO)
+
+
+async def test_the_limit_of_one_customer_slows_that_customer_only(office: Office, sandbox: Sandbox) -> None:
+    await office.say("ann", "hello")
+    await office.deliver()
+    (limited,) = office.conversations("ann")
+    sandbox.fail(f"POST /v1/conversations/{limited['id']}/messages", "429:customer", times=None)
+    await office.say("ann", "again", start=2)
+    await office.say("bob", *HELLO)
+
+    await office.deliver(pending=1)
+
+    assert office.texts("bob") == list(HELLO)
+    assert office.budget.blocked_seconds == 0
+    sandbox.heal()
+    await office.deliver()
+    assert office.texts("ann") == ["hello", "again"]
+
+
+@pytest.mark.parametrize("kind", ["conversations", "customers"])
+async def test_what_was_deleted_in_kustomer_is_made_anew(office: Office, sandbox: Sandbox, kind: str) -> None:
+    await office.say("ann", "hello")
+    await office.deliver()
+    (old,) = office.conversations("ann")
+    sandbox.state.drop("conversations", old["id"])
+    if kind == "customers":
+        sandbox.state.drop("customers", old["customer"])
+    sandbox.state.commit()
+
+    await office.say("ann", "still there?", start=2)
+    await office.deliver()
+
+    (new,) = office.conversations("ann")
+    assert new["id"] != old["id"]
+    assert office.texts("ann") == ["still there?"]
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+async def test_records_that_exist_already_are_adopted(office: Office, sandbox: Sandbox, status: int) -> None:
+    """Where Kustomer keeps external ids unique, a second create is refused; which status it uses is unknown."""
+    sandbox.rules.unique_external_ids = True
+    sandbox.rules.duplicate_status = status
+    sandbox.fail("POST /v1/conversations", "reset-after", times=1)
+    sandbox.fail(MESSAGES, "reset-after", times=1, skip=1)
+    await office.say("ann", *HELLO)
+
+    await office.deliver()
+
+    assert office.texts("ann") == list(HELLO)
+    assert (await office.outbox.counts()).dead == 0
+
+
+async def test_where_the_bot_cannot_be_assigned_chats_are_unparked_with_one_warning(
+    office: Office, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.rules.bot_assignable = False
+    for name in ("ann", "bob"):
+        await office.say(name, *HELLO)
+        await office.deliver()
+
+    assert [row["assignedUsers"] for name in ("ann", "bob") for row in office.conversations(name)] == [[], []]
+    assert len([text for text in warnings_in(caplog) if "KUSTOMER_PARKING" in text]) == 1
+
+
+@pytest.mark.parametrize("parking", ["none", "queue"])
+async def test_the_other_ways_of_parking(sandbox: Sandbox, tmp_path: Path, parking: str) -> None:
+    queue = next(iter(sandbox.state.queues))
+    wish = parking if parking == "none" else f"queue:{queue}"
+    office = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db", parking=wish)
+    session = await office.say("ann", *HELLO)
+    await office.deliver()
+    (parked,) = office.conversations("ann")
+    assert parked["assignedUsers"] == []
+    assert bool(parked.get("queue")) is (parking == "queue")
+
+    await office.hand_off(session)
+    await office.deliver()
+    assert await office.outbox.record_state(f"{session.key}:ticket") == DELIVERED
+    await office.close()
+
+
+async def test_an_unknown_team_falls_back_to_the_default_and_is_said(
+    office: Office, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await office.say("ann", *HELLO)
+    await office.hand_off(session, team="Moon")
+    await office.deliver()
+
+    (ticket,) = office.conversations("ann")
+    (note,) = sandbox.state.notes.values()
+    assert ticket["assignedTeams"] == [sandbox.team("Support")["id"]]
+    assert 'The team "Moon" does not exist' in note["body"]
+    assert 'The team "Moon" does not exist' in caplog.text
+
+
+async def test_a_team_is_found_by_name_without_regard_to_capitals(office: Office, sandbox: Sandbox) -> None:
+    session = await office.say("ann", *HELLO)
+    await office.hand_off(session, team="bILLING")
+    await office.deliver()
+
+    assert office.conversations("ann")[0]["assignedTeams"] == [sandbox.team("Billing")["id"]]
+
+
+async def test_a_turn_that_kustomer_refuses_is_set_aside_and_the_rest_goes_on(office: Office, sandbox: Sandbox) -> None:
+    session = await office.say("ann", "hello", "x" * 20_000, "still here")
+    await office.deliver()
+
+    assert office.texts("ann") == ["hello", "still here"]
+    assert await office.outbox.record_state(f"{session.key}:2") == DEAD
+    counts = await office.outbox.counts()
+    assert (counts.accepted, counts.delivered, counts.dead, counts.balanced) == (3, 2, 1, True)
+
+
+async def test_the_handoff_comes_after_the_turns_and_the_note_before_the_ticket(
+    office: Office, sandbox: Sandbox
+) -> None:
+    session = await office.say("ann", *HELLO)
+    await office.hand_off(session)
+    await office.deliver()
+
+    steps = [f"{one.method} {one.path.rsplit('/', 1)[1]}" for one in sandbox.requests]
+    assert steps[-3:] == ["POST notes", "POST tags", f"PATCH {office.conversations('ann')[0]['id']}"]
+
+
+async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_on(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    first = Office(sandbox, url)
+    sandbox.fail(MESSAGES, "hang", times=None, skip=1)
+    await first.say("ann", *HELLO)
+    first.courier.start()
+    await first.until(lambda counts: counts.delivered == 1)
+    started = asyncio.get_running_loop().time()
+    await first.close()
+    assert asyncio.get_running_loop().time() - started < STOP_SECONDS + 1
+
+    sandbox.heal()
+    second = Office(sandbox, url)
+    await second.deliver()
+    assert second.texts("ann") == list(HELLO)
+    await second.close()
+
+
+async def test_two_couriers_on_one_outbox_double_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    first, second = Office(sandbox, url), Office(sandbox, url)
+    names = [f"visitor-{number}" for number in range(12)]
+    for name in names:
+        await first.say(name, *HELLO)
+    first.courier.start()
+    await second.deliver()
+
+    for name in names:
+        assert first.texts(name) == list(HELLO)
+    await first.close()
+    await second.close()
