@@ -10,7 +10,7 @@ _SPEAKABLE = str.maketrans("ILOU", "WXYZ")  # no letter that looks or sounds lik
 
 
 def sender_part(sender_id: str) -> str:
-    """The sender id as it appears in keys: itself, or a hash of it when it is very long or holds control characters."""
+    """An id as it appears in keys: itself, or a hash when it is very long or holds control characters."""
     if _PLAIN_SENDER.fullmatch(sender_id):
         return sender_id
     return "sha256-" + hashlib.sha256(sender_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -28,7 +28,7 @@ def session_key(sender_id: str, started_ms: int) -> str:
 
 def user_key(sender_id: str, message_id: str) -> str:
     """ExternalId of what the user said; Rasa's message id makes it unique."""
-    return f"{anonymous_id(sender_id)}:{message_id}"
+    return f"{anonymous_id(sender_id)}:{sender_part(message_id)}"
 
 
 def event_key(sender_id: str, kind: str, microseconds: int, ordinal: int) -> str:
