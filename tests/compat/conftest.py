@@ -25,6 +25,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 REQUIRE = "RASA_KUSTOMER_REQUIRE_PAIRS"
 START_SECONDS = 60
+IDLE_SECONDS = 1
 STOP_SECONDS = 5
 
 
@@ -70,7 +71,12 @@ class ActionServer:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     async def stop(self) -> int:
-        """Send SIGTERM and return the exit code; TimeoutError when it takes longer than `STOP_SECONDS`."""
+        """Send SIGTERM and return the exit code; TimeoutError when it takes longer than `STOP_SECONDS`.
+
+        The bare rasa-sdk 3.21 hangs for 20 s when the signal comes before Sanic's manager has noticed that its worker
+        is up (`WorkerManager.wait_for_ack` in sanic/worker/manager.py), hence the moment of idleness.
+        """
+        await asyncio.sleep(IDLE_SECONDS)
         self.process.send_signal(signal.SIGTERM)
         return await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
 
@@ -179,6 +185,7 @@ def start_server(tmp_path: Path) -> StartServer:
                 env=clean_environment(tmp_path, settings),
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # so that its worker processes end with it
             )
         server = ActionServer(f"http://127.0.0.1:{port}", process, log)
         try:
@@ -186,7 +193,7 @@ def start_server(tmp_path: Path) -> StartServer:
             yield server
         finally:
             if process.returncode is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 
     return start
