@@ -6,6 +6,7 @@ the first action call instead.
 """
 
 import gc
+import logging
 import sys
 from typing import Any
 
@@ -50,11 +51,22 @@ def register() -> None:
 
 
 async def _start(_app: Any, *_: Any) -> None:
+    _make_heard()
     runtime.current()
     # Long trackers make Python collect garbage often, and what was imported is looked through every time for nothing:
     # tens of milliseconds within a bot's turn (benchmarks/run.py, 200 turns).
     gc.collect()
     gc.freeze()
+
+
+def _make_heard() -> None:
+    """Newer SDKs spawn workers in which nobody has set up logging; our few lines would be lost there."""
+    if not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s  - %(message)s"))
+        package = logging.getLogger(runtime.PACKAGE_LOGGER)
+        package.addHandler(handler)
+        package.setLevel(logging.INFO)
 
 
 async def _stop(_app: Any, *_: Any) -> None:

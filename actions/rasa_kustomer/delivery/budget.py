@@ -15,11 +15,13 @@ from typing import Any
 import httpx
 
 from rasa_kustomer.kustomer.errors import RateLimited
+from rasa_kustomer.kustomer.rate_limits import LONGEST_WAIT_SECONDS
 
 WINDOW_SECONDS = 60.0
 ASSUMED_LIMIT = 1_000  # the smaller of the two current plans; replaced by the first answer's header
 BURST_SECONDS = 12.0
 BURST_FACTOR = 3.0
+SHORTEST_SLEEP_SECONDS = 0.001
 
 
 class Lane(IntEnum):
@@ -77,7 +79,9 @@ class Budget:
     @property
     def blocked_seconds(self) -> float:
         """How long nobody may send; 0 when sending is allowed."""
-        return max(0.0, self.blocked_until - self._now())
+        now = self._now()
+        self.blocked_until = min(self.blocked_until, now + LONGEST_WAIT_SECONDS)  # the clock may have been set back
+        return max(0.0, self.blocked_until - now)
 
     def status(self) -> dict[str, Any]:
         """What the health route shows."""
@@ -93,7 +97,7 @@ class Budget:
             raise RateLimited("The organisation's request budget is spent.", wait_seconds=blocked, organisation=True)
         self._refill()
         while lane.get() is Lane.MIRROR and (wait := self._mirror_wait()) > 0:
-            await self._sleep(wait)
+            await self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
             self._refill()
         self._tokens -= 1.0  # a person's request may overdraw; the mirror then waits for it
         self._next_at = self._now() + self._gap
@@ -111,8 +115,9 @@ class Budget:
         return 1.0 / (self.per_second * BURST_FACTOR)
 
     def _mirror_wait(self) -> float:
-        gap = min(self._next_at - self._now(), self._gap)  # never longer, should the clock have been set back
-        return max(gap, (1.0 - self._tokens) / self.per_second)
+        now = self._now()
+        self._next_at = min(self._next_at, now + self._gap)  # the clock may have been set back
+        return max(self._next_at - now, (1.0 - self._tokens) / self.per_second)
 
     def _refill(self) -> None:
         now = self._now()

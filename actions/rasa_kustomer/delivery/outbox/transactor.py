@@ -229,7 +229,9 @@ class Transactor:
             number += 1
         path.rename(aside)
         for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            log = path.with_name(path.name + suffix)
+            if log.exists():  # it holds the latest turns
+                log.rename(aside.with_name(aside.name + suffix))
         logger.error(
             "The outbox %s is damaged and was set aside as %s; a new one is used from now on. "
             "Turns that were waiting in it are in that file (docs: troubleshooting, damaged outbox).",

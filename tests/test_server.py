@@ -1,0 +1,168 @@
+"""The action server with the plugin, as a real process."""
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rasa_kustomer.sandbox import Sandbox
+
+CAPTURE = Path(__file__).parent / "fixtures" / "rasa" / "02-action_listen.json"
+START_SECONDS = 60
+Start = Callable[..., tuple[subprocess.Popen[bytes], str]]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")}
+    return clean | {"SANIC_HOST": "127.0.0.1"} | {f"KUSTOMER_{name.upper()}": value for name, value in settings.items()}
+
+
+def command(port: int) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", "rasa_sdk", "--actions", "rasa_kustomer.actions", "--port", str(port)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(done: Callable[[], Any], seconds: float = START_SECONDS) -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := done():
+                return found
+        except httpx.HTTPError:
+            pass
+        assert time.monotonic() < deadline, "it did not come to that in time"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start an action server in a folder of its own; its log is `server.log` there."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start_one(**settings: str) -> tuple[subprocess.Popen[bytes], str]:
+        port = free_port()
+        with (tmp_path / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                command(port), cwd=tmp_path, env=environment(**settings), stdout=log, stderr=log, start_new_session=True
+            )
+        running.append(process)
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: httpx.get(f"{url}/kustomer/health").status_code == 200)
+        return process, url
+
+    yield start_one
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_a_malformed_setting_stops_the_start_with_one_line_per_problem(tmp_path: Path) -> None:
+    (tmp_path / "kustomer_routing.yml").write_text("ruls: []\n")
+    done = subprocess.run(
+        command(free_port()),
+        cwd=tmp_path,
+        env=environment(parking="garage", rate_share="9"),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "KUSTOMER_PARKING: must be assign-bot" in done.stderr
+    assert "KUSTOMER_RATE_SHARE: must be between" in done.stderr
+    assert "Traceback" not in done.stderr
+
+    routing = subprocess.run(
+        command(free_port()), cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert routing.returncode == 1
+    assert "kustomer_routing.yml:1: unknown key ruls" in routing.stderr
+
+
+def test_without_a_key_it_says_so_once_and_does_nothing(start: Start, tmp_path: Path) -> None:
+    process, url = start()
+    answer = httpx.post(f"{url}/webhook", json=json.loads(CAPTURE.read_text())).json()
+    health = httpx.get(f"{url}/kustomer/health").json()
+    process.terminate()
+
+    assert process.wait(timeout=20) == 0
+    assert answer == {"events": [], "responses": []}
+    assert (health["status"], health["enabled"]) == ("off", False)
+    log = (tmp_path / "server.log").read_text()
+    assert len(re.findall("rasa-kustomer does nothing: KUSTOMER_API_KEY", log)) == 1
+
+
+def test_turns_are_delivered_by_the_server_itself_and_survive_a_kill(
+    start: Start, threaded_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    settings = {"api_key": threaded_sandbox.api_key, "base_url": threaded_sandbox.url}
+    threaded_sandbox.fail("*", "hang", times=None)
+    first, url = start(**settings)
+    httpx.post(f"{url}/webhook", json=json.loads(CAPTURE.read_text())).raise_for_status()
+    eventually(lambda: threaded_sandbox.requests)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+
+    threaded_sandbox.heal()
+    second, url = start(**settings)  # nothing is called: the courier starts with the server
+    eventually(lambda: len(threaded_sandbox.state.messages) == 2)
+    outbox = eventually(
+        lambda: (found := httpx.get(f"{url}/kustomer/health").json()["outbox"])["pending"] == 0 and found
+    )
+
+    assert [row["preview"] for row in threaded_sandbox.state.messages.values()] == ["hello", "Hello! How can I help?"]
+    assert (outbox["accepted"], outbox["delivered"], outbox["dead"]) == (2, 2, 0)
+    begun = time.monotonic()
+    second.terminate()
+    assert second.wait(timeout=20) == 0
+    assert time.monotonic() - begun < 5
+
+
+def test_it_stops_in_time_while_kustomer_hangs(start: Start, threaded_sandbox: Sandbox) -> None:
+    process, url = start(api_key=threaded_sandbox.api_key, base_url=threaded_sandbox.url)
+    threaded_sandbox.fail("*", "hang", times=None)
+    httpx.post(f"{url}/webhook", json=json.loads(CAPTURE.read_text())).raise_for_status()
+    eventually(lambda: threaded_sandbox.requests)
+
+    begun = time.monotonic()
+    process.terminate()
+
+    assert process.wait(timeout=30) == 0
+    assert time.monotonic() - begun < 6
+
+
+def test_the_key_appears_nowhere(start: Start, threaded_sandbox: Sandbox, tmp_path: Path) -> None:
+    """Not after failures, not at DEBUG: no log, health answer, database or command line holds it."""
+    key = "eyJ-the-secret-of-this-test"
+    threaded_sandbox.roles.clear()
+    process, url = start(api_key=key, base_url=threaded_sandbox.url, debug="true")
+    httpx.post(f"{url}/webhook", json=json.loads(CAPTURE.read_text())).raise_for_status()
+    eventually(lambda: httpx.get(f"{url}/kustomer/health").json()["breaker"]["state"] == "open")
+    health = httpx.get(f"{url}/kustomer/health").text
+    cmdline = Path(f"/proc/{process.pid}/cmdline")
+    titles = cmdline.read_text() if cmdline.exists() else ""
+    process.terminate()
+    process.wait(timeout=20)
+    with sqlite3.connect(tmp_path / ".kustomer" / "outbox.db") as connection:
+        database = "\n".join(connection.iterdump())
+    connection.close()
+
+    log = (tmp_path / "server.log").read_text()
+    assert "Kustomer does not accept the key" in log
+    assert not [text for text in (log, health, titles, database) if key in text]
