@@ -164,6 +164,7 @@ class Delivery:
         kustomer_id = await handlers[record.kind](claim, record)
         sent = claim.last_sent_ms if record.kind is Kind.MESSAGE else None
         await self._outbox.delivered(claim, record, kustomer_id=kustomer_id, sent_ms=sent)
+        logger.debug("Record %d (%s) is in Kustomer as %s", record.id, record.kind.value, kustomer_id)
 
     async def _message(self, claim: Claim, record: Record) -> str:
         conversation_id = str(claim.conversation_id)
