@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -79,11 +79,19 @@ HTML = "<html><body>The request could not be satisfied</body></html>"
         (answering(409, None), Rejected),
         (answering(401, one_error(code="unauthorized", title="Unauthorized")), KeyRefused),
         (answering(401, text=""), KeyRefused),
+        (answering(401, {"error": "Expired token"}), KeyRefused),
+        (answering(403, text="Auth token associated with pod prod2 but request is being handled by prod1"), KeyRefused),
+        (answering(400, ["neither shape"]), Rejected),
+        (answering(400, {"errors": ["text"]}), Rejected),
+        (answering(400, {"errors": {}}), Rejected),
         (answering(400, one_error(message="Auth token associated with pod prod2 but handled by prod1")), KeyRefused),
         (answering(402, {}), NotAllowed),
         (answering(403, one_error(code="forbidden")), NotAllowed),
         (answering(403, text=HTML), NotAllowed),
         (answering(404, one_error(status=404, code="notfound")), NotFound),
+        (answering(404, text=""), NotFound),
+        (answering(404, text=HTML), Unreachable),
+        (answering(408, text=""), Unreachable),
         (answering(429, {}), RateLimited),
         (answering(500, {}), Unreachable),
         (answering(502, text=HTML), Unreachable),
@@ -92,6 +100,10 @@ HTML = "<html><body>The request could not be satisfied</body></html>"
         (answering(200, text='{"data": {"id'), BrokenAnswer),
         (answering(200, {"data": {"attributes": {}}}), BrokenAnswer),
         (answering(200, ["list"]), BrokenAnswer),
+        (answering(200, text=""), BrokenAnswer),
+        (answering(204, text=""), BrokenAnswer),
+        (answering(200, text="[" * 200_000), BrokenAnswer),
+        (answering(200, {"data": {"id": {"odd": 1}}}), BrokenAnswer),
         (answering(201, None), BrokenAnswer),
     ],
 )
@@ -137,6 +149,8 @@ async def test_every_error_of_httpx_is_translated(wire: Wire, client: KustomerCl
         (httpx.ConnectError, False),
         (httpx.ConnectTimeout, False),
         (httpx.PoolTimeout, False),
+        (httpx.ProxyError, False),
+        (httpx.LocalProtocolError, False),
         (httpx.ReadTimeout, True),
         (httpx.ReadError, True),
         (httpx.WriteError, True),
@@ -163,7 +177,11 @@ async def test_a_write_that_may_have_been_carried_out_is_ambiguous(
         (400, {"source": {"parameter": "externalId"}, "code": "badparam"}, True, "externalId"),
         (422, {"source": {"pointer": "/data/attributes/emails/0/email"}}, True, "emails/0/email"),
         (400, {"title": "duplicate detected"}, True, None),
-        (400, {"detail": "/properties/phones"}, True, None),
+        (400, {"source": {"parameter": "sharedEmails"}}, False, "sharedEmails"),
+        (400, {"source": {"parameter": "ann lee <ann@example.com>"}}, False, None),
+        (400, {"source": {"parameter": 7}}, False, None),
+        (413, {"source": {"parameter": "emails"}}, False, "emails"),
+        (400, {"detail": "/properties/phones"}, True, "phones"),
         (400, {"source": {"parameter": "name"}}, False, "name"),
         (400, {"message": "Invalid request body or parameters."}, False, None),
     ],
@@ -249,11 +267,26 @@ async def test_a_rate_limit_is_waited_for_only_when_the_wait_fits(wait: str, req
     assert len(wire.requests) == requests
 
 
-@pytest.mark.parametrize("following", ["https://evil.example/v1/teams", "//evil.example/v1/teams", 7, None])
+@pytest.mark.parametrize(
+    "following",
+    [
+        "https://evil.example/v1/teams",
+        "//evil.example/v1/teams",
+        "/\\evil.example/v1/teams",
+        "/@evil.example/v1/teams",
+        "/v1/{0}{x}",
+        7,
+        None,
+    ],
+)
 async def test_pages_are_followed_within_kustomer_only(wire: Wire, client: KustomerClient, following: Any) -> None:
-    wire.answer = answering(200, {"data": [{"id": "t1"}], "links": {"next": following}})
+    def pages(_request: httpx.Request) -> httpx.Response:
+        more = following if len(wire.requests) == 1 else None
+        return httpx.Response(200, json={"data": [{"id": "t1"}], "links": {"next": more}})
 
-    assert [team.id for team in await client.teams()] == ["t1"]
+    wire.answer = pages
+
+    assert {team.id for team in await client.teams()} == {"t1"}
     assert {request.url.host for request in wire.requests} == {"acme.api.kustomerapp.com"}
 
 
@@ -278,25 +311,85 @@ async def test_looked_up_values_are_one_path_segment(wire: Wire, client: Kustome
 async def test_neither_key_nor_person_appears_in_any_log_or_error(
     wire: Wire, client: KustomerClient, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nor in the chain of an error: httpx's own errors hold the request, with key and address."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError(f"Illegal header value {request.headers['authorization']}", request=request)
+
     caplog.set_level(logging.DEBUG)
-    shown = [repr(client), str(client)]
+    shown = [repr(client), str(client), repr(vars(client))]
     for answer in (
         answering(401, one_error(message=f"no {SECRET}")),
         answering(404, {}),
-        answering(400, one_error(detail=EMAIL)),
+        answering(400, one_error(detail=EMAIL, code=EMAIL, source={"parameter": EMAIL})),
         answering(503, text=EMAIL),
         answering(200, text=EMAIL),
+        answering(200, {"data": {"id": {"email": EMAIL}}}),
+        fail,
     ):
         wire.answer = answer
         try:
             await client.find_customer("email", EMAIL)
         except KustomerError as error:
-            shown += [repr(error), str(error), repr(error.__cause__)]
-    shown += [
-        record.getMessage() for record in caplog.records if record.name.split(".")[0] in {"rasa_kustomer", "httpx"}
-    ]
+            shown += [repr(one) + str(one) + repr(vars(one)) for one in _chain(error)]
+    shown += [f"{record.getMessage()} {record.exc_text}" for record in caplog.records]
 
     assert not [text for text in shown if SECRET in text or EMAIL in text]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+async def test_content_that_no_request_can_carry_is_refused_and_not_raised_as_something_else(
+    wire: Wire, client: KustomerClient
+) -> None:
+    wire.answer = answering(404, {})
+
+    for body in ({"name": "\ud83d"}, {"number": float("nan")}, {"object": object()}):
+        with pytest.raises(Rejected):
+            await client.create_customer(body)
+    with pytest.raises(Rejected):
+        await client.find_customer("externalId", "\ud83d")
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("key", ["ключ", "two words", "line\nbreak"])
+async def test_an_impossible_key_is_no_crash(key: str) -> None:
+    async with KustomerClient("http://127.0.0.1:9", key, sleep=no_sleep) as client:
+        with pytest.raises(Unreachable):
+            await client.current_user()
+
+
+async def test_a_closed_client_says_so_and_leaves_no_doubt(wire: Wire, client: KustomerClient) -> None:
+    await client.aclose()
+
+    with pytest.raises(Unreachable, match="closed") as raised:
+        await client.create_customer({})
+    assert raised.value.ambiguous is False
+
+
+async def test_an_empty_answer_is_enough_where_nothing_is_to_be_read(wire: Wire, client: KustomerClient) -> None:
+    wire.answer = answering(200, text="")
+    await client.tag_conversation("c", ["vip"])
+    assert len(wire.requests) == 1
+
+    wire.answer = answering(200, text=HTML)
+    with pytest.raises(BrokenAnswer):
+        await client.tag_conversation("c", ["vip"])
+
+
+async def test_a_message_that_merely_stands_where_it_was_looked_for_is_not_it(
+    wire: Wire, client: KustomerClient
+) -> None:
+    wire.answer = lambda request: httpx.Response(
+        200,
+        json={"data": [] if request.url.path.endswith("/messages") else {"id": "x", "attributes": {"externalId": "o"}}},
+    )
+
+    assert await client.find_message("m-1", "c") is None
 
 
 async def test_cancelling_a_call_is_not_turned_into_an_error(client: KustomerClient, wire: Wire) -> None:

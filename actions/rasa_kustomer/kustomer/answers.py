@@ -1,6 +1,8 @@
 """An HTTP answer into data, or into the error that says what to do."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -18,11 +20,18 @@ from rasa_kustomer.kustomer.errors import (
 )
 
 WRONG_POD = "auth token associated with pod"
-UNIQUE_FIELDS = ("externalid", "emails", "phones", "whatsapps", "socials")
+UNIQUE_FIELDS = frozenset(
+    {"externalid", "externalids", "email", "emails", "phone", "phones", "whatsapps", "socials"}
+)  # Kustomer API reference, Uniqueness and duplicates; the singular forms are the look-ups' names
+DUPLICATE_WORDS = ("duplicate", "already", "unique")
+TRY_LATER = frozenset({408, 425})  # a gateway's "too slow" and "too early": the content is not at fault
+_MOST_TEXT = 2_000
+_CODE = re.compile(r"[\w.\- ]{1,60}")
+_FIELD = re.compile(r"[\w./\[\]-]{1,100}", re.ASCII)
 
 
 def read_json(response: httpx.Response, call: str, *, write: bool) -> Any:
-    """The answer's body.
+    """The answer's body; None when it is empty.
 
     Args:
         response: A success.
@@ -32,10 +41,12 @@ def read_json(response: httpx.Response, call: str, *, write: bool) -> Any:
     Raises:
         BrokenAnswer: It is not JSON.
     """
-    try:
-        return response.json()
-    except ValueError:
-        raise BrokenAnswer(f"{call}: the answer is not JSON (a gateway's page?).", ambiguous=write) from None
+    if not response.content:
+        return None
+    body = _json(response)
+    if body is _UNREADABLE:
+        raise BrokenAnswer(f"{call}: the answer is not JSON (a gateway's page?).", ambiguous=write)
+    return body
 
 
 def error_of(response: httpx.Response, call: str, role: str | None, now: float, *, write: bool) -> KustomerError:
@@ -51,57 +62,102 @@ def error_of(response: httpx.Response, call: str, role: str | None, now: float, 
         write: Whether the request changes something.
     """
     status = response.status_code
-    detail = _first_error(response)
-    text = " ".join(str(detail.get(name) or "") for name in ("message", "title", "detail")).strip()
-    if status == 401 or (400 <= status < 500 and WRONG_POD in (text or response.text).lower()):
-        return KeyRefused(_key_message(text or response.text), status=status)
+    said = _said(response)
+    if status == 401 or (400 <= status < 500 and WRONG_POD in said.text):
+        return KeyRefused(_key_message(said.text), status=status)
     if status in {402, 403}:
         return NotAllowed(_role_message(call, status, role), role=role if status == 403 else None, status=status)
     if status == 404:
-        return NotFound(f"{call}: not found.")
+        return _not_found(call, said, write=write)
     if status == 429:
         wait = rate_limits.wait_seconds(response.headers, now)
         whole = rate_limits.concerns_organisation(response.headers)
         return RateLimited(f"{call}: rate limited for {wait:.0f} s.", wait_seconds=wait, organisation=whole)
-    if status >= 500 or status < 400:
+    if status >= 500 or status < 400 or status in TRY_LATER:
         return Unreachable(f"{call}: Kustomer answered {status}.", ambiguous=write, status=status)
-    return _rejection(call, status, detail, text)
+    return _rejection(call, status, said)
 
 
-def _rejection(call: str, status: int, detail: Mapping[str, Any], text: str) -> Rejected:
-    source = detail.get("source")
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a refusal says; everything it quotes stays in here.
+
+    Attributes:
+        text: All there is to read, in small letters.
+        page: It is no JSON but a page of something between us and Kustomer.
+    """
+
+    text: str
+    page: bool
+    code: str | None = None
+    field: str | None = None
+
+
+_UNREADABLE = object()
+
+
+def _said(response: httpx.Response) -> _Said:
+    body = _json(response)
+    raw = response.text[:_MOST_TEXT].lower()
+    if body is _UNREADABLE:
+        return _Said(raw, page=bool(raw.strip()))
+    errors = body.get("errors") if isinstance(body, Mapping) else None
+    first = errors[0] if isinstance(errors, list) and errors else body
+    if not isinstance(first, Mapping):
+        return _Said(raw, page=False)
+    text = " ".join(str(first.get(name) or "") for name in ("message", "title", "detail")).strip().lower()
+    code = str(first.get("code") or "")
+    return _Said(text or raw, page=False, code=code if _CODE.fullmatch(code) else None, field=_field(first))
+
+
+def _field(error: Mapping[str, Any]) -> str | None:
+    """The field at fault: named as source, or by a path in `detail`; nothing that may quote a value."""
+    source = error.get("source")
     named = (source.get("parameter") or source.get("pointer")) if isinstance(source, Mapping) else None
-    field = str(named).removeprefix("/data/attributes").strip("/") if named else None
-    code = str(detail["code"]) if detail.get("code") else None
-    folded = f"{field or ''} {detail.get('detail') or ''}".lower()
-    says_so = "duplicate" in f"{code} {text}".lower() or "already" in text.lower() or "unique" in text.lower()
-    duplicate = status == 409 or says_so or (status in {400, 422} and any(one in folded for one in UNIQUE_FIELDS))
-    words = f" ({code})" if code else ""
-    about = f", field {field}" if field else ""
+    if not named and str(error.get("detail") or "").startswith("/"):
+        named = error["detail"]
+    if not isinstance(named, str) or not _FIELD.fullmatch(named):
+        return None
+    return re.sub(r"^/?(data/attributes|properties)(?=/)", "", named).strip("/") or None
+
+
+def _not_found(call: str, said: _Said, *, write: bool) -> KustomerError:
+    """A page instead of Kustomer's 404 means that Kustomer was not asked; to believe it would make records twice."""
+    if said.page:
+        hint = "is KUSTOMER_SUBDOMAIN or KUSTOMER_BASE_URL right?"
+        return Unreachable(f"{call}: a page that is not Kustomer's answered 404; {hint}", ambiguous=write, status=404)
+    return NotFound(f"{call}: not found.")
+
+
+def _rejection(call: str, status: int, said: _Said) -> Rejected:
+    named = set(re.split(r"[^a-z]+", (said.field or "").lower()))
+    says_so = not said.page and any(word in f"{said.code} {said.text}".lower() for word in DUPLICATE_WORDS)
+    duplicate = status == 409 or says_so or (status in {400, 422} and bool(named & UNIQUE_FIELDS))
+    words = f" ({said.code})" if said.code else ""
+    about = f", field {said.field}" if said.field else ""
     return Rejected(
-        f"{call}: refused with {status}{words}{about}.", status=status, code=code, field=field, duplicate=duplicate
+        f"{call}: refused with {status}{words}{about}.",
+        status=status,
+        code=said.code,
+        field=said.field,
+        duplicate=duplicate,
     )
 
 
-def _first_error(response: httpx.Response) -> Mapping[str, Any]:
+def _json(response: httpx.Response) -> Any:
     try:
-        body = response.json()
-    except ValueError:
-        return {}
-    errors = body.get("errors") if isinstance(body, Mapping) else None
-    if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
-        return errors[0]
-    return body if isinstance(body, Mapping) else {}
+        return response.json()
+    except (ValueError, RecursionError):  # the latter for brackets without end
+        return _UNREADABLE
 
 
 def _key_message(text: str) -> str:
-    lowered = text.lower()
-    if WRONG_POD in lowered:
+    if WRONG_POD in text:
         return (
             "The key belongs to another region than the address: set KUSTOMER_SUBDOMAIN to your organisation, "
             "or KUSTOMER_BASE_URL to your region's address."
         )
-    if "expired" in lowered:
+    if "expired" in text:
         return "The key has expired: make a new one in Kustomer and set KUSTOMER_API_KEY."
     return "Kustomer does not accept the key: check KUSTOMER_API_KEY."
 
@@ -109,4 +165,5 @@ def _key_message(text: str) -> str:
 def _role_message(call: str, status: int, role: str | None) -> str:
     if status == 402:
         return f"{call}: Kustomer answered 402, the organisation's plan does not cover it."
-    return f"{call}: the key lacks a role{f', make a key with {role}' if role else ''}."
+    advice = f", make a key with {role}" if role else ""
+    return f"{call}: the key lacks a role{advice}; or it is limited to other IP addresses."

@@ -5,19 +5,16 @@ idempotency key: after a doubt the caller looks the record up by its externalId 
 """
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.metadata import version
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote
 
 import httpx
 from typing_extensions import Self
 
-from rasa_kustomer.kustomer.answers import error_of, read_json
-from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, NotFound, Unreachable
+from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, NotFound
+from rasa_kustomer.kustomer.exchange import Exchange, call_name
 from rasa_kustomer.kustomer.models import Conversation, Customer, Message, Note, Resource, Team, Token, User
 from rasa_kustomer.kustomer.retry import Retry
 
@@ -39,7 +36,7 @@ class KustomerClient:
     Args:
         base_url: Address of the organisation's API.
         api_key: Secret; sent as bearer token, never shown.
-        timeout_seconds: Longest wait for an answer; connecting may take half of it.
+        timeout_seconds: Longest wait for an answer; connecting may take half of it. A repeated call may take twice it.
         event_hooks: httpx hooks that see every request and answer, repeated ones too.
         transport: httpx transport, for tests.
         sleep: How to wait before a repetition.
@@ -59,24 +56,14 @@ class KustomerClient:
         jitter: Callable[[], float] = random.random,
         now: Callable[[], float] = time.time,
     ) -> None:
-        for name in ("httpx", "httpcore"):  # their INFO lines quote URLs, and ours hold e-mail addresses
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._now = now
-        self._retry = Retry(total_seconds=2 * timeout_seconds, sleep=sleep, jitter=jitter)
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            headers={
-                "Authorization": f"Bearer {api_key}",
-                "Accept": "application/json",
-                "User-Agent": f"rasa-kustomer/{version('rasa-kustomer')}",
-            },
-            timeout=httpx.Timeout(
-                connect=timeout_seconds / 2, read=timeout_seconds, write=timeout_seconds, pool=timeout_seconds
-            ),
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0),
+        self._exchange = Exchange(
+            base_url,
+            api_key,
+            timeout_seconds=timeout_seconds,
             event_hooks=event_hooks,
             transport=transport,
-            follow_redirects=False,
+            retry=Retry(total_seconds=2 * timeout_seconds, sleep=sleep, jitter=jitter),
+            now=now,
         )
 
     async def __aenter__(self) -> Self:
@@ -89,15 +76,11 @@ class KustomerClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._exchange.aclose()
 
     async def find_customer(self, field: IdentityField, value: str) -> Customer | None:
         """The customer with this external id, e-mail address or phone number (E.164)."""
         return await self._find(Customer, f"/v1/customers/{field}=", value, "org.permission.customer.read")
-
-    async def get_customer(self, customer_id: str) -> Customer:
-        """A customer by id."""
-        return await self._get(Customer, "/v1/customers/{}", customer_id, role="org.permission.customer.read")
 
     async def create_customer(self, body: Mapping[str, Any]) -> Customer:
         """Make a customer; sent once."""
@@ -139,7 +122,9 @@ class KustomerClient:
     async def tag_conversation(self, conversation_id: str, tags: list[str]) -> None:
         """Add tags by name; those it has stay (Kustomer API reference, Tags: a bare JSON array)."""
         role = "org.permission.conversation.update"
-        await self._send("POST", "/v1/conversations/{}/tags", conversation_id, body=tags, role=role, repeat=True)
+        await self._exchange.send(
+            "POST", "/v1/conversations/{}/tags", conversation_id, body=tags, role=role, repeat=True
+        )
 
     async def create_message(self, conversation_id: str, body: Mapping[str, Any]) -> Message:
         """Put a message on the timeline; sent once. It delivers nothing to the customer."""
@@ -196,64 +181,35 @@ class KustomerClient:
             return None
 
     async def _get(self, model: type[R], path: str, *values: str, role: str | None) -> R:
-        return _one(model, await self._send("GET", path, *values, role=role, repeat=True), f"GET {path}", write=False)
+        return _one(
+            model,
+            await self._exchange.send("GET", path, *values, role=role, repeat=True),
+            call_name("GET", path),
+            write=False,
+        )
 
     async def _make(self, model: type[R], path: str, body: Mapping[str, Any], *values: str, role: str) -> R:
-        answer = await self._send("POST", path, *values, body=body, role=role, repeat=False)
-        return _one(model, answer, f"POST {path}", write=True)
+        answer = await self._exchange.send("POST", path, *values, body=body, role=role, repeat=False)
+        return _one(model, answer, call_name("POST", path), write=True)
 
     async def _change(self, model: type[R], path: str, body: Mapping[str, Any], *values: str, role: str) -> R:
-        answer = await self._send("PATCH", path, *values, body=body, role=role, repeat=True)
-        return _one(model, answer, f"PATCH {path}", write=True)
+        answer = await self._exchange.send("PATCH", path, *values, body=body, role=role, repeat=True)
+        return _one(model, answer, call_name("PATCH", path), write=True)
 
     async def _list(self, model: type[R], path: str, *values: str, role: str) -> list[R]:
         found: list[R] = []
-        following: str | None = f"{_filled(path, values)}?page=1&pageSize={PAGE_SIZE}"
+        first, following = f"{path}?page=1&pageSize={PAGE_SIZE}", None
         for _ in range(MOST_PAGES):
-            answer = await self._send("GET", path, url=following, role=role, repeat=True)
+            answer = await self._exchange.send("GET", first, *values, url=following, role=role, repeat=True)
             items = answer.get("data") if isinstance(answer, Mapping) else None
             if not isinstance(items, list):
-                raise BrokenAnswer(f"GET {path}: the answer is not a list.", ambiguous=False)
-            found += [_one(model, {"data": item}, f"GET {path}", write=False) for item in items]
+                raise BrokenAnswer(f"{call_name('GET', path)}: the answer is not a list.", ambiguous=False)
+            found += [_one(model, {"data": item}, call_name("GET", path), write=False) for item in items]
             links = answer.get("links")
             following = links.get("next") if isinstance(links, Mapping) else None
             if not isinstance(following, str) or not following.startswith("/") or following.startswith("//"):
                 break
         return found
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *values: str,
-        role: str | None,
-        repeat: bool,
-        body: object = None,
-        url: str | None = None,
-    ) -> Any:
-        call = f"{method} {path.replace('{}', '{id}')}"
-        address = url or _filled(path, values)
-
-        async def attempt() -> Any:
-            return await self._attempt(method, address, body, call, role)
-
-        return await (self._retry.run(attempt) if repeat else attempt())
-
-    async def _attempt(self, method: str, address: str, body: object, call: str, role: str | None) -> Any:
-        write = method != "GET"
-        try:
-            response = await self._http.request(method, address, json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            raise Unreachable(f"{call}: no connection ({type(error).__name__}).", ambiguous=False) from None
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise Unreachable(f"{call}: no answer ({type(error).__name__}).", ambiguous=write) from None
-        if not response.is_success:
-            raise error_of(response, call, role, self._now(), write=write)
-        return None if response.status_code == 204 else read_json(response, call, write=write)
-
-
-def _filled(path: str, values: tuple[str, ...]) -> str:
-    return path.format(*(quote(value, safe="") for value in values))
 
 
 def _one(model: type[R], answer: Any, call: str, *, write: bool) -> R:

@@ -1,16 +1,36 @@
-"""Kustomer's answers, read tolerantly: unknown attributes are ignored, missing ones are empty.
+"""Kustomer's answers, read tolerantly: unknown attributes are ignored, missing and unreadable ones are empty.
 
-Source of the shapes: Kustomer API reference, Response and request conventions.
+Only the id must be there. Source of the shapes: Kustomer API reference, Response and request conventions.
 """
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from typing_extensions import Self
 
-R = TypeVar("R", bound="Resource")
+
+def _strings(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, (list, tuple)) else []
+
+
+def _with_zone(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+Strings = Annotated[list[str], BeforeValidator(_strings)]
+Moment = Annotated[datetime, AfterValidator(_with_zone)]
 
 
 class Resource(BaseModel):
@@ -19,6 +39,16 @@ class Resource(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     id: str
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _tolerant(cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            if info.field_name is None or info.field_name == "id":
+                raise
+            return cls.model_fields[info.field_name].get_default(call_default_factory=True)
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
@@ -46,26 +76,11 @@ def _related(data: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _moment(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
-
-
 class _Dated(Resource):
-    created_at: datetime | None = Field(None, alias="createdAt")
-    updated_at: datetime | None = Field(None, alias="updatedAt")
-    last_activity_at: datetime | None = Field(None, alias="lastActivityAt")
-    sent_at: datetime | None = Field(None, alias="sentAt")
-
-    @field_validator("created_at", "updated_at", "last_activity_at", "sent_at", mode="before")
-    @classmethod
-    def _tolerant_date(cls, value: object) -> datetime | None:
-        return _moment(value)
+    created_at: Moment | None = Field(None, alias="createdAt")
+    updated_at: Moment | None = Field(None, alias="updatedAt")
+    last_activity_at: Moment | None = Field(None, alias="lastActivityAt")
+    sent_at: Moment | None = Field(None, alias="sentAt")
 
 
 class Customer(Resource):
@@ -73,8 +88,8 @@ class Customer(Resource):
 
     name: str | None = None
     display_name: str | None = Field(None, alias="displayName")
-    external_ids: list[str] = Field(default_factory=list, alias="externalIds")
-    tags: list[str] = Field(default_factory=list)
+    external_ids: Strings = Field(default_factory=list, alias="externalIds")
+    tags: Strings = Field(default_factory=list)
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Customer":
@@ -85,7 +100,6 @@ class Customer(Resource):
         ids = [_value(one, "externalId") for one in listed] if isinstance(listed, list) else []
         ids.append(attributes.get("externalId"))
         attributes["externalIds"] = list(dict.fromkeys(one for one in ids if isinstance(one, str) and one))
-        attributes["tags"] = _strings(attributes.get("tags"))
         return super().read({**data, "attributes": attributes})
 
 
@@ -96,8 +110,8 @@ class Conversation(_Dated):
     name: str | None = None
     status: str | None = None
     priority: int | None = None
-    assigned_users: list[str] = Field(default_factory=list, alias="assignedUsers")
-    assigned_teams: list[str] = Field(default_factory=list, alias="assignedTeams")
+    assigned_users: Strings = Field(default_factory=list, alias="assignedUsers")
+    assigned_teams: Strings = Field(default_factory=list, alias="assignedTeams")
     customer_id: str | None = None
 
 
@@ -124,12 +138,7 @@ class Team(Resource):
 
 class _WithRoles(Resource):
     name: str | None = None
-    roles: list[str] = Field(default_factory=list)
-
-    @field_validator("roles", mode="before")
-    @classmethod
-    def _tolerant_roles(cls, value: object) -> list[str]:
-        return _strings(value)
+    roles: Strings = Field(default_factory=list)
 
 
 class Token(_WithRoles):
@@ -144,7 +153,3 @@ class User(_WithRoles):
 
 def _value(item: object, name: str) -> object:
     return item.get(name) if isinstance(item, Mapping) else item
-
-
-def _strings(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, (list, tuple)) else []

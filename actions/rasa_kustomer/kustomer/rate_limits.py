@@ -5,6 +5,7 @@ documented but honoured when it comes.
 """
 
 from collections.abc import Mapping
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
@@ -39,7 +40,8 @@ def _retry_after(value: str | None, now: float) -> float | None:
     if seconds is not None:
         return seconds
     try:
-        return parsedate_to_datetime(value).timestamp() - now
+        moment = parsedate_to_datetime(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return None
 

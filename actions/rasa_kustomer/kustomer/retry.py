@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from rasa_kustomer.kustomer.errors import BrokenAnswer, RateLimited, Unreachable
 
@@ -35,27 +35,30 @@ class Retry:
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """The first success, or the last failure."""
-        started = self._clock()
+        latest_start = self._clock() + self._total
+        pause = 0.0
 
-        def fits(error: BaseException) -> bool:
-            wait = error.wait_seconds if isinstance(error, RateLimited) else 0.0
-            return is_transient(error) and self._clock() - started + wait < self._total
-
-        def wait(state: RetryCallState) -> float:
+        def worthwhile(state: RetryCallState) -> bool:
+            nonlocal pause
             error = state.outcome.exception() if state.outcome else None
-            if isinstance(error, RateLimited):
-                return error.wait_seconds
-            ceiling = FIRST_WAIT_SECONDS * 2 ** (state.attempt_number - 1)
-            return float(ceiling * (0.5 + self._jitter() / 2))
+            if error is None or not is_transient(error):
+                return False
+            pause = self._pause(error, state.attempt_number)
+            return self._clock() + pause <= latest_start
 
         policy = AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
-            retry=retry_if_exception(fits),
-            wait=wait,
+            retry=worthwhile,
+            wait=lambda _state: pause,
             sleep=self._sleep,
             reraise=True,
         )
         return await policy(attempt)
+
+    def _pause(self, error: BaseException, attempts: int) -> float:
+        """The wait that Kustomer asks for, and never less than the back-off: it may ask for none at all."""
+        backoff = FIRST_WAIT_SECONDS * float(2 ** (attempts - 1)) * (0.5 + self._jitter() / 2)
+        return max(error.wait_seconds, backoff) if isinstance(error, RateLimited) else backoff
 
 
 def is_transient(error: BaseException) -> bool:

@@ -1,0 +1,149 @@
+"""One request and its answer: connection pool, timeouts, repetitions, and httpx's errors as ours."""
+
+import logging
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from rasa_kustomer.kustomer.answers import error_of, read_json
+from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable
+from rasa_kustomer.kustomer.retry import Retry
+
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+"""Failures before the first byte of a request: its effect is not in doubt."""
+
+THIS_MACHINE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
+
+class Exchange:
+    """A pool of connections to one address.
+
+    Args:
+        base_url: Address of the organisation's API.
+        api_key: Secret; sent as bearer token, never shown.
+        timeout_seconds: Longest wait for an answer, for sending and for a place in the pool; half of it for connecting.
+        event_hooks: httpx hooks that see every request and answer, repeated ones too.
+        transport: httpx transport, for tests.
+        retry: How safe calls are repeated.
+        now: Clock in epoch seconds.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        timeout_seconds: float,
+        event_hooks: Mapping[str, list[Callable[..., Any]]] | None,
+        transport: httpx.AsyncBaseTransport | None,
+        retry: Retry,
+        now: Callable[[], float],
+    ) -> None:
+        for name in ("httpx", "httpcore"):  # their INFO lines quote URLs, and ours hold e-mail addresses
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._retry, self._now = retry, now
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            headers={
+                b"Authorization": f"Bearer {api_key}".encode(),  # bytes: Kustomer, not ASCII, judges odd letters
+                b"Accept": b"application/json",
+                b"User-Agent": _user_agent().encode(),
+            },
+            timeout=httpx.Timeout(
+                connect=timeout_seconds / 2, read=timeout_seconds, write=timeout_seconds, pool=timeout_seconds
+            ),
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0),
+            event_hooks=event_hooks,
+            mounts=dict.fromkeys(THIS_MACHINE) if transport is None else None,  # a proxy cannot reach the sandbox
+            transport=transport,
+            follow_redirects=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *values: str,
+        role: str | None,
+        repeat: bool,
+        body: object = None,
+        url: str | None = None,
+    ) -> Any:
+        """The answer's JSON; None for an empty answer.
+
+        Args:
+            method: HTTP method.
+            path: Template with `{}` for each value.
+            values: Ids and look-up values; each becomes part of one path segment, whatever it holds.
+            role: Role that the call needs, for the error when the key lacks it.
+            repeat: Whether the call may be repeated after a failure.
+            body: JSON body.
+            url: Address to ask instead of the template's, from a list's `links.next`.
+
+        Raises:
+            KustomerError: Any failure.
+        """
+        call = call_name(method, path)
+        request = self._request(method, url, body) if url else self._request(method, path, body, values)
+        if request is None:
+            raise Rejected(f"{call}: this cannot be sent.", status=400, code=None, field=None, duplicate=False)
+
+        async def attempt() -> Any:
+            return await self._attempt(request, call, role)
+
+        return await (self._retry.run(attempt) if repeat else attempt())
+
+    def _request(self, method: str, path: str, body: object, values: tuple[str, ...] = ()) -> httpx.Request | None:
+        """The request; None for what an address or JSON cannot hold, such as broken surrogates."""
+        try:
+            address = path.format(*(quote(value, safe="") for value in values)) if values else path
+            return self._http.build_request(method, address, json=body)
+        except (ValueError, TypeError, RecursionError, httpx.InvalidURL):
+            return None
+
+    async def _attempt(self, request: httpx.Request, call: str, role: str | None) -> Any:
+        write = request.method != "GET"
+        answer = await self._answer(request, call, write=write)
+        if isinstance(answer, KustomerError):
+            raise answer
+        if not answer.is_success:
+            raise error_of(answer, call, role, self._now(), write=write)
+        return read_json(answer, call, write=write)
+
+    async def _answer(self, request: httpx.Request, call: str, *, write: bool) -> httpx.Response | Unreachable:
+        """The answer or the failure, which is not raised here lest it drag httpx's error along: that holds the key."""
+        if self._http.is_closed:
+            return Unreachable(f"{call}: the client is closed.", ambiguous=False)
+        try:
+            return await self._http.send(request)
+        except NEVER_SENT as error:
+            return Unreachable(f"{call}: no connection ({type(error).__name__}).", ambiguous=False)
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            return Unreachable(f"{call}: no answer ({type(error).__name__}).", ambiguous=write)
+
+
+def call_name(method: str, path: str) -> str:
+    """A call as messages name it: with the template instead of ids and addresses."""
+    return f"{method} {path.partition('?')[0].replace('{}', '{id}')}"
+
+
+def _user_agent() -> str:
+    try:
+        return f"rasa-kustomer/{version('rasa-kustomer')}"
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "rasa-kustomer"
