@@ -15,6 +15,7 @@ _BY_WORD = (
     ("genesys", "voice"),
     ("sms", "sms"),
     ("twilio", "sms"),
+    ("twitter", "twitter-dm"),
     ("email", "email"),
 )
 

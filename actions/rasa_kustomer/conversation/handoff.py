@@ -12,6 +12,7 @@ MOST_INTENTS = 5
 MOST_TURNS = 10
 _NEVER_SHOWN = frozenset({"session_started_metadata", "requested_slot"})
 _OWN_PREFIX = "kustomer_"
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,22 @@ def _intents(events: Sequence[Any]) -> list[tuple[str, float]]:
             break
         parsed = event.get("parse_data")
         intent = parsed.get("intent") if event.get("event") == "user" and isinstance(parsed, Mapping) else None
-        name = intent.get("name") if isinstance(intent, Mapping) else None
-        if not isinstance(name, str) or not name or name == "session_start" or name.startswith("EXTERNAL"):
+        if not isinstance(intent, Mapping) or _is_trigger(event):
             continue
-        confidence = intent.get("confidence") if isinstance(intent, Mapping) else None
-        found.append((name, float(confidence) if isinstance(confidence, (int, float)) else 0.0))
+        name = " ".join(clean(intent.get("name")).split())[:_LONGEST_NAME]  # it may come from a typed `/name`
+        if name and name != "session_start":
+            found.append((name, _confidence(intent.get("confidence"))))
     return found
+
+
+def _is_trigger(event: Mapping[str, Any]) -> bool:
+    """Whether a program and not the customer sent it (Rasa notes, Events)."""
+    metadata = event.get("metadata")
+    return isinstance(metadata, Mapping) and bool(metadata.get("is_external"))
+
+
+def _confidence(value: object) -> float:
+    return float(value) if type(value) in {int, float} and 0 <= value <= 1 else 0.0  # type: ignore[operator, arg-type]
 
 
 def _missing(slots: Mapping[str, Any], active_loop: object, forms: object) -> list[str]:
@@ -99,7 +110,7 @@ def _missing(slots: Mapping[str, Any], active_loop: object, forms: object) -> li
     requested = slots.get("requested_slot")
     if isinstance(requested, str) and requested not in asked and name:
         asked.append(requested)
-    return [one for one in asked if slots.get(one) in (None, "", [])]
+    return [one for one in asked if slots.get(one) in (None, "", []) and not one.startswith(_OWN_PREFIX)]
 
 
 def _channel(events: Sequence[Any]) -> str:

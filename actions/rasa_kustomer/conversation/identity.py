@@ -10,8 +10,9 @@ import phonenumbers
 from rasa_kustomer.conversation.keys import PREFIX
 
 Lookup = tuple[Literal["externalId", "email", "phone"], str]
-_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
+_EMAIL = re.compile(r"[^@\s<>()\[\],;:\"\\]{1,64}@[^@\s<>()\[\],;:\"\\.]+(\.[^@\s<>()\[\],;:\"\\.]+)+")
 _LONGEST = 255
+_LARGEST_NUMBER = 10**40  # longer than any id, shorter than what Python refuses to write out
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +115,36 @@ def _text(value: object) -> str | None:
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST] or None
 
 
+def _exact(value: object) -> str | None:
+    """A value by which people are told apart: never shortened nor mended, since that could make it another person's."""
+    text = _written_out(value)
+    if not isinstance(text, str):
+        return None
+    text = text.strip()
+    return text if 0 < len(text) <= _LONGEST and text.isprintable() else None
+
+
+def _written_out(value: object) -> object:
+    """A whole number as text, as slots of type `float` hold ids too."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_NUMBER:
+        return str(value)
+    return value
+
+
 def _external_id(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    text = _text(value)
+    text = _exact(value)
     return None if text is None or text.lower().startswith(PREFIX) else text  # ours are not for others to claim
 
 
 def _email(value: object) -> str | None:
-    text = (_text(value) or "").lower()
+    text = (_exact(value) or "").lower()
     return text if _EMAIL.fullmatch(text) else None
 
 
 def _phone(value: object, region: str | None) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    text = _text(value)
+    text = _text(_written_out(value))
     if text is None:
         return None
     try:

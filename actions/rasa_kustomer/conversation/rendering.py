@@ -8,7 +8,10 @@ from typing import Any
 LONGEST_TEXT = 10_000  # Kustomer's own limit is not known; the reference advises to split here
 _LONGEST_JSON = 500
 _MOST_TEXTS = 20
+_DEEPEST = 8
+_LARGEST_LABEL = 10**12
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff]")
+_BUTTON_KEYS = ("buttons", "quick_replies")
 _READABLE_KEYS = frozenset(
     {"text", "title", "subtitle", "caption", "label", "description", "body", "message", "alt_text"}
 )
@@ -41,15 +44,32 @@ def split(text: str) -> list[str]:
 
 def bot_text(event: Mapping[str, Any]) -> str:
     """All that a bot event showed: its text, then buttons, image, attachment, cards and custom content."""
-    lines = [clean(event.get("text"))]
     data = event.get("data")
-    if isinstance(data, Mapping):
-        lines += _rich(data)
-    return "\n".join(line for line in lines if line)
+    lines = [clean(event.get("text")), *(_rich(data) if isinstance(data, Mapping) else ())]
+    shown = "\n".join(line for line in lines if line)
+    return shown if shown or not isinstance(data, Mapping) else _unknown(data)
+
+
+def _unknown(data: Mapping[str, Any]) -> str:
+    """Content of a kind that is not known: something was shown, so something is said."""
+    content = {name: value for name, value in data.items() if value}
+    return _custom(content) if content else ""
+
+
+def label(value: object) -> str:
+    """A button's title; ratings come as numbers."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST_LABEL:
+        return str(value)
+    return clean(value)
+
+
+def listed(value: object) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
 
 
 def _rich(data: Mapping[str, Any]) -> Iterator[str]:
-    for element in _listed(data.get("elements")):
+    for element in listed(data.get("elements")):
         yield _card(element)
     image, attachment = data.get("image"), data.get("attachment")
     if image:
@@ -58,20 +78,28 @@ def _rich(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"Attachment: {_address(attachment)}"
     if data.get("custom"):
         yield _custom(data["custom"])
-    for name in ("buttons", "quick_replies"):
-        titles = [clean(one.get("title")) for one in _listed(data.get(name)) if isinstance(one, Mapping)]
-        yield " ".join(f"[{title}]" for title in titles if title)
+    for name in _BUTTON_KEYS:
+        yield _buttons(data.get(name))
 
 
 def _card(element: object) -> str:
     if not isinstance(element, Mapping):
         return clean(element)
-    lines = [clean(element.get("title")), clean(element.get("subtitle"))]
+    lines = [label(element.get("title")), label(element.get("subtitle"))]
     if element.get("image_url"):
         lines.append(f"Image: {_address(element['image_url'])}")
-    titles = [clean(one.get("title")) for one in _listed(element.get("buttons")) if isinstance(one, Mapping)]
-    lines.append(" ".join(f"[{title}]" for title in titles if title))
+    lines.append(_buttons(element.get("buttons")))
     return "\n".join(line for line in lines if line)
+
+
+def _buttons(value: object) -> str:
+    """`[Yes] [No]`; a button that opens a page shows where."""
+    shown = []
+    for button in listed(value):
+        if isinstance(button, Mapping) and (title := label(button.get("title")) or label(button.get("payload"))):
+            url = clean(button.get("url"))
+            shown.append(f"[{title}: {url}]" if url else f"[{title}]")
+    return " ".join(shown)
 
 
 def _address(value: object) -> str:
@@ -88,13 +116,15 @@ def _custom(value: object) -> str:
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str]:
-    if depth > 8:
+    if depth > _DEEPEST:
         return
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if isinstance(inner, str) and key in _READABLE_KEYS:
                 if text := clean(inner):
                     yield text
+            elif key in _BUTTON_KEYS and (buttons := _buttons(inner)):
+                yield buttons
             else:
                 yield from _texts(inner, depth + 1)
     elif isinstance(value, list):
@@ -108,7 +138,3 @@ def _short_json(value: object) -> str:
     except (ValueError, RecursionError):
         return "(custom content)"
     return text if len(text) <= _LONGEST_JSON else text[: _LONGEST_JSON - 1] + "…"
-
-
-def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

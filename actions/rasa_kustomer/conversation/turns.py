@@ -1,20 +1,20 @@
 """What was said, read from a tracker's events; only from the new ones when the last seen is known.
 
-The event list grows with the conversation and is sent whole with every call (Rasa notes, Events), so reading starts at
-its end.
+The event list grows with the conversation and is sent whole with every call (Rasa notes, Events), so a reading goes on
+where the one before ended.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal
 
 from rasa_kustomer.conversation import keys
 from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
-from rasa_kustomer.conversation.rendering import bot_text, clean, split
+from rasa_kustomer.conversation.rendering import split
+from rasa_kustomer.conversation.speech import said_by_bot, said_by_user
 
 Event = Mapping[str, Any]
-_LATEST_SECONDS = 253_402_000_000.0  # the year 9999
+_TOO_LATE_SECONDS = 253_402_000_000.0  # the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Message:
     Attributes:
         key: externalId in Kustomer.
         direction: `in` from the customer, `out` from the bot.
-        at_ms: When it was said, epoch milliseconds.
+        at_ms: When it was said, epoch milliseconds; 0 when its event has no usable time.
         channel: Kustomer's channel.
         action: The response or action that uttered it, if Rasa says so.
     """
@@ -55,12 +55,18 @@ class Cursor:
     """How far a sender's events were read.
 
     Attributes:
-        marker: Kind and time of the last event, and its place among those that share both.
+        marker: Kind and time (epoch microseconds) of the last event.
+        position: Its place in the list.
+        latest: The latest time among all messages so far, epoch microseconds.
         started_ms: Start of the session at that point.
+        channel: Kustomer's channel at that point.
     """
 
-    marker: tuple[object, object, int]
+    marker: tuple[str, int]
+    position: int
+    latest: int
     started_ms: int | None
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +78,10 @@ class Reading:
 
 
 def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> Reading:
-    """Read the messages that follow the cursor; all of them without one, or when its event is not there any more.
+    """Read the messages that follow the cursor; all of them without one, or when its event is not where it should be.
 
-    Never raises: what is malformed is skipped.
+    Messages may come again, always with the same keys: recording ignores those that it has. Never raises: what is
+    malformed is skipped.
 
     Args:
         events: The tracker's events.
@@ -82,143 +89,134 @@ def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> 
         cursor: Where the last reading of this sender ended.
     """
     first = _first_new(events, cursor)
-    started_ms = cursor.started_ms if cursor is not None and first else None
-    channel = _channel_before(events, first)
-    sessions: list[SessionTurns] = []
-    messages: list[Message] = []
-    for index in range(first, len(events)):
-        event = events[index]
-        if not isinstance(event, dict):
-            continue
-        kind = event.get("event")
-        if kind == "session_started":
-            if messages:
-                sessions.append(SessionTurns(started_ms, tuple(messages)))
-                messages = []
-            started_ms = milliseconds(event)
-        elif kind == "user":
-            channel = kustomer_channel(event.get("input_channel"))
-            messages += _user(events, index, sender_id, channel)
-        elif kind == "bot":
-            messages += _bot(events, index, sender_id, channel)
-    if messages:
-        sessions.append(SessionTurns(started_ms, tuple(messages)))
-    last = len(events) - 1
-    marker = _marker(events[last]) if events else None
-    reached = Cursor((*marker, _ordinal(events, last)), started_ms) if marker else cursor
-    return Reading(tuple(sessions), reached)
-
-
-def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:
-    if cursor is not None:
-        for index in range(len(events) - 1, -1, -1):
-            if _marker(events[index]) == cursor.marker[:2] and _ordinal(events, index) == cursor.marker[2]:
-                return index + 1
-    return 0
-
-
-def _marker(event: object) -> tuple[object, object] | None:
-    return (event.get("event"), event.get("timestamp")) if isinstance(event, dict) else None
-
-
-def _channel_before(events: Sequence[Any], first: int) -> str:
-    for index in range(first - 1, -1, -1):
-        event = events[index]
-        if isinstance(event, dict) and event.get("event") == "user":
-            return kustomer_channel(event.get("input_channel"))
-    for event in events[first:]:
-        if isinstance(event, dict) and event.get("event") == "user":
-            return kustomer_channel(event.get("input_channel"))
-    return DEFAULT
-
-
-def _user(events: Sequence[Any], index: int, sender_id: str, channel: str) -> list[Message]:
-    event = events[index]
-    text = clean(event.get("text"))
-    metadata = event.get("metadata")
-    if not text or text == "/session_start" or text.startswith("EXTERNAL: "):
-        return []
-    if isinstance(metadata, dict) and (metadata.get("is_external") or _from_kustomer(metadata)):
-        return []
-    if text.startswith("/"):
-        text = _button_title(events, index, text) or text
-    message_id = event.get("message_id")
-    if isinstance(message_id, (str, int)) and clean(str(message_id)):
-        key = keys.user_key(sender_id, clean(str(message_id)))
-    else:
-        key = keys.event_key(sender_id, "u", _microseconds(event), _ordinal(events, index))
-    return _parts(key, "in", text, event, channel, None)
-
-
-def _bot(events: Sequence[Any], index: int, sender_id: str, channel: str) -> list[Message]:
-    event = events[index]
-    metadata = event.get("metadata")
-    if isinstance(metadata, dict) and _from_kustomer(metadata):
-        return []
-    key = keys.event_key(sender_id, "", _microseconds(event), _ordinal(events, index))
-    action = metadata.get("utter_action") if isinstance(metadata, dict) else None
-    return _parts(key, "out", bot_text(event), event, channel, action if isinstance(action, str) else None)
-
-
-def _parts(  # noqa: PLR0917 - the fields of a Message, in their order
-    key: str, direction: Literal["in", "out"], text: str, event: Event, channel: str, action: str | None
-) -> list[Message]:
-    at_ms = milliseconds(event) or 0
-    return [
-        Message(keys.part_key(key, number), direction, part, at_ms, channel, action)
-        for number, part in enumerate(split(text), start=1)
-    ]
-
-
-def _from_kustomer(metadata: Mapping[str, Any]) -> bool:
-    """Whether an agent said it in Kustomer, where it stands already."""
-    nested = metadata.get("metadata")
-    return any(
-        one.get("source") == "kustomer" or bool(one.get("kustomer_message_id"))
-        for one in (metadata, nested)
-        if isinstance(one, dict)
-    )
-
-
-def _button_title(events: Sequence[Any], index: int, payload: str) -> str | None:
-    """Title of the latest button that sends this payload."""
-    for position in range(index - 1, -1, -1):
-        event = events[position]
-        if not isinstance(event, dict) or event.get("event") != "bot":
-            continue
-        data = event.get("data")
-        if not isinstance(data, dict):
-            continue
-        for name in ("buttons", "quick_replies"):
-            offered = data.get(name)
-            for button in offered if isinstance(offered, list) else ():
-                if isinstance(button, dict) and button.get("payload") == payload:
-                    return clean(button.get("title")) or None
-    return None
-
-
-def _ordinal(events: Sequence[Any], index: int) -> int:
-    """How many events of the same kind and time come before."""
-    marker, moment, ordinal = _marker(events[index]), _seconds(events[index]), 0
-    for position in range(index - 1, -1, -1):
-        event = events[position]
-        if isinstance(event, dict) and 0.0 < _seconds(event) < moment:
-            break  # events are in the order of their times, but for those that were added by hand
-        ordinal += _marker(event) == marker
-    return ordinal
-
-
-def _seconds(event: Event) -> float:
-    value = event.get("timestamp")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        return 0.0
-    return min(max(float(value), 0.0), _LATEST_SECONDS)
+    return _Reader(events, first, sender_id, cursor if first else None).read()
 
 
 def milliseconds(event: Event) -> int | None:
     """Time of an event in epoch milliseconds; None when it has no usable one."""
-    return int(_seconds(event) * 1000) or None
+    return _microseconds(event) // 1000 or None
 
 
-def _microseconds(event: Event) -> int:
-    return round(_seconds(event) * 1_000_000)
+class _Reader:
+    def __init__(self, events: Sequence[Any], first: int, sender_id: str, before: Cursor | None) -> None:
+        self._events = events
+        self._first = first
+        self._sender_id = sender_id
+        self._latest = before.latest if before else -1
+        self._started_ms = before.started_ms if before else None
+        self._channel = before.channel if before else ""
+        self._counted: dict[tuple[str, int], int] = {}
+        self._sessions: list[SessionTurns] = []
+        self._messages: list[Message] = []
+
+    def read(self) -> Reading:
+        events = self._events
+        for index in range(self._first, len(events)):
+            event = events[index]
+            kind = event.get("event") if isinstance(event, dict) else None
+            if kind == "user":
+                self._user(index, event)
+            elif kind == "bot":
+                self._bot(event)
+            elif kind == "session_started":
+                self._end_session()
+                self._started_ms = milliseconds(event)
+        self._end_session()
+        return Reading(tuple(self._sessions), self._reached())
+
+    def _reached(self) -> Cursor | None:
+        if not self._events:
+            return None
+        last = len(self._events) - 1
+        return Cursor(_marker(self._events[last]), last, self._latest, self._started_ms, self._channel)
+
+    def _end_session(self) -> None:
+        if self._messages:
+            self._sessions.append(SessionTurns(self._started_ms, tuple(self._messages)))
+            self._messages = []
+
+    def _user(self, index: int, event: Event) -> None:
+        if event.get("input_channel") or not self._channel:
+            self._channel = kustomer_channel(event.get("input_channel"))
+        at = _microseconds(event)
+        ordinal = self._ordinal("user", at)
+        if text := said_by_user(self._events, index):
+            message_id = event.get("message_id")
+            if isinstance(message_id, str) and message_id.strip():
+                key = keys.user_key(self._sender_id, message_id)
+            else:
+                key = keys.event_key(self._sender_id, "u", at, ordinal)
+            self._say(key, "in", text, at, None)
+
+    def _bot(self, event: Event) -> None:
+        at = _microseconds(event)
+        ordinal = self._ordinal("bot", at)
+        if text := said_by_bot(event):
+            if not self._channel:
+                self._channel = _first_channel(self._events)
+            metadata = event.get("metadata")
+            action = metadata.get("utter_action") if isinstance(metadata, dict) else None
+            key = keys.event_key(self._sender_id, "", at, ordinal)
+            self._say(key, "out", text, at, action if isinstance(action, str) else None)
+
+    def _say(self, key: str, direction: Literal["in", "out"], text: str, at: int, action: str | None) -> None:
+        self._messages += [
+            Message(keys.part_key(key, number), direction, part, at // 1000, self._channel, action)
+            for number, part in enumerate(split(text), start=1)
+        ]
+
+    def _ordinal(self, kind: str, at: int) -> int:
+        """How many events of the kind and time come before; those read earlier are looked at only when there may be."""
+        ordinal = self._counted.get((kind, at))
+        if ordinal is None:
+            ordinal = 0 if at > self._latest else self._read_earlier(kind, at)
+        self._counted[kind, at] = ordinal + 1
+        self._latest = max(self._latest, at)
+        return ordinal
+
+    def _read_earlier(self, kind: str, at: int) -> int:
+        return sum(_marker(self._events[index]) == (kind, at) for index in range(self._first))
+
+
+def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:
+    """Where to go on: behind the cursor's event, which stays in place or moves up when the list's head was cut.
+
+    Further down it means that something was put in before it (Rasa's tracker store sorts by time, and events may be
+    added with a time of the past), so all must be read again.
+    """
+    if cursor is None:
+        return 0
+    for index in range(min(cursor.position, len(events) - 1), -1, -1):
+        if _marker(events[index]) == cursor.marker:
+            return _behind(events, index)
+    return 0
+
+
+def _behind(events: Sequence[Any], index: int) -> int:
+    """The place after an event; when others share its time, after which it cannot be told apart, the first of them."""
+    at, start = _microseconds(events[index]), index
+    while start and _microseconds(events[start - 1]) == at and not _is(events[start], "session_started"):
+        start -= 1
+    return index + 1 if start == index else start
+
+
+def _first_channel(events: Sequence[Any]) -> str:
+    """The channel of a bot that speaks first: that of the first user."""
+    return next((kustomer_channel(event.get("input_channel")) for event in events if _is(event, "user")), DEFAULT)
+
+
+def _is(event: object, kind: str) -> bool:
+    return isinstance(event, dict) and event.get("event") == kind
+
+
+def _marker(event: object) -> tuple[str, int]:
+    kind = event.get("event") if isinstance(event, dict) else None
+    return (kind if isinstance(kind, str) else "", _microseconds(event))
+
+
+def _microseconds(event: object) -> int:
+    """Time of an event in epoch microseconds; 0 when it has no usable one."""
+    value = event.get("timestamp") if isinstance(event, dict) else None
+    if isinstance(value, (float, int)) and value is not True and 0 < value < _TOO_LATE_SECONDS:  # nor NaN
+        return round(value * 1_000_000)
+    return 0
