@@ -18,6 +18,8 @@ _BY_WORD = (
     ("twitter", "twitter-dm"),
     ("email", "email"),
 )
+CHANNELS = (DEFAULT, *dict.fromkeys(channel for _, channel in _BY_WORD))
+"""All that `kustomer_channel` can answer."""
 
 
 def kustomer_channel(input_channel: object) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from rasa_kustomer.conversation.channels import CHANNELS
+
 PRIORITIES = {"low": 2, "medium": 3, "high": 4, "urgent": 5}
 _NAMES = {1: "lowest", **{number: name for name, number in PRIORITIES.items()}}
 _TOP = ("tags", "default", "rules")
@@ -23,7 +25,7 @@ def parse_priority(value: object) -> int:
     Raises:
         ValueError: It is neither a known word nor a number from 1 to 5.
     """
-    text = str(value).strip().lower()
+    text = _word(value).strip().lower()
     if text in PRIORITIES:
         return PRIORITIES[text]
     if not isinstance(value, bool) and text in {"1", "2", "3", "4", "5"}:
@@ -60,7 +62,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule; all its conditions must hold, and of each condition any of its values."""
+    """One rule; all its conditions must hold, and of each condition any of its values.
+
+    Attributes:
+        name: Where it stands in the file.
+        when: Values by condition; for `slot` values by slot. Capitals don't matter.
+    """
 
     name: str
     when: Mapping[str, Any]
@@ -168,6 +175,7 @@ def load_routing(path: Path) -> Routing:
 class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._rules: list[Rule] = []
         self.problems: list[str] = []
 
     def read(self, content: Any) -> Routing:
@@ -200,18 +208,40 @@ class _Reader:
             self.problems.append(f"{self._path}:{rules.lc.item(index)[0] + 1}: a rule must be a mapping with when")
             return Rule(name, {})
         self._keys(rule, _RULE)
+        when = self._when(rule)
+        if not any(rule.get(one) for one in ("team", "priority", "tags")):
+            self._say(rule, "when", "the rule has no effect: give it team, priority or tags")
+        earlier = next((one.name for one in self._rules if when and one.when == when), None)
+        if earlier:
+            self._say(rule, "when", f"the rule is never reached: the one in {earlier} has the same conditions")
+        self._rules.append(Rule(name, when, self._team(rule), self._priority(rule), self._tags(rule)))
+        return self._rules[-1]
+
+    def _when(self, rule: Any) -> dict[str, Any]:
         when = rule.get("when")
         if not isinstance(when, Mapping) or not when:
             self._say(rule, "when", "a rule needs when, with at least one of " + ", ".join(_WHEN))
-            when = {}
-        else:
-            self._keys(when, _WHEN)
-            if "slot" in when and not isinstance(when["slot"], Mapping):
+            return {}
+        self._keys(when, _WHEN)
+        read: dict[str, Any] = {name: self._values(when, name) for name in when if name in _WHEN and name != "slot"}
+        for channel in sorted(read.get("channel", frozenset()) - set(CHANNELS)):
+            self._say(when, "channel", f"unknown channel {channel}; known: " + ", ".join(CHANNELS))
+        if "slot" in when:
+            slots = when["slot"]
+            if not isinstance(slots, Mapping) or not slots:
                 self._say(when, "slot", "must be a mapping of slot names to values")
-                when = {}
-        if not any(rule.get(one) for one in ("team", "priority", "tags")):
-            self._say(rule, "when", "the rule has no effect: give it team, priority or tags")
-        return Rule(name, dict(when), self._team(rule), self._priority(rule), self._tags(rule))
+                return {}
+            read["slot"] = {str(name): self._values(slots, name) for name in slots}
+        return read
+
+    def _values(self, where: Any, name: Any) -> frozenset[str]:
+        """The values of a condition, one or a list of them, ready to be compared."""
+        value = where[name]
+        values = value if isinstance(value, list) else [value]
+        if not values or not all(isinstance(one, (str, int, float)) and _word(one).strip() for one in values):
+            self._say(where, name, f"{name} must be a word or number, or a list of them")
+            return frozenset()
+        return frozenset(_word(one).strip().casefold() for one in values)
 
     def _team(self, where: Any) -> str | None:
         team = where.get("team")
@@ -254,12 +284,16 @@ class _Reader:
         self.problems.append(f"{self._path}:{line}: {what}")
 
 
-def _any_of(wanted: object, found: tuple[str, ...]) -> bool:
-    values = {str(one).casefold() for one in (wanted if isinstance(wanted, list) else [wanted])}
-    return any(one.casefold() in values for one in found)
+def _any_of(wanted: frozenset[str], found: tuple[str, ...]) -> bool:
+    return any(one.strip().casefold() in wanted for one in found)
 
 
 def _values(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
-    return tuple(str(one) for one in value) if isinstance(value, list) else (str(value),)
+    return tuple(_word(one) for one in value) if isinstance(value, list) else (_word(value),)
+
+
+def _word(value: object) -> str:
+    """A value as it is compared; 3.0 is 3, since Rasa's slots of type `float` know no other three."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,7 +1,8 @@
 """The note that spares the customer from saying it all again. Plain text, since notes may not render more."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rasa_kustomer.conversation.handoff import HandoffFacts
 from rasa_kustomer.conversation.rendering import clean
@@ -10,6 +11,8 @@ from rasa_kustomer.conversation.routing import priority_name
 LONGEST_NOTE = 8_000
 _LONGEST_VALUE = 200
 _LONGEST_TURN = 400
+_LONGEST_REMAINDER = 40
+NOT_UNDERSTOOD = "nlu_fallback"  # Rasa's FallbackClassifier; its confidence says nothing
 _SPEAKER = {"in": "Customer", "out": "Bot"}
 
 
@@ -23,23 +26,42 @@ def summary(facts: HandoffFacts, *, reference: str, priority: int, person: str, 
         person: Who it is, as a phrase: a name, or that it is only claimed.
         remarks: Further lines, such as which rule decided.
     """
-    lines = [f"Handoff from the bot · {reference}", ""]
-    lines.append(f"Why: {_short(facts.reason or 'the customer asked for a person', _LONGEST_VALUE)}")
-    lines.append(f"Who: {person}")
-    lines.append(f"Priority: {priority_name(priority)}")
+    head = [
+        f"Handoff from the bot · {reference}",
+        "",
+        f"Why: {_short(facts.reason or 'the customer asked for a person', _LONGEST_VALUE)}",
+        f"Who: {person}",
+        f"Priority: {priority_name(priority)}",
+    ]
     if facts.intents:
-        wanted = ", ".join(f"{name} ({confidence:.0%})" for name, confidence in facts.intents)
-        lines.append(f"What the customer wanted, latest first: {wanted}")
-    if facts.slots:
-        lines += ["", "What the bot knows:"]
-        lines += [f"  {name}: {_short(_value(value), _LONGEST_VALUE)}" for name, value in facts.slots.items()]
-    if facts.missing:
-        lines += ["", "Still missing: " + ", ".join(facts.missing)]
-    lines += ["", *remarks] if remarks else []
+        wanted = ", ".join(_wish(name, confidence) for name, confidence in facts.intents)
+        head.append(f"What the customer wanted, latest first: {wanted}")
+    rest = ["", "Still missing: " + _short(", ".join(facts.missing), _LONGEST_TURN)] if facts.missing else []
+    rest += ["", *(_short(remark, _LONGEST_TURN) for remark in remarks)] if remarks else []
     if facts.turns:
-        lines += ["", "Last messages:"]
-        lines += [f"  {_SPEAKER[turn.direction]}: {_short(turn.text, _LONGEST_TURN)}" for turn in facts.turns]
-    return _short("\n".join(lines), LONGEST_NOTE, keep_lines=True)
+        rest += ["", "Last messages:"]
+        rest += [f"  {_SPEAKER[turn.direction]}: {_short(turn.text, _LONGEST_TURN)}" for turn in facts.turns]
+    known = _known(facts.slots, LONGEST_NOTE - len("\n".join([*head, *rest])) - 1)
+    return "\n".join([*head, *known, *rest])[:LONGEST_NOTE]
+
+
+def _wish(intent: str, confidence: float) -> str:
+    return "not understood" if intent == NOT_UNDERSTOOD else f"{intent} ({confidence:.0%})"
+
+
+def _known(slots: Mapping[str, Any], room: int) -> list[str]:
+    """The section with the slots, in so many characters: many slots must not push the last messages out."""
+    if not slots:
+        return []
+    lines = ["", "What the bot knows:"]
+    room -= len("\n".join(lines)) + _LONGEST_REMAINDER
+    for number, (name, value) in enumerate(slots.items()):
+        line = f"  {name}: {_short(_value(value), _LONGEST_VALUE)}"
+        room -= len(line) + 1
+        if room < 0:
+            return [*lines, f"  … and {len(slots) - number} more"]
+        lines.append(line)
+    return lines
 
 
 def _value(value: object) -> str:
@@ -51,6 +73,6 @@ def _value(value: object) -> str:
         return "(unreadable)"
 
 
-def _short(text: str, longest: int, *, keep_lines: bool = False) -> str:
-    flat = text if keep_lines else " ".join(text.split())
+def _short(text: str, longest: int) -> str:
+    flat = " ".join(text.split())
     return flat if len(flat) <= longest else flat[: longest - 1].rstrip() + "…"
