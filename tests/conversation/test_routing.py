@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from rasa_kustomer.conversation.channels import CHANNELS
+from rasa_kustomer.conversation.handoff import MOST_INTENTS
 from rasa_kustomer.conversation.routing import (
+    PRIORITIES,
     Facts,
     Routing,
     RoutingError,
@@ -87,8 +90,27 @@ def test_tags_of_file_and_rule_add_up(routing: Routing) -> None:
         ("rules:\n  - when: {intent: a}\n", 2, "the rule has no effect"),
         ("rules:\n  - when: {slot: gold}\n    team: A\n", 2, "must be a mapping of slot names"),
         ("rules: nonsense\n", 1, "must be a list"),
+        ("rules:\n  - when:\n      channel: socketio\n    team: A\n", 3, "unknown channel socketio; known: chat, "),
+        ("rules:\n  - when:\n      intent: {a: b}\n    team: A\n", 3, "intent must be a word or number"),
+        ("rules:\n  - when:\n      intent: []\n    team: A\n", 3, "intent must be a word or number"),
+        ("rules:\n  - when: {intent: [a, ' ']}\n    team: A\n", 2, "intent must be a word or number"),
+        ("rules:\n  - when:\n      slot:\n        plan:\n    team: A\n", 4, "plan must be a word or number"),
+        ("rules:\n  - when: {slot: {}}\n    team: A\n", 2, "must be a mapping of slot names"),
+        ("rules:\n  - when: {}\n    team: A\n", 2, "a rule needs when"),
+        ("rules:\n  - a word\n", 2, "a rule must be a mapping"),
+        ("rules:\n  - when: {intent: a}\n    tags: {a: b}\n", 3, "must be a list of words"),
+        ("default: {}\nteam: A\n", 2, "unknown key team"),
+        ("tags: [1]\n", 1, "must be a list of words"),
+        ("default:\n  priority: true\n", 2, "must be low, medium"),
+        ("default: {}\ndefault: {}\n", 2, "duplicate key"),
+        ("\trules:\n", 1, "cannot start any token"),
+        (
+            "rules:\n  - when: {intent: [a, b]}\n    team: A\n  - when: {intent: [B, a]}\n    team: C\n",
+            4,
+            "the rule is never reached: the one in line 2 has the same conditions",
+        ),
         ("default:\n  team: [A]\n", 2, "must be a team's name or id"),
-        ("rules:\n  - when: {intent: a\n", 3, ""),
+        ("rules:\n  - when: {intent: a\n", 3, "expected ',' or '}'"),
         ("- a list\n", 1, "must be a mapping"),
     ],
 )
@@ -103,12 +125,72 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, text: str, line: 
     assert words in raised.value.problems[0]
 
 
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "routing.yml"
+    file.write_text("rules:\n  - when: {intnt: a}\n    team: A\n  - when: {intent: a}\n    priority: hot\nrule: []\n")
+
+    with pytest.raises(RoutingError) as raised:
+        load_routing(file)
+
+    assert sorted(problem.split(":")[1] for problem in raised.value.problems) == ["2", "5", "6"]
+    assert str(raised.value).count("\n") == 2
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "rules:\n", "tags:\ndefault:\nrules: []\n"])
+def test_an_empty_file_has_no_rules(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "routing.yml"
+    file.write_text(text)
+
+    assert load_routing(file) == Routing()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"rules: \x00\n"])
+def test_what_is_no_text_is_told_as_such(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "routing.yml"
+    file.write_bytes(content)
+
+    with pytest.raises(RoutingError, match=r"routing\.yml:? ?.*is not"):
+        load_routing(file)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(RoutingError, match="KUSTOMER_ROUTING_FILE"):
+        load_routing(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "slot", "matches"),
+    [
+        ("3", 3.0, True),
+        ("3", 3, True),
+        ("3.5", 3.5, True),
+        ("true", True, True),
+        ("gold", ["silver", "Gold"], True),
+        ("gold", None, False),
+        ("gold", {"plan": "gold"}, False),
+        ("[gold, silver]", " silver ", True),
+    ],
+)
+def test_slots_match_whatever_type_rasa_gives_them(tmp_path: Path, wanted: str, slot: Any, matches: bool) -> None:
+    file = tmp_path / "routing.yml"
+    file.write_text(f"rules:\n  - when: {{slot: {{plan: {wanted}}}}}\n    team: A\n")
+
+    decision = load_routing(file).decide(Facts(slots={"plan": slot}))
+
+    assert decision.team == ("A" if matches else None)
+
+
+def test_only_rules_that_ask_for_tags_make_them_needed(routing: Routing) -> None:
+    assert routing.needs_customer_tags
+    assert not Routing().needs_customer_tags
+
+
 def test_a_missing_file_is_named_with_its_setting(tmp_path: Path) -> None:
     with pytest.raises(RoutingError, match="KUSTOMER_ROUTING_FILE"):
         load_routing(tmp_path / "none.yml")
 
 
-@pytest.mark.parametrize(("value", "expected"), [("low", 2), ("URGENT ", 5), ("4", 4), (1, 1)])
+@pytest.mark.parametrize(("value", "expected"), [("low", 2), ("URGENT ", 5), ("4", 4), (1, 1), (4.0, 4)])
 def test_priorities_by_word_or_number(value: Any, expected: int) -> None:
     assert parse_priority(value) == expected
 
@@ -117,3 +199,44 @@ def test_priorities_by_word_or_number(value: Any, expected: int) -> None:
 def test_other_priorities_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="low, medium, high, urgent"):
         parse_priority(value)
+
+
+EXAMPLE = Path(__file__).parents[2] / "domain_snippets" / "kustomer_routing.yml"
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected", "tags"),
+    [
+        (Facts(), ("Support", 3), ("chatbot",)),
+        (
+            Facts(intents=("human_handoff", "complaint"), slots={"plan": "Gold"}),
+            ("Support", 5),
+            ("chatbot", "vip-care"),
+        ),
+        (Facts(intents=("complaint",), slots={"plan": "basic"}), ("Support", 3), ("chatbot",)),
+        (Facts(intents=("refund",)), ("Billing", 4), ("chatbot", "billing")),
+        (Facts(intents=("invoice_question",), channel="voice"), ("Billing", 4), ("chatbot", "billing")),
+        (Facts(slots={"interested": True, "company_size": "large"}), ("Sales", 3), ("chatbot",)),
+        (Facts(slots={"interested": True, "company_size": "small"}), ("Support", 3), ("chatbot",)),
+        (Facts(slots={"interested": False, "company_size": "large"}), ("Support", 3), ("chatbot",)),
+        (Facts(channel="voice"), ("Support", 4), ("chatbot",)),
+        (Facts(customer_tags=("5f0c3a9be4b0f20012ab34cd",)), ("Support", 4), ("chatbot",)),
+    ],
+)
+def test_the_shipped_example_does_what_its_comments_say(
+    facts: Facts, expected: tuple[str, int], tags: tuple[str, ...]
+) -> None:
+    example = load_routing(EXAMPLE)
+
+    assert decided(example, facts) == expected
+    assert example.decide(facts).tags == tags
+    assert decided(example, facts, team="Returns", priority="low") == ("Returns", 2)
+
+
+def test_the_shipped_example_names_what_there_is() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+
+    assert {team for _, team in load_routing(EXAMPLE).teams()} == {"Support", "Billing", "Sales"}
+    assert all(word in text for word in (*CHANNELS, *PRIORITIES, "1 (lowest) to 5"))
+    assert MOST_INTENTS == 5
+    assert "last five" in text
