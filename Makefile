@@ -58,6 +58,7 @@ check: .venv/.ready-runtime
 
 bench: .venv/.ready-dev
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@echo "Next: put changed figures into the docs; make test"
 
 format: .venv/.ready-dev
 	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet
