@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from rasa_kustomer.conversation.identity import Identity, IdentityNames, identify
-from rasa_kustomer.conversation.keys import anonymous_id, session_key, ticket_reference
+from rasa_kustomer.conversation.keys import (
+    anonymous_id,
+    event_key,
+    part_key,
+    session_key,
+    ticket_reference,
+    user_key,
+)
 
 
 def who(**given: Any) -> Identity:
@@ -66,11 +73,68 @@ def test_metadata_that_only_names_the_person_does_not_make_a_typed_address_trust
         ("customer_id", {"id": 1}, "external_id", None),
         ("customer_id", " ", "external_id", None),
         ("customer_id", "rasa:somebody-else", "external_id", None),
+        ("customer_id", " RASA:somebody-else", "external_id", None),
+        ("customer_id", 4711, "external_id", "4711"),
+        ("customer_id", 4711.0, "external_id", "4711"),
+        ("customer_id", 4711.5, "external_id", None),
+        ("customer_id", -1, "external_id", None),
+        ("customer_id", float("inf"), "external_id", None),
+        pytest.param("customer_id", 10**5000, "external_id", None, id="a number too long to write out"),
+        ("customer_id", " a  b ", "external_id", "a  b"),
+        ("customer_id", "a\x00b", "external_id", None),
+        ("customer_id", "half a \ud83d pair", "external_id", None),
+        ("email", " Ann.Lee@Example.COM\n", "email", "ann.lee@example.com"),
+        ("email", "<ann@example.com>", "email", None),
+        ("email", "a@b.com,c@d.com", "email", None),
+        ("email", "a@b@c.com", "email", None),
+        ("email", "a@.com", "email", None),
+        ("phone", "+49 (30) 90-18-20", "phone", "+4930901820"),
+        ("phone", "+1", "phone", None),
+        ("phone", "+" + "9" * 400, "phone", None),
+        ("phone", [1], "phone", None),
         ("name", "Ann\x00 \n Lee", "name", "Ann Lee"),
     ],
 )
 def test_values_are_normalised_or_left_out(slot: str, value: Any, field: str, expected: str | None) -> None:
     assert getattr(who(slots={slot: value}), field) == expected
+
+
+@pytest.mark.parametrize("slot", ["customer_id", "email"])
+def test_a_value_that_is_too_long_is_left_out_and_not_shortened_to_somebody_elses(slot: str) -> None:
+    """Two people never share a record because their ids begin alike."""
+    assert who(slots={slot: "a@b.com" + "x" * 300}).anonymous
+
+
+@pytest.mark.parametrize("trust", [True, False])
+@pytest.mark.parametrize("message", [{}, {"email": "message@x.com"}])
+@pytest.mark.parametrize("session", [{}, {"customer_id": "session"}])
+@pytest.mark.parametrize("slots", [{}, {"phone": "+14155550100"}])
+def test_who_is_trusted_is_known_from_metadata_alone(
+    trust: bool, message: dict[str, str], session: dict[str, str], slots: dict[str, str]
+) -> None:
+    """The whole table: trusted only when the deployment says so and metadata holds an identifier."""
+    person = who(slots=slots, session_metadata=session, message_metadata=message, trust_metadata=trust)
+
+    assert person.trusted is (trust and bool(message or session))
+    assert person.anonymous is not bool(message or session or slots)
+    if person.trusted:
+        assert person.phone is None, "what was typed is not mixed in"
+    else:
+        assert person.phone == slots.get("phone")
+
+
+def test_among_claims_a_form_goes_before_the_message_and_that_before_the_session() -> None:
+    sources = {
+        "slots": {"email": "slot@x.com"},
+        "message_metadata": {"email": "message@x.com", "customer_id": "message"},
+        "session_metadata": {"email": "session@x.com", "customer_id": "session", "phone": "+14155550100"},
+    }
+
+    assert who(**sources).lookups == (
+        ("externalId", "message"),
+        ("email", "slot@x.com"),
+        ("phone", "+14155550100"),
+    )
 
 
 def test_a_number_without_plus_is_read_with_the_configured_country() -> None:
@@ -94,6 +158,23 @@ def test_odd_sender_ids_make_keys_that_every_system_takes() -> None:
     assert len(anonymous_id(odd)) < 60
     assert anonymous_id(odd) != anonymous_id(odd + "y")
     assert session_key("ann", 5) == "rasa:ann:5"
+
+
+@pytest.mark.parametrize("odd", ["x" * 121, "a\x00b", "line\nbreak", "\ud83d", ""])
+def test_odd_ids_keep_apart_and_can_be_sent(odd: str) -> None:
+    keys = {anonymous_id(odd), session_key(odd, 1), session_key(odd, 2), user_key(odd, odd), event_key(odd, "", 1, 0)}
+
+    assert len(keys) == 5
+    assert all(key.encode() and key.isprintable() and len(key) <= 255 for key in keys)
+    assert anonymous_id(odd) != anonymous_id(odd + "y")
+
+
+def test_keys_are_the_ones_that_were_agreed() -> None:
+    assert anonymous_id("ann") == "rasa:ann"
+    assert user_key("ann", "m1") == "rasa:ann:m1"
+    assert event_key("ann", "", 5, 0) == "rasa:ann:5:0"
+    assert event_key("ann", "u", 5, 1) == "rasa:ann:u:5:1"
+    assert [part_key("k", number) for number in (1, 2, 3)] == ["k", "k:p2", "k:p3"]
 
 
 def test_a_ticket_reference_is_short_stable_and_speakable() -> None:
