@@ -20,6 +20,8 @@ from rasa_kustomer.sandbox import Sandbox
 
 CAPTURE = Path(__file__).parent / "fixtures" / "rasa" / "02-action_listen.json"
 START_SECONDS = 60
+SETTLE_SECONDS = 2.0
+POLL_SECONDS = 0.02
 Start = Callable[..., tuple[subprocess.Popen[bytes], str]]
 
 
@@ -47,6 +49,7 @@ def eventually(done: Callable[[], Any], seconds: float = START_SECONDS) -> Any:
         except httpx.HTTPError:
             pass
         assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(POLL_SECONDS)
 
 
 @pytest.fixture
@@ -63,6 +66,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
         running.append(process)
         url = f"http://127.0.0.1:{port}"
         eventually(lambda: httpx.get(f"{url}/kustomer/health").status_code == 200)
+        # Sanic's main process may not see a SIGTERM before it has noted that its worker is up, and nothing shows when
+        # it has; the bare SDK then hangs as well.
+        settled = time.monotonic() + SETTLE_SECONDS
+        eventually(lambda: time.monotonic() > settled)
         return process, url
 
     yield start_one
