@@ -53,6 +53,24 @@ def test_what_somebody_typed_is_never_trusted_nor_mixed_with_what_is() -> None:
     assert (trusted.external_id, trusted.email, trusted.trusted) == ("c1", None, True)
 
 
+@pytest.mark.parametrize(
+    ("at_start", "now", "lookups", "name"),
+    [
+        ({"email": "a@b.com", "name": "Ann"}, {"customer_id": "c2"}, ["c2"], None),
+        ({"customer_id": "c1", "name": "Ann"}, {"customer_id": "c2", "email": "b@b.com"}, ["c2", "b@b.com"], None),
+        ({"customer_id": "c1", "name": "Ann"}, {"customer_id": "c1"}, ["c1"], "Ann"),
+        ({"customer_id": "c1", "email": "a@b.com"}, {"email": "A@b.com"}, ["c1", "a@b.com"], None),
+        ({"customer_id": "c1", "name": "Ann"}, {"page": "/basket"}, ["c1"], "Ann"),
+    ],
+)
+def test_who_signs_in_on_a_shared_device_is_not_taken_for_the_one_before(
+    at_start: Any, now: Any, lookups: list[str], name: str | None
+) -> None:
+    person = who(session_metadata=at_start, message_metadata=now, trust_metadata=True)
+
+    assert ([value for _, value in person.lookups], person.name, person.trusted) == (lookups, name, True)
+
+
 def test_metadata_that_only_names_the_person_does_not_make_a_typed_address_trusted() -> None:
     person = who(slots={"email": "a@b.com"}, session_metadata={"name": "Ann"}, trust_metadata=True)
 

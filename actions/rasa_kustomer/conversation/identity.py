@@ -71,7 +71,9 @@ def identify(
 ) -> Identity:
     """Read the identity; what is malformed is left out.
 
-    Trusted identifiers are never mixed with claimed ones. Among claims the slots come first: a form has asked for them.
+    Trusted identifiers are never mixed with claimed ones; nor are those of a message with those of the session's start
+    when they have none in common, since who signs in on a shared device must not be taken for the one before. Among
+    claims the slots come first: a form has asked for them.
 
     Args:
         sender_id: Rasa's sender id.
@@ -84,9 +86,11 @@ def identify(
     """
     metadata = [message_metadata, session_metadata]
     if trust_metadata:
-        trusted = _read(sender_id, metadata, names, phone_region, trusted=True)
-        if not trusted.anonymous:
-            return trusted
+        now, at_start = (_read(sender_id, [source], names, phone_region, trusted=True) for source in metadata)
+        if set(now.lookups) & set(at_start.lookups):  # the same person, told in more detail by both
+            return _read(sender_id, metadata, names, phone_region, trusted=True)
+        if not (now.anonymous and at_start.anonymous):
+            return at_start if now.anonymous else now
     return _read(sender_id, [slots, *metadata], names, phone_region, trusted=False)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from rasa_kustomer.conversation.channels import CHANNELS
 
@@ -163,8 +163,9 @@ def load_routing(path: Path) -> Routing:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RoutingError([f"{path}:{line}: {error.problem or 'is not YAML'}"]) from None
-    except YAMLError:
-        raise RoutingError([f"{path}:1: is not YAML"]) from None
+    except Exception as error:  # noqa: BLE001 - ruamel lets out what its parts raise: ValueError, IndexError, ...
+        why = " ".join(str(error).split())
+        raise RoutingError([f"{path}:1: is not YAML that can be read ({why})"]) from None
     reader = _Reader(path)
     routing = reader.read(content)
     if reader.problems:
