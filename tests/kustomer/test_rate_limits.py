@@ -1,5 +1,7 @@
 """How long a 429 asks to wait, whatever its headers say."""
 
+import time
+from collections.abc import Iterator
 from email.utils import formatdate
 
 import pytest
@@ -41,6 +43,21 @@ NOW = 1_800_000_000.0
 )
 def test_the_wait_is_bounded_and_never_negative(headers: dict[str, str], expected: float) -> None:
     assert wait_seconds(headers, NOW) == pytest.approx(expected, abs=1)
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows Tokyo's time."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
+def test_a_date_without_a_zone_is_not_taken_for_local_time() -> None:
+    assert wait_seconds({"retry-after": formatdate(NOW + 30)}, NOW) == pytest.approx(30, abs=1)
 
 
 @pytest.mark.parametrize(("remaining", "expected"), [(None, True), ("0", True), ("12", False), ("many", True)])
