@@ -5,8 +5,7 @@ where the one before ended.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rasa_kustomer.conversation import keys
 from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
@@ -17,8 +16,7 @@ Event = Mapping[str, Any]
 _TOO_LATE_SECONDS = 253_402_000_000.0  # the year 9999
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message of a turn.
 
     Attributes:
@@ -37,8 +35,7 @@ class Message:
     action: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTurns:
+class SessionTurns(NamedTuple):
     """Messages of one Rasa session.
 
     Attributes:
@@ -50,8 +47,7 @@ class SessionTurns:
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """How far a sender's events were read.
 
     Attributes:
@@ -69,8 +65,7 @@ class Cursor:
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What was read: the messages by session, oldest first, and where to go on next time."""
 
     sessions: tuple[SessionTurns, ...]

@@ -3,7 +3,9 @@
 import json
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # json.dumps makes one for each call
 
 
 class Kind(str, Enum):
@@ -31,8 +33,7 @@ class SessionKey:
     started_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(NamedTuple):
     """One thing to deliver; `key` makes recording idempotent."""
 
     key: str
@@ -97,4 +98,4 @@ class Counts:
 
 def dump(payload: dict[str, Any]) -> str:
     """Payload as stored in the database."""
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return _encode(payload)

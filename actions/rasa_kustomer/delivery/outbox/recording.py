@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Insert, Update, bindparam, func, select, update
@@ -25,21 +25,17 @@ class _Prepared:
     """A statement compiled once: building it anew took most of the time of recording a turn."""
 
     def __init__(self, statement: Insert | Update) -> None:
-        compiled: Any = statement.compile(dialect=sqlite.dialect())
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
         self._sql = str(compiled)
-        self._names: list[str] = list(compiled.positiontup)
-        self._fixed: dict[str, Any] = dict(compiled.params)
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
 
     def run(self, driver: sqlite3.Connection, **values: Any) -> sqlite3.Cursor:
         """Execute it once."""
-        return driver.execute(self._sql, self._parameters(values))
+        return driver.execute(self._sql, self._fixed | values)
 
-    def run_all(self, driver: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+    def run_all(self, driver: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> int:
         """Execute it for each row; returns how many rows of the table changed."""
-        return driver.executemany(self._sql, [self._parameters(row) for row in rows]).rowcount
-
-    def _parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(values[name] if name in values else self._fixed[name] for name in self._names)
+        return driver.executemany(self._sql, [self._fixed | row for row in rows]).rowcount
 
 
 _here = sessions.c.id == bindparam("session")
