@@ -68,6 +68,14 @@ class Directory:
             flight.add_done_callback(lambda task: self._land(key, task))
         return await asyncio.shield(flight)
 
+    def knows(self, identity: Identity) -> bool:
+        """Whether the person is in the cache."""
+        return _cache_key(identity) in self._known
+
+    def learn(self, identity: Identity, customer: Customer) -> None:
+        """Put a person into the cache whose record was made elsewhere."""
+        self._known[_cache_key(identity)] = customer
+
     def forget(self, identity: Identity) -> None:
         """Drop a person from the cache: their record is gone or has changed."""
         self._known.pop(_cache_key(identity), None)
@@ -95,7 +103,7 @@ class Directory:
         if found is not None:
             return await self._adopt(found, identity)
         try:
-            return await self._client.create_customer(_create_body(identity))
+            return await self._client.create_customer(create_body(identity))
         except Rejected as error:
             return await self._after_refusal(identity, error)
 
@@ -105,7 +113,7 @@ class Directory:
             found = await self._find(identity)
             if found is not None:
                 return await self._adopt(found, identity)
-            body = _create_body(identity, shared=True)
+            body = create_body(identity, shared=True)
         else:
             body = _bare_body(identity)
         try:
@@ -159,7 +167,7 @@ def _another_person(found: Customer, identity: Identity) -> bool:
     return bool(identity.external_id and theirs and identity.external_id not in theirs)
 
 
-def _create_body(identity: Identity, *, shared: bool = False) -> dict[str, Any]:
+def create_body(identity: Identity, *, shared: bool = False) -> dict[str, Any]:
     """Create body (Kustomer API reference, Customers); `shared` for contact data that another customer has too."""
     body = _bare_body(identity) if identity.anonymous or identity.external_id else _named(identity)
     emails, phones = ("sharedEmails", "sharedPhones") if shared else ("emails", "phones")

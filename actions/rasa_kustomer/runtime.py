@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.conversation.routing import Routing, RoutingError, load_routing
+from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
 from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
@@ -63,10 +65,12 @@ class Runtime:
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url)
+        jobs = Jobs(client)
         delivery = Delivery(
-            outbox, client, directory, teams, parking=settings.parking, default_team=settings.default_team_id
+            outbox, client, directory, teams, jobs, parking=settings.parking, default_team=settings.default_team_id
         )
-        courier = Courier(outbox, delivery, breaker, budget, idle_close_minutes=settings.idle_close_minutes)
+        batching = Batching(outbox, jobs, directory, delivery)
+        courier = Courier(outbox, delivery, batching, breaker, budget, idle_close_minutes=settings.idle_close_minutes)
         return cls(
             settings=settings,
             off_because=off_because,

@@ -5,10 +5,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
 from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
@@ -61,11 +63,26 @@ class Office:
         )
         directory = Directory(self.client, ttl_seconds=300, size=100, now=self.clock)
         teams = Teams(self.client, ttl_seconds=300, now=self.clock)
+        self.jobs = Jobs(self.client, now=self.clock, sleep=self.clock.sleep)
         self.delivery = Delivery(
-            self.outbox, self.client, directory, teams, parking=self.parking, default_team=self.default_team
+            self.outbox,
+            self.client,
+            directory,
+            teams,
+            self.jobs,
+            parking=self.parking,
+            default_team=self.default_team,
+            now=self.clock,
         )
         self.courier = Courier(
-            self.outbox, self.delivery, self.breaker, self.budget, idle_close_minutes=0, sleep=self.clock.sleep
+            self.outbox,
+            self.delivery,
+            Batching(self.outbox, self.jobs, directory, self.delivery),
+            self.breaker,
+            self.budget,
+            idle_close_minutes=0,
+            now=self.clock,
+            sleep=self.clock.sleep,
         )
 
     async def close(self) -> None:

@@ -54,7 +54,7 @@ async def test_a_person_overtakes_and_the_mirror_makes_up_for_it() -> None:
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
     await admit(budget, 200, Lane.MIRROR, clock)
     before = clock.now
-    assert await admit(budget, 20, Lane.PERSON, clock) == [before] * 20
+    assert await admit(budget, 20, Lane.HANDOFF, clock) == [before] * 20
 
     await admit(budget, 1, Lane.MIRROR, clock)
     assert clock.now - before >= 20 / budget.per_second
@@ -65,13 +65,13 @@ async def test_after_a_rate_limit_nobody_sends_before_the_reset() -> None:
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
     budget.block(30)
 
-    for at in (Lane.PERSON, Lane.MIRROR):
+    for at in (Lane.HANDOFF, Lane.MIRROR):
         with pytest.raises(RateLimited) as raised:
             await admit(budget, 1, at, clock)
         assert raised.value.wait_seconds == pytest.approx(30)
 
     clock.now += 30
-    assert len(await admit(budget, 1, Lane.PERSON, clock)) == 1
+    assert len(await admit(budget, 1, Lane.HANDOFF, clock)) == 1
 
 
 async def test_the_limit_is_what_kustomer_says() -> None:

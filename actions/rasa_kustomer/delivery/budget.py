@@ -1,8 +1,10 @@
 """Our share of the organisation's request budget, kept from what Kustomer's answers tell.
 
-Kustomer counts all requests of the organisation in windows of 60 seconds (Kustomer API reference, Limits). The
-mirror takes `KUSTOMER_RATE_SHARE` of that and no more, in a steady stream; look-ups for a waiting user and handoffs
-overtake it. After a 429 for the organisation nobody sends before the reset.
+Kustomer counts all requests of the organisation in windows of 60 seconds, whoever makes them (Kustomer API reference,
+Limits). Two rules keep us to `KUSTOMER_RATE_SHARE` of that. A token bucket holds this process to the share. And the
+mirror stops for the rest of a window as soon as only the part that belongs to everybody else remains, so that several
+processes share one budget without talking to each other. After a 429 for the organisation nobody sends before the
+reset.
 """
 
 import asyncio
@@ -10,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from enum import IntEnum
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -22,16 +25,33 @@ ASSUMED_LIMIT = 1_000  # the smaller of the two current plans; replaced by the f
 BURST_SECONDS = 12.0
 BURST_FACTOR = 3.0
 SHORTEST_SLEEP_SECONDS = 0.001
+LONGEST_SLEEP_SECONDS = 1.0  # then look again: an answer may have told something new
+NEW_WINDOW = 0.05  # answers overtake each other; only a rise by this part of the limit begins a new window
 
 
 class Lane(IntEnum):
-    """Who sends: the mirror waits for its share, a person is not made to wait."""
+    """Who sends, the most urgent first."""
 
-    PERSON = 0
-    MIRROR = 1
+    HANDOFF = 0
+    ESCALATED = 1  # turns of a conversation that a human has
+    LOOKUP = 2  # a session that starts
+    MIRROR = 3
+    CLEANUP = 4  # closing, comparing: whenever there is time
 
 
-lane: ContextVar[Lane] = ContextVar("kustomer_lane", default=Lane.PERSON)
+class _Terms(NamedTuple):
+    """When a lane may send.
+
+    Attributes:
+        tokens: Least fill of the bucket, in parts of its capacity; below zero it is borrowed from the slower lanes.
+        reserve: Part of the organisation's limit that is left to others.
+    """
+
+    tokens: float
+    reserve: float
+
+
+lane: ContextVar[Lane] = ContextVar("kustomer_lane", default=Lane.LOOKUP)
 
 
 class Budget:
@@ -51,9 +71,17 @@ class Budget:
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._share, self._now, self._sleep = share, now, sleep
+        self._terms = {
+            Lane.HANDOFF: _Terms(-inf, -inf),
+            Lane.ESCALATED: _Terms(-4.0, 0.02),
+            Lane.LOOKUP: _Terms(-2.0, 0.05),
+            Lane.MIRROR: _Terms(0.0, 1.0 - share),
+            Lane.CLEANUP: _Terms(0.5, 1.0 - share * 0.8),
+        }
         self.limit = ASSUMED_LIMIT
         self.remaining: int | None = None
         self.blocked_until = 0.0
+        self._window_ends = 0.0
         self._tokens = self._capacity
         self._filled_at = now()
         self._next_at = 0.0
@@ -93,13 +121,20 @@ class Budget:
         }
 
     async def _admit(self, _request: httpx.Request) -> None:
-        if (blocked := self.blocked_seconds) > 0:
-            raise RateLimited("The organisation's request budget is spent.", wait_seconds=blocked, organisation=True)
-        self._refill()
-        while lane.get() is Lane.MIRROR and (wait := self._mirror_wait()) > 0:
-            await self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
+        mine = lane.get()
+        while True:
+            if (blocked := self.blocked_seconds) > 0:
+                raise RateLimited(
+                    "The organisation's request budget is spent.", wait_seconds=blocked, organisation=True
+                )
             self._refill()
-        self._tokens -= 1.0  # a person's request may overdraw; the mirror then waits for it
+            wait = max(self._token_wait(mine), self._window_wait(mine))
+            if wait <= 0:
+                break
+            await self._sleep(min(max(wait, SHORTEST_SLEEP_SECONDS), LONGEST_SLEEP_SECONDS))
+        self._tokens -= 1.0
+        if self.remaining is not None:
+            self.remaining -= 1  # until the answer says it better
         self._next_at = self._now() + self._gap
 
     async def _observe(self, response: httpx.Response) -> None:
@@ -107,17 +142,34 @@ class Budget:
         if limit and limit != self.limit:
             self.limit = limit
             self._tokens = min(self._tokens, self._capacity)
-        self.remaining = _number(response.headers.get("x-ratelimit-remaining"))
+        remaining, now = _number(response.headers.get("x-ratelimit-remaining")), self._now()
+        if remaining is not None:
+            rise = remaining - (self.remaining if self.remaining is not None else -inf)
+            if rise > self.limit * NEW_WINDOW or not now < self._window_ends <= now + WINDOW_SECONDS:
+                self._window_ends = now + WINDOW_SECONDS
+            reset = _number(response.headers.get("x-ratelimit-reset"))
+            if reset is not None and now < reset < self._window_ends:
+                self._window_ends = float(reset)
+        self.remaining = remaining
 
     @property
     def _gap(self) -> float:
         """Least time between two requests of the mirror: even a burst leaves most of the event loop to the bot."""
         return 1.0 / (self.per_second * BURST_FACTOR)
 
-    def _mirror_wait(self) -> float:
+    def _token_wait(self, mine: Lane) -> float:
         now = self._now()
         self._next_at = min(self._next_at, now + self._gap)  # the clock may have been set back
-        return max(self._next_at - now, (1.0 - self._tokens) / self.per_second)
+        needed = min(self._terms[mine].tokens * self._capacity + 1.0, self._capacity)
+        wait = (needed - self._tokens) / self.per_second
+        return max(self._next_at - now, wait) if mine >= Lane.MIRROR else wait
+
+    def _window_wait(self, mine: Lane) -> float:
+        """Until the end of the window, when what remains of it is for others."""
+        left = min(self._window_ends - self._now(), WINDOW_SECONDS)
+        if self.remaining is None or left <= 0:
+            return 0.0
+        return left if self.remaining <= self._terms[mine].reserve * self.limit else 0.0
 
     def _refill(self) -> None:
         now = self._now()

@@ -3,18 +3,23 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
+from rasa_kustomer.delivery.batches import HANDFUL, batchable, units
+from rasa_kustomer.delivery.batching import Batching, Failures
 from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.budget import Budget, Lane, lane
+from rasa_kustomer.delivery.budget import Budget, lane
 from rasa_kustomer.delivery.delivery import Delivery, LeaseLostError
 from rasa_kustomer.delivery.outbox import Claim, Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.pace import LiveTurns, lane_of
+from rasa_kustomer.delivery.recovery import InDoubtError
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
-    KustomerError,
     NotAllowed,
     NotFound,
     RateLimited,
@@ -26,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 PARALLEL_SESSIONS = 8
 EXTRA_FOR_HANDOFFS = 4
+MOST_SESSIONS = 100  # taken at once for bulk jobs
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.2  # turns come in bursts; looking once for several leaves the machine to the bot
 HEARTBEAT_SECONDS = 5.0
@@ -40,9 +46,11 @@ class Courier:
     Args:
         outbox: What waits.
         delivery: Carries one session.
+        batching: Carries many sessions together.
         breaker: Whether sending makes sense just now.
         budget: Our share of Kustomer's request limit.
         idle_close_minutes: Close quiet conversations after so long; 0 means never.
+        now: Monotonic clock in seconds.
         sleep: How to wait.
         jitter: Source of randomness in [0, 1).
     """
@@ -51,17 +59,22 @@ class Courier:
         self,
         outbox: Outbox,
         delivery: Delivery,
+        batching: Batching,
         breaker: Breaker,
         budget: Budget,
         *,
         idle_close_minutes: float,
+        now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._outbox, self._delivery, self._breaker, self._budget = outbox, delivery, breaker, budget
+        self._outbox, self._delivery, self._batching = outbox, delivery, batching
+        self._breaker, self._budget = breaker, budget
+        self._live = LiveTurns(now=now)
         self._idle_minutes = idle_close_minutes
         self._sleep, self._jitter = sleep, jitter
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], tuple[Sequence[Claim], bool]] = {}
+        self._places = asyncio.Semaphore(PARALLEL_SESSIONS)
         self._tasks: list[asyncio.Task[None]] = []
         self._outbox_failed = False
         self._stopping = False
@@ -95,56 +108,87 @@ class Courier:
             self._outbox.handoff_arrived.clear()
 
     async def _take_work(self) -> None:
-        room = PARALLEL_SESSIONS - len(self._running)
         if self._budget.blocked_seconds:
             return
         if self._breaker.is_open:
-            room = 1 if not self._running and self._breaker.may_send() else 0
-            claims = await self._outbox.claim(room) if room else []
-        else:
-            claims = await self._outbox.claim(room) if room > 0 else []
-            extra = PARALLEL_SESSIONS + EXTRA_FOR_HANDOFFS - len(self._running) - len(claims)
-            if room <= 0 and extra > 0:  # everybody is busy: handed-off conversations still get through
-                claims += await self._outbox.claim(extra, escalated_only=True)
+            if not self._running and self._breaker.may_send():
+                self._carry_singly(await self._outbox.claim(1))
+            return
+        busy = sum(escalated for _, escalated in self._running.values())
+        if (room := PARALLEL_SESSIONS + EXTRA_FOR_HANDOFFS - busy) > 0:
+            self._carry_singly(await self._outbox.claim(room, escalated=True))
+        await self._take_turns()
+
+    async def _take_turns(self) -> None:
+        """Turns that nobody waits for: a few at once, and many together in bulk jobs."""
+        busy = sum(not escalated for _, escalated in self._running.values())
+        allowance = self._live.left()
+        if not self._batching.permitted:
+            if (room := PARALLEL_SESSIONS - busy) > 0:
+                self._carry_singly(await self._outbox.claim(room, escalated=False))
+            return
+        if busy >= PARALLEL_SESSIONS or not (allowance >= 1 or self._live.gathered()):
+            return
+        claims = await self._outbox.claim(MOST_SESSIONS, escalated=False)
+        if not claims:
+            return
+        cost = sum(units(claim) for claim in claims)
+        together = [] if cost <= max(HANDFUL, allowance) else [one for one in claims if batchable(one)]
+        self._live.spend(cost)
+        self._carry_singly([one for one in claims if one not in together])
+        if together:
+            self._start(together, partial(self._batching.deliver, together, self._one_settled), escalated=False)
+
+    def _carry_singly(self, claims: Sequence[Claim]) -> None:
         for one in claims:
-            task = asyncio.create_task(self._carry(one))
-            self._running.add(task)
-            task.add_done_callback(self._carried)
+            self._start([one], partial(self._deliver, one), escalated=one.escalated)
+
+    def _start(self, claims: Sequence[Claim], work: Callable[[], Awaitable[Failures]], *, escalated: bool) -> None:
+        task = asyncio.create_task(self._carry(claims, work))
+        self._running[task] = (claims, escalated)
+        task.add_done_callback(self._carried)
 
     def _carried(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._outbox.work_arrived.set()
 
     async def _wait_for_work(self) -> None:
         seconds = min(POLL_SECONDS, self._breaker.seconds_to_probe or POLL_SECONDS)
         await _wait(self._outbox.work_arrived, seconds)
 
-    async def _carry(self, claim: Claim) -> None:
-        """Deliver one session and give it back, whatever happened."""
-        lane.set(Lane.PERSON if claim.escalated else Lane.MIRROR)
-        wait: float | None = None
+    async def _carry(self, claims: Sequence[Claim], work: Callable[[], Awaitable[Failures]]) -> None:
+        """Deliver sessions and give them back, whatever happened."""
+        lane.set(lane_of(claims))
+        failures: Failures = {}
         try:
-            await self._delivery.deliver(claim, self._one_settled)
-        except LeaseLostError:
-            return
-        except KustomerError as error:
-            wait = self._after(error, claim)
-        except OutboxUnavailableError as error:
-            self._outbox_is_down(error)
-            wait = POLL_SECONDS
+            failures = await work()
         except asyncio.CancelledError:
-            await self._guard(lambda: self._outbox.release(claim))
+            for claim in claims:
+                await self._guard(partial(self._outbox.release, claim))
             raise
         except Exception as error:  # noqa: BLE001 - one session's surprise must not end the courier
-            logger.error("Delivery of a session failed: %s. It is retried.", where(error))  # noqa: TRY400 - a traceback may hold texts
-            wait = self._backoff(claim)
-        await self._guard(lambda: self._outbox.release(claim, wait_seconds=wait))
+            failures = dict.fromkeys((claim.id for claim in claims), error)
+        for claim in claims:
+            failure = failures.get(claim.id)
+            if isinstance(failure, LeaseLostError):
+                continue
+            if isinstance(failure, InDoubtError):
+                release = partial(self._outbox.release, claim, wait_seconds=failure.wait_seconds, failed=False)
+            else:
+                wait = None if failure is None else self._after(failure, claim)
+                release = partial(self._outbox.release, claim, wait_seconds=wait)
+            await self._guard(release)
+
+    async def _deliver(self, claim: Claim) -> Failures:
+        async with nullcontext() if claim.escalated else self._places:
+            await self._delivery.deliver(claim, self._one_settled)
+        return {}
 
     def _one_settled(self) -> bool:
         self._breaker.succeeded()
         return not self._stopping
 
-    def _after(self, error: KustomerError, claim: Claim) -> float:
+    def _after(self, error: Exception, claim: Claim) -> float:
         """Tell breaker and budget what happened; returns how long the session waits."""
         wait = self._backoff(claim)
         if isinstance(error, RateLimited):
@@ -158,6 +202,12 @@ class Courier:
             self._breaker.failed(claim.id, str(error), at_once=surely_nobody)
         elif isinstance(error, (Rejected, NotFound)):
             logger.warning("A session waits, Kustomer refused its customer or conversation: %s", error)
+        elif isinstance(error, OutboxUnavailableError):
+            self._outbox_is_down(error)
+            return POLL_SECONDS
+        else:
+            logger.error("Delivery of a session failed: %s. It is retried.", where(error))
+            return wait
         return 0.0 if self._breaker.is_open else wait  # then the breaker holds it, and a probe finds it due
 
     def _backoff(self, claim: Claim) -> float:

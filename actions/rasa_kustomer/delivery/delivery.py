@@ -5,13 +5,16 @@ outcome is looked up by externalId before it is repeated.
 """
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery import plan
+from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, Jobs, NotPermittedError
 from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Record
 from rasa_kustomer.delivery.plan import Parking
+from rasa_kustomer.delivery.recovery import InDoubtError, recover
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -32,6 +35,7 @@ logger = logging.getLogger(__name__)
 SUPPORTING = frozenset({Kind.NOTE, Kind.TAGS, Kind.REPOINT})  # a missing role for these must not hold up the rest
 SUPPORTING_RETRY_SECONDS = 300.0
 REFUSALS_TO_GIVE_UP = 3
+TICKETING = frozenset({Kind.NOTE, Kind.TAGS, Kind.TICKET})
 
 
 class LeaseLostError(Exception):
@@ -46,8 +50,10 @@ class Delivery:
         client: Kustomer's API.
         directory: Finds the customer.
         teams: Finds the team of a ticket.
+        jobs: Bulk jobs, whose results may have to be asked for after a crash.
         parking: `assign-bot`, `queue:<id>` or `none` (KUSTOMER_PARKING).
         default_team: Team when the wanted one does not exist (KUSTOMER_DEFAULT_TEAM_ID).
+        now: Clock in epoch seconds.
     """
 
     def __init__(
@@ -56,11 +62,14 @@ class Delivery:
         client: KustomerClient,
         directory: Directory,
         teams: Teams,
+        jobs: Jobs,
         *,
         parking: str,
         default_team: str | None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._outbox, self._client, self._directory, self._teams = outbox, client, directory, teams
+        self._jobs, self._now = jobs, now
         self._default_team = default_team
         self._parking_wish = parking
         self._parking: Parking | None = None
@@ -76,25 +85,34 @@ class Delivery:
         Raises:
             KustomerError: What stopped the delivery; the records not settled stay pending.
             LeaseLostError: Another process has the session.
+            InDoubtError: Turns of it are in a bulk job that may still be at work. A ticket does not wait for them.
         """
-        await self._resolve(claim)
+        await self.resolve(claim)
+        doubt = await recover(self._outbox, self._jobs, claim, self._now())
         for record in claim.records:
+            if doubt and not (claim.escalated and record.kind in TICKETING):
+                continue
             await self._one(claim, record)
             if not go_on():
                 return
+        if doubt:
+            raise doubt
 
-    async def _resolve(self, claim: Claim) -> None:
+    async def resolve(self, claim: Claim) -> None:
+        """Find or make the session's customer and conversation; raises as `deliver`."""
         if claim.conversation_id:
             return
+        if claim.creating and claim.bulk_at and 0 <= (age := self._now() - claim.bulk_at) < DOUBT_SECONDS:
+            raise InDoubtError(DOUBT_SECONDS - age)
         if not claim.customer_id:
-            claim.customer_id = (await self._directory.resolve(_identity(claim), retry_failed=True)).id
+            claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
         try:
             found = await self._client.find_conversation(claim.key) if claim.creating else None
             claim.conversation_id = found.id if found else await self._create_conversation(claim, claim.customer_id)
         except (Rejected, NotFound) as error:
             await self._refused_conversation(claim, error)
             raise
-        claim.creating = False
+        claim.creating, claim.bulk_at = False, None
         await self._outbox.resolved(claim)
 
     async def _refused_conversation(self, claim: Claim, error: KustomerError) -> None:
@@ -105,14 +123,14 @@ class Delivery:
                 await self._outbox.dead(claim, record, f"its conversation was refused: {error}")
 
     async def _forget(self, claim: Claim) -> None:
-        self._directory.forget(_identity(claim))
+        self._directory.forget(identity_of(claim))
         claim.customer_id = claim.conversation_id = None
         claim.creating = True  # it may exist under another id after a merge: look before making a new one
         await self._outbox.resolved(claim)
 
     async def _create_conversation(self, claim: Claim, customer_id: str) -> str:
-        parking = await self._find_parking()
-        body = plan.conversation_body(claim.key, customer_id, _first_text(claim), parking)
+        parking = await self.find_parking()
+        body = plan.conversation_body(claim.key, customer_id, plan.first_text(claim), parking)
         if not await self._outbox.begin_conversation(claim):
             raise LeaseLostError
         claim.creating = True
@@ -123,7 +141,7 @@ class Delivery:
                 return found.id
             raise
         except KustomerError as error:
-            if _surely_unsent(error):
+            if surely_unsent(error):
                 claim.creating = False
                 await self._outbox.resolved(claim)
             raise
@@ -145,7 +163,7 @@ class Delivery:
             await self._forget(claim)
             raise NotFound("The conversation is gone from Kustomer; it is looked up or made anew.") from None
         except KustomerError as error:
-            if _surely_unsent(error):
+            if surely_unsent(error):
                 await self._outbox.unsent(record)
             if not isinstance(error, NotAllowed) or isinstance(error, KeyRefused) or record.kind not in SUPPORTING:
                 raise
@@ -172,9 +190,9 @@ class Delivery:
         if known is not None:
             claim.last_sent_ms = max(claim.last_sent_ms, plan.epoch_ms(known.sent_at) or 0)
             return known.id
-        at_ms = plan.sent_ms(record.payload, claim.last_sent_ms)
+        at_ms = record.sent_ms or plan.sent_ms(record.payload, claim.last_sent_ms)
         made = await self._new_message(conversation_id, plan.message_body(record.key, record.payload, at_ms))
-        claim.last_sent_ms = at_ms
+        claim.last_sent_ms = max(claim.last_sent_ms, at_ms)
         return made.id
 
     async def _new_message(self, conversation_id: str, body: dict[str, Any]) -> Message:
@@ -220,7 +238,7 @@ class Delivery:
         team_id, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
         if problem:
             self._say(problem)
-        patch = plan.ticket_patch(record.payload, team_id, await self._find_parking())
+        patch = plan.ticket_patch(record.payload, team_id, await self.find_parking())
         made, sent = await self._mended(
             patch,
             plan.TICKET_OPTIONAL,
@@ -236,7 +254,7 @@ class Delivery:
         Whether Kustomer lets a conversation change its customer is not documented; where it refuses, the conversation
         stays with the first customer.
         """
-        customer = await self._directory.resolve(_identity(claim), retry_failed=True)
+        customer = await self._directory.resolve(identity_of(claim), retry_failed=True)
         if customer.id == claim.customer_id:
             return
         try:
@@ -251,7 +269,8 @@ class Delivery:
     async def _close(self, claim: Claim, _record: Record) -> None:
         await self._client.update_conversation(str(claim.conversation_id), {"status": "done"})
 
-    async def _find_parking(self) -> Parking:
+    async def find_parking(self) -> Parking:
+        """How conversations are kept from agents; asks for the key's own user once."""
         if self._parking is None:
             if self._parking_wish == "assign-bot":
                 try:
@@ -284,17 +303,13 @@ class Delivery:
             logger.warning("%s", sentence)
 
 
-def _identity(claim: Claim) -> Identity:
+def identity_of(claim: Claim) -> Identity:
+    """The person of a session."""
     return Identity(sender_id=claim.sender_id, **claim.identity)
 
 
-def _first_text(claim: Claim) -> str | None:
-    messages = [one.payload for one in claim.records if one.kind is Kind.MESSAGE]
-    messages.sort(key=lambda payload: payload["direction"] != "in")  # what the customer said comes first
-    return str(messages[0]["text"]) if messages else None
-
-
-def _surely_unsent(error: KustomerError) -> bool:
+def surely_unsent(error: Exception) -> bool:
+    """Whether a request that ended so was certainly not carried out."""
     if isinstance(error, Unreachable):
         return not error.ambiguous
-    return isinstance(error, (RateLimited, NotAllowed))
+    return isinstance(error, (RateLimited, NotAllowed, Rejected, NotPermittedError))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from rasa_kustomer.delivery.outbox import Claim, Kind
 from rasa_kustomer.kustomer.errors import Rejected
 
 APP = "rasa"
@@ -100,6 +101,13 @@ def message_body(key: str, payload: Mapping[str, Any], at_ms: int) -> dict[str, 
         if payload.get("action"):
             body["meta"] = {"rasaAction": payload["action"]}
     return body
+
+
+def first_text(claim: Claim) -> str | None:
+    """What a session's waiting turns begin with: the customer's words before the bot's."""
+    messages = [one.payload for one in claim.records if one.kind is Kind.MESSAGE]
+    messages.sort(key=lambda payload: payload["direction"] != "in")
+    return str(messages[0]["text"]) if messages else None
 
 
 def note_body(key: str, text: str) -> dict[str, Any]:

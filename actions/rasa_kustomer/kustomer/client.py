@@ -7,12 +7,13 @@ idempotency key: after a doubt the caller looks the record up by its externalId 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import httpx
 from typing_extensions import Self
 
+from rasa_kustomer.kustomer.bulk import BulkResource, BulkResult, job_status, read_results
 from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, NotFound
 from rasa_kustomer.kustomer.exchange import Exchange, call_name
 from rasa_kustomer.kustomer.models import Conversation, Customer, Message, Note, Resource, Team, Token, User
@@ -162,6 +163,23 @@ class KustomerClient:
         listed = await self._list(Note, "/v1/conversations/{}/notes", conversation_id, role=role)
         return next((one for one in listed if one.external_id == external_id), None)
 
+    async def create_bulk(self, resource: BulkResource, items: Sequence[Mapping[str, Any]]) -> str:
+        """Start a job that makes up to 100 records, each with its `_clientRef`; sent once. Returns the job's id."""
+        path = f"/v1/{resource}/bulk"
+        role = f"org.permission.{resource.removesuffix('s')}.create"
+        answer = await self._exchange.send("POST", path, body=list(items), role=role, repeat=False)
+        return _one(Resource, answer, call_name("POST", path), write=True).id
+
+    async def bulk_complete(self, job_id: str) -> bool:
+        """Whether a job has dealt with all its items, well or badly."""
+        role = "org.permission.bulk.read"
+        answer = await self._exchange.send("GET", "/v1/bulk/{}", job_id, role=role, repeat=True)
+        return job_status(answer.get("data") if isinstance(answer, Mapping) else None) == "complete"
+
+    async def bulk_results(self, job_id: str) -> list[BulkResult]:
+        """What became of a job's items, as far as it can be read."""
+        return read_results(await self._items("/v1/bulk/{}/batches", job_id, role="org.permission.bulk.read"))
+
     async def teams(self) -> list[Team]:
         """All teams."""
         return await self._list(Team, "/v1/teams", role="org.permission.team.read")
@@ -197,14 +215,19 @@ class KustomerClient:
         return _one(model, answer, call_name("PATCH", path), write=True)
 
     async def _list(self, model: type[R], path: str, *values: str, role: str) -> list[R]:
-        found: list[R] = []
+        items = await self._items(path, *values, role=role)
+        return [_one(model, {"data": item}, call_name("GET", path), write=False) for item in items]
+
+    async def _items(self, path: str, *values: str, role: str) -> list[Any]:
+        """All items of a list, following its pages."""
+        found: list[Any] = []
         first, following = f"{path}?page=1&pageSize={PAGE_SIZE}", None
         for _ in range(MOST_PAGES):
             answer = await self._exchange.send("GET", first, *values, url=following, role=role, repeat=True)
             items = answer.get("data") if isinstance(answer, Mapping) else None
             if not isinstance(items, list):
                 raise BrokenAnswer(f"{call_name('GET', path)}: the answer is not a list.", ambiguous=False)
-            found += [_one(model, {"data": item}, call_name("GET", path), write=False) for item in items]
+            found += items
             links = answer.get("links")
             following = links.get("next") if isinstance(links, Mapping) else None
             if not isinstance(following, str) or not following.startswith("/") or following.startswith("//"):

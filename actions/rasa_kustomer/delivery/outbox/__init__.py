@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from cachetools import TTLCache
 from sqlalchemy import Connection
 
-from rasa_kustomer.delivery.outbox import claiming, overview, recording
+from rasa_kustomer.delivery.outbox import bulking, claiming, overview, recording
+from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, SessionKey
 from rasa_kustomer.delivery.outbox.hot_path import HotPath
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
@@ -26,8 +27,10 @@ __all__ = [
     "NewRecord",
     "Outbox",
     "OutboxUnavailableError",
+    "Part",
     "Record",
     "SessionKey",
+    "Settled",
 ]
 
 T = TypeVar("T")
@@ -144,12 +147,15 @@ class Outbox:
             except asyncio.TimeoutError:
                 continue
 
-    async def claim(self, limit: int, *, escalated_only: bool = False) -> list[Claim]:
-        """Lease sessions that have something to deliver, with their due records."""
+    async def claim(self, limit: int, *, escalated: bool | None = None) -> list[Claim]:
+        """Lease sessions that have something to deliver, with their due records.
+
+        Args:
+            limit: How many sessions at most.
+            escalated: Only those a human has, or only the others; None for both.
+        """
         now = self._now()
-        ids = await self._transactor.read(
-            lambda c: claiming.candidates(c, now, limit=limit, escalated_only=escalated_only)
-        )
+        ids = await self._transactor.read(lambda c: claiming.candidates(c, now, limit=limit, escalated=escalated))
         if not ids:
             return []
         until = now + LEASE_SECONDS
@@ -158,6 +164,17 @@ class Outbox:
         for one, waiting in zip(claims, due, strict=True):
             one.records = waiting
         return claims
+
+    async def due(self, claim: Claim) -> list[Record]:
+        """The due records of a leased session, read again."""
+        now = self._now()
+        return await self._transactor.read(lambda c: claiming.due_records(c, claim.id, now))
+
+    async def waiting(self, limit: int) -> int:
+        """How many sessions without a human have something to deliver, counted up to a limit."""
+        now = self._now()
+        found = await self._transactor.read(lambda c: claiming.candidates(c, now, limit=limit, escalated=False))
+        return len(found)
 
     async def heartbeat(self) -> None:
         """Keep the leases of this process."""
@@ -176,9 +193,14 @@ class Outbox:
         """As `begin`, for the conversation itself."""
         return await self._transactor.run(lambda c: claiming.begin_conversation(c, self.owner, claim.id))
 
-    async def resolved(self, claim: Claim) -> None:
-        """Keep the claim's customer and conversation ids (None: resolve them again) and its `creating` mark."""
-        await self._transactor.run(lambda c: claiming.resolved(c, claim))
+    async def resolved(self, *claims: Claim) -> None:
+        """Keep the claims' customer and conversation ids (None: resolve them again) and their `creating` marks."""
+
+        def work(connection: Connection) -> None:
+            for claim in claims:
+                claiming.resolved(connection, claim)
+
+        await self._transactor.run(work)
 
     async def unsent(self, record: Record) -> None:
         """Take back the mark of `begin`: the request certainly was not carried out."""
@@ -203,10 +225,47 @@ class Outbox:
         until = self._now() + seconds
         await self._transactor.run(lambda c: claiming.defer(c, record, until=until, reason=reason))
 
-    async def release(self, claim: Claim, *, wait_seconds: float | None = None) -> None:
-        """Give a session back; `wait_seconds` after a failure that concerns all of it."""
-        not_before = None if wait_seconds is None else self._now() + wait_seconds
-        await self._transactor.run(lambda c: claiming.release(c, self.owner, claim.id, not_before=not_before))
+    async def release(self, claim: Claim, *, wait_seconds: float | None = None, failed: bool = True) -> None:
+        """Give a session back.
+
+        Args:
+            claim: The session.
+            wait_seconds: Do not claim it again before this time has passed.
+            failed: Whether the wait counts as a failed attempt.
+        """
+        until = None if wait_seconds is None else self._now() + wait_seconds
+        await self._transactor.run(lambda c: claiming.release(c, self.owner, claim.id, not_before=until, failed=failed))
+
+    async def begin_bulk(self, parts: Sequence[Part]) -> set[int]:
+        """Note that records are about to be sent in one job; returns the sessions whose lease is still ours."""
+        now = self._now()
+        return await self._transactor.run(lambda c: bulking.begin(c, self.owner, parts, now))
+
+    async def begin_bulk_conversations(self, claims: Sequence[Claim]) -> set[int]:
+        """As `begin_bulk`, for the creation of the sessions' conversations."""
+        now, ids = self._now(), [claim.id for claim in claims]
+        return await self._transactor.run(lambda c: bulking.begin_conversations(c, self.owner, ids, now))
+
+    async def bulk_posted(self, parts: Sequence[Part], job: str) -> None:
+        """Keep the id of the job that the records are in."""
+        ids = [part.record_id for part in parts]
+        await self._transactor.run(lambda c: bulking.posted(c, ids, job))
+
+    async def bulk_delivered(self, done: Sequence[Settled]) -> None:
+        """Settle records that Kustomer holds now."""
+        now = self._now()
+        await self._transactor.run(lambda c: bulking.settle(c, done, now))
+        self._settled.set()
+
+    async def bulk_unsent(self, parts: Sequence[Part]) -> None:
+        """Take back `begin_bulk`: the job certainly was not accepted, and the records may be part of another."""
+        ids = [part.record_id for part in parts]
+        await self._transactor.run(lambda c: bulking.unsent(c, ids))
+
+    async def bulk_returned(self, parts: Sequence[Part], *, unsure: bool, reason: str | None = None) -> None:
+        """Take records out of their job, to be sent one by one; `unsure` ones are looked up first."""
+        ids = [part.record_id for part in parts]
+        await self._transactor.run(lambda c: bulking.give_back(c, ids, unsure=unsure, reason=reason))
 
     async def close_idle(self, minutes: float, *, limit: int = 100) -> int:
         """Queue the closing of conversations that were quiet for `minutes` and never handed off.

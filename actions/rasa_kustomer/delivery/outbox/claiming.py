@@ -18,8 +18,15 @@ def new_owner() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
 
 
-def candidates(connection: Connection, now: float, *, limit: int, escalated_only: bool) -> list[int]:
-    """Rows of sessions that have due records and that nobody holds; handed-off ones first, then the longest waiting."""
+def candidates(connection: Connection, now: float, *, limit: int, escalated: bool | None) -> list[int]:
+    """Rows of sessions that have due records and that nobody holds; handed-off ones first, then the longest waiting.
+
+    Args:
+        connection: With an open transaction.
+        now: Epoch seconds.
+        limit: How many at most.
+        escalated: Only those a human has, or only the others; None for both.
+    """
     due = exists().where(records.c.session_id == sessions.c.id, records.c.state == PENDING, records.c.not_before <= now)
     query = (
         select(sessions.c.id)
@@ -27,8 +34,8 @@ def candidates(connection: Connection, now: float, *, limit: int, escalated_only
         .order_by(sessions.c.escalated.desc(), sessions.c.open_since)
         .limit(limit)
     )
-    if escalated_only:
-        query = query.where(sessions.c.escalated)
+    if escalated is not None:
+        query = query.where(sessions.c.escalated.is_(escalated))
     return list(connection.execute(query).scalars())
 
 
@@ -47,6 +54,7 @@ def lease(connection: Connection, ids: list[int], owner: str, now: float, until:
             escalated=row.escalated,
             attempts=row.attempts,
             last_sent_ms=row.last_sent_ms,
+            bulk_at=row.bulk_at,
         )
         for row in connection.execute(query)
     }
@@ -68,12 +76,28 @@ def due_records(connection: Connection, session_id: int, now: float) -> list[Rec
             records.c.payload,
             records.c.unsure,
             records.c.attempts,
+            records.c.bulk_at,
+            records.c.bulk_job,
+            records.c.sent_ms,
         )
         .where(records.c.session_id == session_id, records.c.state == PENDING, records.c.not_before <= now)
         .order_by(records.c.id)
         .limit(RECORDS_PER_CLAIM)
     )
-    return [Record(r.id, r.key, Kind(r.kind), json.loads(r.payload), r.unsure, r.attempts) for r in rows]
+    return [
+        Record(
+            r.id,
+            r.key,
+            Kind(r.kind),
+            json.loads(r.payload),
+            r.unsure,
+            r.attempts,
+            bulk_at=r.bulk_at,
+            bulk_job=r.bulk_job,
+            sent_ms=r.sent_ms,
+        )
+        for r in rows
+    ]
 
 
 def extend(connection: Connection, owner: str, until: float) -> None:
@@ -130,7 +154,12 @@ def resolved(connection: Connection, claim: Claim) -> None:
     connection.execute(
         update(sessions)
         .where(sessions.c.id == claim.id)
-        .values(customer_id=claim.customer_id, conversation_id=claim.conversation_id, creating=claim.creating)
+        .values(
+            customer_id=claim.customer_id,
+            conversation_id=claim.conversation_id,
+            creating=claim.creating,
+            bulk_at=claim.bulk_at,
+        )
     )
 
 
@@ -170,8 +199,10 @@ def defer(connection: Connection, record: Record, *, until: float, reason: str) 
     connection.execute(update(records).where(records.c.id == record.id).values(not_before=until, reason=reason))
 
 
-def release(connection: Connection, owner: str, session_id: int, *, not_before: float | None = None) -> None:
-    """Give a session back; `not_before` (epoch seconds) lets all of it wait and counts a failed attempt."""
+def release(
+    connection: Connection, owner: str, session_id: int, *, not_before: float | None = None, failed: bool = True
+) -> None:
+    """Give a session back; `not_before` (epoch seconds) lets all of it wait, and counts an attempt that failed."""
     mine = and_(sessions.c.id == session_id, sessions.c.leased_by == owner)
     connection.execute(select(sessions.c.id).where(mine).with_for_update())
     pending = exists().where(records.c.session_id == session_id, records.c.state == PENDING)
@@ -180,7 +211,7 @@ def release(connection: Connection, owner: str, session_id: int, *, not_before: 
     if not is_open:
         values["open_since"] = None
     if not_before is not None:
-        values |= {"not_before": not_before, "attempts": sessions.c.attempts + 1}
+        values |= {"not_before": not_before, "attempts": sessions.c.attempts + int(failed)}
     connection.execute(update(sessions).where(mine).values(**values))
 
 

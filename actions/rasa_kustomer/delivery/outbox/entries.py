@@ -48,6 +48,9 @@ class Record:
 
     Attributes:
         unsure: It was sent before and the outcome is unknown: look it up before sending it again.
+        bulk_at: When it was sent in a bulk job whose result is not known, epoch seconds.
+        bulk_job: Id of that job; None while even this is unknown.
+        sent_ms: The `sentAt` that it was given, epoch milliseconds.
     """
 
     id: int
@@ -56,11 +59,20 @@ class Record:
     payload: dict[str, Any]
     unsure: bool
     attempts: int
+    bulk_at: float | None = None
+    bulk_job: str | None = None
+    sent_ms: int | None = None
 
 
 @dataclass(slots=True)
 class Claim:
-    """A session leased to one courier, with its due records in order."""
+    """A session leased to one courier, with its due records in order.
+
+    Attributes:
+        creating: A create of its conversation was sent whose answer may have been missed.
+        bulk_at: When that was part of a bulk job, epoch seconds.
+        attempts: Failed attempts in a row.
+    """
 
     id: int
     key: str
@@ -72,6 +84,7 @@ class Claim:
     escalated: bool
     attempts: int
     last_sent_ms: int
+    bulk_at: float | None = None
     records: list[Record] = field(default_factory=list)
 
 

@@ -46,6 +46,7 @@ sessions = Table(
     Column("customer_id", Text),
     Column("conversation_id", Text),
     Column("creating", Boolean, nullable=False, default=False),  # a create was sent whose answer we may have missed
+    Column("bulk_at", Float),  # when it was sent as part of a bulk job; null when it was not
     Column("escalated", Boolean, nullable=False, default=False),
     Column("closed", Boolean, nullable=False, default=False),
     Column("accepted", Integer, nullable=False, default=0),
@@ -78,6 +79,9 @@ records = Table(
     Column("payload", Text, nullable=False),
     Column("state", Text, nullable=False, default=PENDING),
     Column("unsure", Boolean, nullable=False, default=False),  # was sent at least once, outcome unknown
+    Column("bulk_at", Float),  # when it was sent as part of a bulk job whose result is not known yet
+    Column("bulk_job", Text),  # Kustomer's id of that job, once it is known
+    Column("sent_ms", BigInteger),  # the sentAt that it was given
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", Float, nullable=False, default=0.0),
     Column("reason", Text),  # why it is dead, or why it waits

@@ -273,6 +273,20 @@ def _file_of(url: URL) -> Path | None:
     return Path(url.database) if url.database and url.database != ":memory:" else None
 
 
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL; SQLite's busy timeout does not hold for this, and another process may be at it too."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _engine(url: URL, begin: Callable[[], str]) -> Engine:
     engine = create_engine(
         url, poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}
@@ -280,8 +294,9 @@ def _engine(url: URL, begin: Callable[[], str]) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", f"page_size={PAGE_BYTES}", "journal_mode=WAL", *_PRAGMAS):
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", f"page_size={PAGE_BYTES}", *_PRAGMAS):
             connection.execute(f"PRAGMA {pragma}")
+        _use_log(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -1,0 +1,90 @@
+"""Which records go out together in a bulk job. Pure: no clock, no network, no database.
+
+A bulk job takes up to 100 items for one unit of the request budget and tells per item what became of it (Kustomer API
+reference, Bulk). It is for turns that nobody waits for: conversations that a human has are never part of one.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rasa_kustomer.delivery import plan
+from rasa_kustomer.delivery.outbox import Claim, Kind, Record
+from rasa_kustomer.delivery.outbox.bulking import Part
+
+HANDFUL = 5  # a job costs about four units (send, ask, read the results), so fewer items are cheaper one by one
+MOST_ITEMS = 100
+MOST_BYTES = 200_000  # the limit for REST calls is unknown; half of what Kustomer's hooks take
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message of a job."""
+
+    record: Record
+    part: Part
+    body: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """The items of one job; all that a session has in it are in order."""
+
+    items: list[Item] = field(default_factory=list)
+    size: int = 2
+
+
+def batchable(claim: Claim) -> list[Record]:
+    """The records at the head of a session that may go into a job: turns that were not in one before."""
+    if claim.escalated:
+        return []
+    head = []
+    for record in claim.records:
+        if record.kind is not Kind.MESSAGE or record.unsure or record.sent_ms is not None:
+            break
+        head.append(record)
+    return head
+
+
+def units(claim: Claim) -> int:
+    """What delivering a session one by one costs of the request budget; a new one needs customer and conversation."""
+    return len(claim.records) + (0 if claim.conversation_id else 3)
+
+
+def plan_batches(claims: Sequence[Claim]) -> list[Batch]:
+    """Batches for what the sessions have waiting.
+
+    A session is in one batch at the most, with as much of its head as fits; the rest comes with a later call.
+
+    Args:
+        claims: Leased sessions whose customer and conversation exist.
+    """
+    batches: list[Batch] = []
+    for claim in claims:
+        run = list(_fitting(claim))
+        size = sum(bytes_ for _, bytes_ in run)
+        if not run:
+            continue
+        last = batches[-1] if batches else None
+        if last is None or len(last.items) + len(run) > MOST_ITEMS or last.size + size > MOST_BYTES:
+            batches.append(last := Batch())
+        last.items += [item for item, _ in run]
+        last.size += size
+    return batches
+
+
+def _fitting(claim: Claim) -> Iterator[tuple[Item, int]]:
+    total, sent_ms = 2, claim.last_sent_ms
+    for record in batchable(claim)[:MOST_ITEMS]:
+        sent_ms = plan.sent_ms(record.payload, sent_ms)
+        body = plan.message_body(record.key, record.payload, sent_ms) | {
+            "conversation": claim.conversation_id,
+            "customer": claim.customer_id,
+            "_clientRef": record.key,
+        }
+        size = len(json.dumps(body).encode()) + 1
+        if total + size > MOST_BYTES:
+            return
+        total += size
+        yield Item(record, Part(claim.id, record.id, sent_ms), body), size

@@ -1,0 +1,123 @@
+"""Kustomer's bulk jobs: send one, and ask until its results are there (Kustomer API reference, Bulk)."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from cachetools import TTLCache
+
+from rasa_kustomer.kustomer.bulk import BulkResource, BulkResult
+from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.errors import (
+    BrokenAnswer,
+    KeyRefused,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    Unreachable,
+)
+
+logger = logging.getLogger(__name__)
+
+FIRST_LOOK_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
+DOUBT_SECONDS = 60.0  # how long a job whose answer was lost may still be at work; completion times are not documented
+GIVE_UP_SECONDS = 600.0
+
+Results = Mapping[str, BulkResult]
+
+
+class NotPermittedError(Exception):
+    """The key or the plan does not allow bulk jobs; nothing was sent."""
+
+
+class Jobs:
+    """Bulk jobs of one process.
+
+    Args:
+        client: Kustomer's API.
+        now: Clock in epoch seconds.
+        sleep: How to wait.
+
+    Attributes:
+        permitted: False once Kustomer has refused a job or its results; stays so for the life of the process.
+    """
+
+    def __init__(
+        self,
+        client: KustomerClient,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._client, self._now, self._sleep = client, now, sleep
+        self._known: TTLCache[str, Results] = TTLCache(maxsize=100, ttl=GIVE_UP_SECONDS, timer=now)
+        self.permitted = True
+
+    async def send(self, resource: BulkResource, items: Sequence[Mapping[str, Any]]) -> str:
+        """Start a job; returns its id.
+
+        Raises:
+            NotPermittedError: Bulk jobs are not for us; nothing was done.
+            KustomerError: As for any create.
+        """
+        try:
+            return await self._client.create_bulk(resource, items)
+        except KeyRefused:
+            raise
+        except (NotAllowed, NotFound) as error:
+            self._refused(error)
+            raise NotPermittedError from None
+
+    async def results(self, job: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Results | None:
+        """What became of each item, by `_clientRef`; None when that is not known within the patience.
+
+        Args:
+            job: The job's id.
+            patience_seconds: 0 asks once.
+
+        Raises:
+            NotFound: Kustomer does not know the job (any more), or does not let us see it.
+        """
+        if (known := self._known.get(job)) is not None:
+            return known
+        deadline, pause = self._now() + patience_seconds, FIRST_LOOK_SECONDS
+        while True:
+            if patience_seconds:
+                await self._sleep(pause)
+            if (found := await self._look(job)) is not None:
+                self._known[job] = found
+                return found
+            if self._now() >= deadline:
+                return None
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _look(self, job: str) -> Results | None:
+        try:
+            if not await self._client.bulk_complete(job):
+                return None
+            return _by_ref(await self._client.bulk_results(job))
+        except KeyRefused:
+            return None
+        except NotAllowed as error:
+            self._refused(error)
+            raise NotFound(str(error)) from None
+        except (Unreachable, RateLimited, BrokenAnswer):
+            return None
+
+    def _refused(self, error: Exception) -> None:
+        if self.permitted:
+            self.permitted = False
+            logger.warning("Turns are sent one by one from now on, bulk jobs are refused: %s", error)
+
+
+def _by_ref(results: Sequence[BulkResult]) -> Results:
+    """One result for each `_clientRef`; of several that contradict, the good news."""
+    found: dict[str, BulkResult] = {}
+    for result in results:
+        if result.client_ref not in found or result.ok:
+            found[result.client_ref] = result
+    return found

@@ -1,0 +1,115 @@
+"""Transactions of the courier for many records at once: what goes out in one bulk job."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from rasa_kustomer.delivery.outbox.schema import DELIVERED, PENDING, records, sessions
+
+
+class Part(NamedTuple):
+    """A record's place in a bulk job.
+
+    Attributes:
+        session_id: Row of its session.
+        record_id: Its own row.
+        sent_ms: The `sentAt` that it is given, epoch milliseconds.
+    """
+
+    session_id: int
+    record_id: int
+    sent_ms: int
+
+
+class Settled(NamedTuple):
+    """A part that Kustomer holds now, and its id there."""
+
+    part: Part
+    kustomer_id: str | None
+
+
+def begin(connection: Connection, owner: str, parts: Sequence[Part], now: float) -> set[int]:
+    """Note that records are about to be sent in one job; returns the sessions that are still leased to `owner`."""
+    mine = _leased(connection, owner, {part.session_id for part in parts})
+    rows = [
+        {"record": part.record_id, "planned": part.sent_ms, "moment": now} for part in parts if part.session_id in mine
+    ]
+    if rows:
+        connection.execute(
+            update(records)
+            .where(records.c.id == bindparam("record"), records.c.state == PENDING)
+            .values(
+                unsure=True,
+                attempts=records.c.attempts + 1,
+                bulk_at=bindparam("moment"),
+                bulk_job=None,
+                sent_ms=bindparam("planned"),
+            ),
+            rows,
+        )
+    return mine
+
+
+def begin_conversations(connection: Connection, owner: str, session_ids: Iterable[int], now: float) -> set[int]:
+    """As `begin`, for the creation of the sessions' conversations."""
+    mine = _leased(connection, owner, set(session_ids))
+    connection.execute(update(sessions).where(sessions.c.id.in_(mine)).values(creating=True, bulk_at=now))
+    return mine
+
+
+def posted(connection: Connection, record_ids: Sequence[int], job: str) -> None:
+    """Keep the job's id, so that another process can ask for its results."""
+    connection.execute(update(records).where(records.c.id.in_(record_ids)).values(bulk_job=job))
+
+
+def settle(connection: Connection, done: Sequence[Settled], now: float) -> None:
+    """End records as delivered."""
+    if not done:
+        return
+    connection.execute(
+        update(records)
+        .where(records.c.id == bindparam("record"), records.c.state == PENDING)
+        .values(
+            state=DELIVERED,
+            kustomer_id=bindparam("found"),
+            settled_at=bindparam("moment"),
+            unsure=False,
+            bulk_at=None,
+            bulk_job=None,
+            reason=None,
+        ),
+        [{"record": one.part.record_id, "found": one.kustomer_id, "moment": now} for one in done],
+    )
+    latest: dict[int, int] = {}
+    for one in done:
+        latest[one.part.session_id] = max(one.part.sent_ms, latest.get(one.part.session_id, 0))
+    connection.execute(
+        update(sessions)
+        .where(sessions.c.id == bindparam("session"))
+        .values(attempts=0, last_sent_ms=bindparam("latest")),
+        [{"session": session_id, "latest": sent_ms} for session_id, sent_ms in latest.items()],
+    )
+
+
+def give_back(connection: Connection, record_ids: Sequence[int], *, unsure: bool, reason: str | None) -> None:
+    """Take records out of their job; `unsure` ones are looked up before they are sent again."""
+    connection.execute(
+        update(records)
+        .where(records.c.id.in_(record_ids), records.c.state == PENDING)
+        .values(unsure=unsure, bulk_at=None, bulk_job=None, reason=reason)
+    )
+
+
+def unsent(connection: Connection, record_ids: Sequence[int]) -> None:
+    """Take the mark of `begin` back."""
+    connection.execute(
+        update(records)
+        .where(records.c.id.in_(record_ids))
+        .values(unsure=False, bulk_at=None, bulk_job=None, sent_ms=None)
+    )
+
+
+def _leased(connection: Connection, owner: str, session_ids: set[int]) -> set[int]:
+    query = select(sessions.c.id).where(sessions.c.id.in_(session_ids), sessions.c.leased_by == owner)
+    return set(connection.execute(query).scalars())

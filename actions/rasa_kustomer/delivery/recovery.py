@@ -1,0 +1,81 @@
+"""What a bulk job did, into the outbox: right after it, or after a crash by the next process that has the session."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, GIVE_UP_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, Results
+from rasa_kustomer.delivery.outbox import Claim, Outbox, Part, Record, Settled
+from rasa_kustomer.kustomer.errors import NotFound
+
+
+class InDoubtError(Exception):
+    """A bulk job that may still be at work holds this session up.
+
+    Attributes:
+        wait_seconds: When to look again.
+    """
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__()
+        self.wait_seconds = wait_seconds
+
+
+async def settle(outbox: Outbox, parts: Mapping[str, Part], results: Results) -> None:
+    """Settle the records of a job by its results; what has none, or a bad one, is sent again by itself.
+
+    Args:
+        outbox: Where the records are.
+        parts: The job's records by `_clientRef`.
+        results: The job's results; those of unknown references are ignored.
+    """
+    told = {key: results[key] for key in parts if key in results}
+    await outbox.bulk_delivered([Settled(parts[key], one.object_id) for key, one in told.items() if one.ok])
+    unknown = [parts[key] for key in parts if key not in told or told[key].duplicate]
+    await outbox.bulk_returned(unknown, unsure=True)
+    for key, one in told.items():
+        if not one.ok and not one.duplicate:
+            await outbox.bulk_returned([parts[key]], unsure=False, reason=one.error)
+
+
+async def recover(outbox: Outbox, jobs: Jobs, claim: Claim, now: float) -> InDoubtError | None:
+    """Find out about jobs that a session has records in, and take up those that are done with.
+
+    Args:
+        outbox: Where the records are.
+        jobs: Bulk jobs.
+        claim: The leased session; its records are read again when something has changed.
+        now: Epoch seconds.
+
+    Returns:
+        The doubt that remains; None when all of the session's records may be sent one by one.
+    """
+    pending = [record for record in claim.records if record.bulk_at is not None]
+    if not pending:
+        return None
+    waits = [
+        wait
+        for _, records in groupby(pending, key=lambda record: record.bulk_job)
+        if (wait := await _one_job(outbox, jobs, claim, list(records), now)) is not None
+    ]
+    claim.records = await outbox.due(claim)
+    return InDoubtError(max(waits)) if waits else None
+
+
+async def _one_job(outbox: Outbox, jobs: Jobs, claim: Claim, records: Sequence[Record], now: float) -> float | None:
+    parts = {record.key: Part(claim.id, record.id, record.sent_ms or 0) for record in records}
+    job, patience = records[0].bulk_job, GIVE_UP_SECONDS
+    try:
+        results = await jobs.results(job, patience_seconds=0) if job else None
+    except NotFound:
+        job, results = None, None
+    if results is not None:
+        await settle(outbox, parts, results)
+        claim.last_sent_ms = max(claim.last_sent_ms, *(part.sent_ms for part in parts.values()))
+        return None
+    if job is None:
+        patience = DOUBT_SECONDS
+    age = now - min(record.bulk_at or 0.0 for record in records)
+    if 0 <= age < patience:  # below zero the clock was set back
+        return min(patience - age, LONGEST_PAUSE_SECONDS)
+    await outbox.bulk_returned(list(parts.values()), unsure=True)
+    return None
