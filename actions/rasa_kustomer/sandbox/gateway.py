@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from rasa_kustomer.sandbox import access, conversations, customers, messages, notes
+from rasa_kustomer.sandbox.bulk import Bulk
 from rasa_kustomer.sandbox.calls import Answer, Call, Operation, Org
 from rasa_kustomer.sandbox.errors import Refusal, bad, error_body
 from rasa_kustomer.sandbox.faults import Fault, Faults
@@ -46,7 +47,7 @@ class LoggedRequest:
 class Gateway:
     """Answers the API's requests from one `Org`."""
 
-    def __init__(self, org: Org, faults: Faults, limit: OrgLimit, roles: set[str], api_key: str) -> None:
+    def __init__(self, org: Org, faults: Faults, limit: OrgLimit, bulk: Bulk, *, roles: set[str], api_key: str) -> None:
         self._org = org
         self._faults = faults
         self._limit = limit
@@ -54,7 +55,11 @@ class Gateway:
         self._api_key = api_key
         self.requests: deque[LoggedRequest] = deque(maxlen=KEPT_REQUESTS)
         groups = (customers.OPERATIONS, conversations.OPERATIONS, messages.OPERATIONS, notes.OPERATIONS)
-        self._operations = [*access.operations(lambda: roles, api_key), *(one for group in groups for one in group)]
+        self._operations = [
+            *access.operations(lambda: roles, api_key),
+            *bulk.operations(),
+            *(one for group in groups for one in group),
+        ]
 
     async def __call__(self, request: HttpRequest) -> HttpReply | None:
         """Answers, or fails as scripted; None cuts the connection."""

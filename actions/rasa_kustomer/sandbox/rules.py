@@ -18,9 +18,13 @@ MACHINE_USER_ROLES = frozenset(
         "note.create",
         "note.read",
         "team.read",
+        "bulk.read",
     )
 )
 """What a least-privilege key for mirroring and handing off holds (Kustomer API reference, API keys and roles)."""
+
+
+BulkFailure = Literal["", "stuck", "forgotten", "half", "reordered", "missing", "extra", "doubled", "untold"]
 
 
 @dataclass
@@ -40,6 +44,11 @@ class Rules:
         bot_assignable: Whether the key's machine user may be an assignee; unknown.
         customer_movable: Whether PATCH may move a conversation to another customer; unknown.
         imported_reopens: Whether an inbound message with `importedAt` reopens its conversation; unknown.
+        bulk_seconds: How long a bulk job takes at least; completion times are unknown.
+        bulk_nested: Whether a job's attributes sit in `attributes` or beside its id; uncertain.
+        bulk_failure: What goes wrong with bulk jobs: `stuck` never completes, `forgotten` is answered with 404, `half`
+            fails every second item; the results come `reordered`, with `missing` or `extra` references, each first as a
+            failure and then as it is (`doubled`), or not at all (`untold`).
         custom: Defined custom attributes by resource; any other fails the whole write.
     """
 
@@ -54,4 +63,7 @@ class Rules:
     bot_assignable: bool = True
     customer_movable: bool = True
     imported_reopens: bool = True
+    bulk_seconds: float = 0.2
+    bulk_nested: bool = True
+    bulk_failure: BulkFailure = ""
     custom: Mapping[str, frozenset[str]] = field(default_factory=dict)

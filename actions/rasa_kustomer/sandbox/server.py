@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from rasa_kustomer.sandbox.access import machine_user
+from rasa_kustomer.sandbox.bulk import Bulk
 from rasa_kustomer.sandbox.calls import Org
 from rasa_kustomer.sandbox.control import Control
 from rasa_kustomer.sandbox.desk import Desk
@@ -66,7 +67,9 @@ class Sandbox:
         self.url = ""
         self._faults = Faults()
         organisation = Org(self.state, self.rules, CustomerLimits(self.rules, now))
-        self._gateway = Gateway(organisation, self._faults, OrgLimit(self.rules, now), self.roles, api_key)
+        self._gateway = Gateway(
+            organisation, self._faults, OrgLimit(self.rules, now), Bulk(now), roles=self.roles, api_key=api_key
+        )
         self._control = Control(self.state, self.rules, self._faults, self._gateway.requests)
         self._desk = Desk(organisation)
         self._organisation = organisation
