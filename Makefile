@@ -10,13 +10,14 @@ export PYTHON
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint e2e check bench format lock clean
+.PHONY: help setup demo test lint e2e check chaos bench format lock clean
 
 help:
 	@echo "make demo    the plugin at work against a pretend Kustomer (no account needed)"
 	@echo "make test    style, types, layers and tests"
 	@echo "make e2e     the same on a real Rasa server and in a browser"
 	@echo "make check   the deployment checklist against the account in .env"
+	@echo "make chaos   kills, outages, lost answers and backlogs, with their figures (ARGS=--short: 3 minutes)"
 	@echo "make bench   speed and memory"
 	@echo "make format  fix style; make lock  refresh requirements/ (UPGRADE=1: newer versions); make clean"
 
@@ -55,6 +56,10 @@ e2e: .venv/.ready-e2e
 
 check: .venv/.ready-runtime
 	@$(BIN)/rasa-kustomer check $(ARGS)
+
+chaos: .venv/.ready-dev
+	@PYTHONPATH=benchmarks $(BIN)/python -m tests.chaos.run $(ARGS)
+	@echo "Next: make e2e"
 
 bench: .venv/.ready-dev
 	@$(BIN)/python benchmarks/run.py $(ARGS)

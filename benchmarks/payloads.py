@@ -20,17 +20,21 @@ class Payloads:
 
     def request(self, sender_id: str, turns: int) -> bytes:
         """An HTTP request for `action_listen`, ready to send."""
+        body = self.body(sender_id, turns)
+        head = f"POST /webhook HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        return f"{head}\r\n\r\n".encode() + body
+
+    def body(self, sender_id: str, turns: int) -> bytes:
+        """Its JSON."""
         events = [dict(event) for event in self._head]
         for number in range(turns):
             events += [
                 self._moved(event, sender_id, number) for event in (*self._turn, self._listen(), self._slot, self._slot)
             ]
         tracker = {**self._call["tracker"], "sender_id": sender_id, "events": events}
-        body = json.dumps(
+        return json.dumps(
             {**self._call, "next_action": "action_listen", "sender_id": sender_id, "tracker": tracker}
         ).encode()
-        head = f"POST /webhook HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        return f"{head}\r\n\r\n".encode() + body
 
     def _listen(self) -> dict[str, Any]:
         return {**next(event for event in self._turn if event["event"] == "action"), "name": "action_listen"}

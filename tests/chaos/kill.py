@@ -1,0 +1,43 @@
+"""SIGKILL of action servers at random instants under load."""
+
+import argparse
+import asyncio
+import random
+
+from tests.chaos.harness import Report, Visitor, judge, site, talk
+
+
+async def run(report: Report, *, kills: int, servers: int = 1, outbox_url: str | None = None) -> None:
+    """Kill so often, let everything be delivered, and compare."""
+    async with site(outbox_url=outbox_url, servers=servers, rules={"bulk_seconds": 0.5}) as place:
+        visitors: list[Visitor] = []
+        stop = asyncio.Event()
+        talking = asyncio.create_task(talk(visitors, lambda: place.url(random.randrange(servers)), stop))
+        for number in range(kills):
+            await asyncio.sleep(random.uniform(0.05, 1.5))
+            victim = place.servers[number % servers]
+            victim.kill()
+            await victim.start()
+        stop.set()
+        await talking
+        report.say(f"{kills} kills of {servers} server(s), {len(visitors)} visitors")
+        report.check("everything is delivered in the end", holds=await place.drained())
+        judge(report, visitors, await place.held())
+        books = place.books()
+        report.check(f"the books balance: {books}", holds=books["balanced"] and books["dead"] == 0)
+
+
+def main() -> None:
+    """From the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--outbox-url")
+    options = parser.parse_args()
+    report = Report("kill")
+    asyncio.run(run(report, kills=options.kills, servers=options.servers, outbox_url=options.outbox_url))
+    raise SystemExit(bool(report.broken))
+
+
+if __name__ == "__main__":
+    main()
