@@ -51,8 +51,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def outbox(tmp_path: Path, clock: Clock) -> AsyncIterator[Outbox]:
-    outbox = Outbox(f"sqlite:///{tmp_path}/folder/outbox.db", now=clock)
+async def outbox(outbox_url: str, clock: Clock) -> AsyncIterator[Outbox]:
+    outbox = Outbox(outbox_url, now=clock)
     yield outbox
     assert (await outbox.counts()).balanced, "accepted = delivered + pending + dead after every test"
     await outbox.close()
@@ -66,10 +66,9 @@ async def test_a_turn_is_accepted_once_however_often_it_is_seen(outbox: Outbox) 
     assert (counts.accepted, counts.pending) == (3, 3)
 
 
-async def test_parallel_recordings_of_the_same_turns_accept_each_once(tmp_path: Path) -> None:
-    """Two outboxes on one file stand for two processes."""
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    first, second = Outbox(url), Outbox(url)
+async def test_parallel_recordings_of_the_same_turns_accept_each_once(outbox_url: str) -> None:
+    """Two outboxes on one database stand for two processes."""
+    first, second = Outbox(outbox_url), Outbox(outbox_url)
     turns = [turn(number) for number in range(20)]
 
     added = await asyncio.gather(
@@ -92,9 +91,8 @@ async def test_records_come_back_in_the_order_of_recording(outbox: Outbox) -> No
     assert [record.payload["text"] for record in claim.records] == ["3", "1", "2"]
 
 
-async def test_a_session_is_leased_to_one_courier_until_it_is_released(tmp_path: Path, clock: Clock) -> None:
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    first, second = Outbox(url, now=clock), Outbox(url, now=clock)
+async def test_a_session_is_leased_to_one_courier_until_it_is_released(outbox_url: str, clock: Clock) -> None:
+    first, second = Outbox(outbox_url, now=clock), Outbox(outbox_url, now=clock)
     await first.record(SESSION, WHO, [turn(1)])
 
     (claim,) = await first.claim(8)
@@ -301,13 +299,12 @@ async def test_purged_turns_stay_counted_and_are_not_accepted_again(outbox: Outb
     )
 
 
-async def test_what_was_accepted_survives_the_process(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    before = Outbox(url)
+async def test_what_was_accepted_survives_the_process(outbox_url: str) -> None:
+    before = Outbox(outbox_url)
     await before.record(SESSION, WHO, [turn(1)])
     await before.close()
 
-    after = Outbox(url)
+    after = Outbox(outbox_url)
     (claim,) = await after.claim(8)
     assert claim.records[0].key == turn(1).key
     await after.close()
