@@ -111,7 +111,7 @@ class Postgres:
         self.start()
 
     def _run(self, program: str, *arguments: object) -> str:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [str(self._programs / program), *map(str, arguments)],
             capture_output=True, text=True, check=True, cwd=self._data.parent,
             env={"PGPASSWORD": PASSWORD, "PATH": os.environ["PATH"]}, **_as_user(),

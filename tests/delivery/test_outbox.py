@@ -42,6 +42,7 @@ async def limit_pages(outbox: Outbox, pages: int) -> None:
     """For both of its connections."""
     pragma = f"PRAGMA max_page_count={pages}"
     await outbox._transactor.run(lambda connection: connection.exec_driver_sql(pragma).close())
+    assert outbox._hot_path is not None
     outbox._hot_path._connect().execute(pragma)
 
 
@@ -121,6 +122,24 @@ async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_n
     (taken,) = await second.claim(8)
     assert not await first.begin(stale, stale.records[0])
     assert await second.begin(taken, taken.records[0])
+    await first.close()
+    await second.close()
+
+
+async def test_couriers_that_claim_at_the_same_time_share_the_sessions(outbox_url: str) -> None:
+    first, second = Outbox(outbox_url), Outbox(outbox_url)
+    for number in range(30):
+        session = SessionKey(f"rasa:u{number}:1", f"u{number}", 1)
+        await first.record(session, WHO, [turn(1, session)])
+
+    claims = await asyncio.gather(*(box.claim(5) for _ in range(8) for box in (first, second)))
+    keys = [claim.key for found in claims for claim in found]
+    while claims := [await box.claim(5) for box in (first, second)]:
+        if not any(claims):
+            break
+        keys += [claim.key for found in claims for claim in found]
+
+    assert len(keys) == len(set(keys)) == 30
     await first.close()
     await second.close()
 
@@ -267,6 +286,26 @@ async def test_idle_sessions_are_closed_once_and_never_when_handed_off(outbox: O
 
     (claim,) = await outbox.claim(8)
     assert (claim.key, [record.kind for record in claim.records]) == (SESSION.key, [Kind.CLOSE])
+
+
+async def test_processes_that_tidy_up_at_the_same_time_do_it_once(
+    outbox: Outbox, outbox_url: str, clock: Clock
+) -> None:
+    """Closing idle sessions and purging, each by two at once."""
+    other = Outbox(outbox_url, now=clock)
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    claim.customer_id, claim.conversation_id = "c", "k"
+    await outbox.resolved(claim)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(claim)
+    clock.now += 3601
+
+    assert sum(await asyncio.gather(*(box.purge(older_than_seconds=5) for box in (outbox, other)))) == 1
+    assert sum(await asyncio.gather(*(box.close_idle(60) for box in (outbox, other)))) == 1
+
+    assert (await outbox.counts()).accepted == 2
+    await other.close()
 
 
 async def test_a_dead_record_that_is_retried_is_looked_up_first(outbox: Outbox) -> None:

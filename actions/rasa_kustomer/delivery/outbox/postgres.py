@@ -48,7 +48,8 @@ class PostgresTransactor:
     @property
     def place(self) -> str:
         """Host, port and database."""
-        return f"PostgreSQL {self._url.host or 'localhost'}:{self._url.port or 5432}/{self._url.database or ''}"
+        host = self._url.host or self._url.query.get("host") or "localhost"  # a socket's folder stands in the query
+        return f"PostgreSQL {host}:{self._url.port or 5432}/{self._url.database or ''}"
 
     async def run(self, work: Callable[[Connection], T], *, patience_seconds: float | None = None) -> T:
         """Run `work` in a transaction, commit, and return its result.
