@@ -169,8 +169,8 @@ class Settings(BaseSettings):
     cache_size: int = _setting("Cache", "Number of customers kept in memory.", 10_000, "10000")
     outbox_url: str = _setting(
         "Delivery",
-        "Where turns wait until Kustomer has them: an SQLAlchemy URL, of an SQLite file on this machine's own disk or of"
-        " PostgreSQL (postgresql+asyncpg://user:password@host/database, package rasa-kustomer[postgres]).",
+        "Where turns wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several machines"
+        " (postgresql+asyncpg://user:password@host/database, with rasa-kustomer[postgres] installed).",
         DEFAULT_OUTBOX_URL,
         DEFAULT_OUTBOX_URL,
         shown=False,  # it may hold a password

@@ -83,6 +83,18 @@ async def test_parallel_recordings_of_the_same_turns_accept_each_once(outbox_url
     await second.close()
 
 
+async def test_a_sender_of_any_text_is_recorded_and_found_again(outbox: Outbox) -> None:
+    """NUL and lone surrogates are texts in Python; no database takes both."""
+    odd = SessionKey("rasa:odd:1", "nul \x00 and half a pair \ud800", 1)
+
+    assert await outbox.record(odd, WHO, [turn(1, odd)], escalate=True) == 1
+
+    found = await outbox.latest_session(odd.sender_id)
+    assert found is not None
+    assert found.key == odd.key
+    assert [ticket["key"] for ticket in await outbox.tickets(odd.sender_id)] == [odd.key]
+
+
 async def test_records_come_back_in_the_order_of_recording(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(3), turn(1)])
     await outbox.record(SESSION, WHO, [turn(2)])

@@ -1,15 +1,18 @@
 """What only PostgreSQL can do to the outbox: go away and come back, be shared by machines, refuse a login."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, Clock, turn
 from tests.servers import PASSWORD, Postgres
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
 
 PATIENCE_SECONDS = 1.5  # of record(), with some room
 
@@ -25,6 +28,16 @@ async def outbox(url: str) -> AsyncIterator[Outbox]:
     yield outbox
     assert (await outbox.counts()).balanced
     await outbox.close()
+
+
+@asynccontextmanager
+async def locked_table(url: str) -> AsyncIterator[None]:
+    """The table of sessions, locked by somebody else."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        await connection.execute(text("LOCK TABLE kustomer_session"))
+        yield
+    await engine.dispose()
 
 
 async def failure(outbox: Outbox) -> str:
@@ -71,39 +84,18 @@ async def test_a_connection_that_is_cut_in_the_middle_of_a_turn_writes_nothing(
     outbox: Outbox, postgres_server: Postgres, url: str
 ) -> None:
     await outbox.record(OTHER, WHO, [turn(1, OTHER)])
-    database = url.rsplit("/", 1)[1]
-    ends = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     async with locked_table(url):
         recording = asyncio.create_task(failure(outbox))
-        while "t" not in await asyncio.to_thread(postgres_server.sql, ends):
-            await asyncio.sleep(0)
+        while not await asyncio.to_thread(postgres_server.sql, cut, url):
+            assert not recording.done()
         assert "terminating connection due to administrator command" in await recording
 
     assert (await outbox.counts()).accepted == 1
     assert await outbox.record(SESSION, WHO, [turn(1)]) == 1
-
-
-def locked_table(url: str) -> "_Locked":
-    return _Locked(url)
-
-
-class _Locked:
-    """The table of sessions, locked by somebody else."""
-
-    def __init__(self, url: str) -> None:
-        self._outbox, self._done, self._has_it = Outbox(url), asyncio.Event(), asyncio.Event()
-
-    async def __aenter__(self) -> None:
-        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
-
-        self._engine = create_async_engine(self._outbox._transactor._url)  # type: ignore[attr-defined]
-        self._connection = await self._engine.connect()
-        await self._connection.execute(text("LOCK TABLE kustomer_session"))
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._connection.rollback()
-        await self._connection.close()
-        await self._engine.dispose()
 
 
 async def test_a_locked_table_is_reported_in_time_and_used_when_it_is_free(outbox: Outbox, url: str) -> None:
@@ -115,41 +107,31 @@ async def test_a_locked_table_is_reported_in_time_and_used_when_it_is_free(outbo
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "reason"),
+    ("pattern", "replacement", "reason"),
     [
-        (PASSWORD, "wrong", "password authentication failed"),
-        ("test_", "missing_", "does not exist"),
-        ("127.0.0.1", "nowhere.invalid", "not known|No address|resolution"),
-        ("127.0.0.1:", "127.0.0.1:1", "Connect call failed|refused|port"),
+        (f":{PASSWORD}@", ":wrong@", "password authentication failed"),
+        ("/test_", "/missing_", "does not exist"),
+        ("127.0.0.1", "host.invalid", "Name|known|resolution"),
+        (r":\d+/", ":1/", "Connect call failed"),
     ],
 )
 async def test_why_the_server_cannot_be_used_is_said_without_the_password(
-    url: str, old: str, new: str, reason: str, caplog: pytest.LogCaptureFixture
+    url: str, pattern: str, replacement: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outbox = Outbox(url.replace(old, new) if new != "127.0.0.1:1" else _on_port_1(url))
+    outbox = Outbox(re.sub(pattern, replacement, url))
 
-    said = await failure(outbox)
-
-    assert any(part in said for part in reason.split("|")), said
-    assert PASSWORD not in outbox.place + caplog.text + repr(outbox)
-    assert outbox.path is None
+    assert re.search(reason, await failure(outbox))
+    assert PASSWORD not in outbox.place + caplog.text
     await outbox.close()
 
 
-def _on_port_1(url: str) -> str:
-    before, after = url.rsplit(":", 1)
-    return f"{before}:1/{after.split('/', 1)[1]}"
-
-
 async def test_what_the_server_refuses_is_not_quoted(outbox: Outbox) -> None:
-    session = SessionKey("rasa:ann:1", "a sender\x00with NUL", 1)
-    secret = NewRecord("k", Kind.MESSAGE, {"direction": "in", "text": "my secret", "at_ms": 1}, 1)
+    record = NewRecord("a key\x00with NUL", Kind.MESSAGE, {"direction": "in", "text": "my secret", "at_ms": 1}, 1)
 
     with pytest.raises(OutboxUnavailableError) as raised:
-        await outbox.record(session, WHO, [secret])
+        await outbox.record(SESSION, WHO, [record])
 
-    assert "CharacterNotInRepertoire" in str(raised.value)
-    assert not [part for part in ("secret", "sender") if part in str(raised.value)]
+    assert str(raised.value) == "CharacterNotInRepertoireError (22021)"
 
 
 async def test_outboxes_that_begin_at_the_same_time_make_the_tables_once(url: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import Connection, Insert, Update, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, SessionKey, dump
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
 
@@ -123,7 +124,7 @@ def accept(
         opened = _OPEN.run(
             on,
             key=session.key,
-            sender_id=session.sender_id,
+            sender_id=sender_part(session.sender_id),  # a text that every database takes
             started_ms=session.started_ms,
             identity=dump(identity),
             last_turn_at=now,
@@ -152,7 +153,8 @@ def _values(session_id: int, record: NewRecord, now: float) -> dict[str, Any]:
 
 def latest_session(connection: Connection, sender_id: str, before_ms: int | None) -> SessionKey | None:
     """The sender's latest known session, optionally among those started before a moment (epoch ms)."""
-    query = select(sessions.c.key, sessions.c.sender_id, sessions.c.started_ms).where(sessions.c.sender_id == sender_id)
+    mine = sessions.c.sender_id == sender_part(sender_id)
+    query = select(sessions.c.key, sessions.c.sender_id, sessions.c.started_ms).where(mine)
     if before_ms is not None:
         query = query.where(sessions.c.started_ms < before_ms)
     row = connection.execute(query.order_by(sessions.c.started_ms.desc()).limit(1)).one_or_none()
@@ -184,7 +186,7 @@ def tickets(connection: Connection, sender_id: str, limit: int = 10) -> list[dic
     """The sender's latest sessions that were handed to a human."""
     rows = connection.execute(
         select(sessions.c.key, sessions.c.conversation_id)
-        .where(sessions.c.sender_id == sender_id, sessions.c.escalated)
+        .where(sessions.c.sender_id == sender_part(sender_id), sessions.c.escalated)
         .order_by(sessions.c.started_ms.desc())
         .limit(limit)
     )
