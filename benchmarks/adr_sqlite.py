@@ -16,7 +16,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, text
 
 from rasa_kustomer.delivery.outbox.hot_path import HotPath
-from rasa_kustomer.delivery.outbox.transactor import Transactor
+from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
 
 ROUNDS = 3_000
 INSERT = "INSERT INTO kustomer_meta (name, value) VALUES ('{}', 'x')"
@@ -27,7 +27,7 @@ async def executor_hop() -> None:
     await asyncio.get_running_loop().run_in_executor(None, int)
 
 
-def by_thread(transactor: Transactor) -> Callable[[], Awaitable[None]]:
+def by_thread(transactor: SqliteTransactor) -> Callable[[], Awaitable[None]]:
     """One row, committed by the outbox's thread."""
 
     def work(connection: Connection) -> None:
@@ -69,7 +69,7 @@ async def main() -> None:
     """Measure and print."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
-        transactor = Transactor(f"sqlite:///{Path(folder) / 'outbox.db'}")
+        transactor = SqliteTransactor(f"sqlite:///{Path(folder) / 'outbox.db'}")
         hot_path = HotPath(transactor)
         ways = {
             "a hop to an executor's thread, no work": executor_hop,

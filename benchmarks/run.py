@@ -15,6 +15,7 @@ from load import Timing, in_parallel, one_by_one
 from payloads import Payloads
 from rich.console import Console
 from rich.table import Table
+
 from servers import action_server, kustomer, resident_mb
 
 EMPTY, OURS, USUAL = "(a) empty action", "(b) rasa-kustomer", "(c) usual way"

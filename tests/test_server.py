@@ -9,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from rasa_kustomer.sandbox import Sandbox
 CAPTURE = Path(__file__).parent / "fixtures" / "rasa" / "02-action_listen.json"
 START_SECONDS = 60
 SETTLE_SECONDS = 2.0
+SENDERS = 25
 POLL_SECONDS = 0.02
 Start = Callable[..., tuple[subprocess.Popen[bytes], str]]
 
@@ -173,3 +176,31 @@ def test_the_key_appears_nowhere(start: Start, threaded_sandbox: Sandbox, tmp_pa
     log = (tmp_path / "server.log").read_text()
     assert "Kustomer does not accept the key" in log
     assert not [text for text in (log, health, titles, database) if key in text]
+
+
+def test_several_workers_on_one_outbox_deliver_every_turn_once(
+    start: Start, threaded_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four processes record and deliver, and each tracker is sent twice at the same time."""
+    monkeypatch.setenv("ACTION_SERVER_SANIC_WORKERS", "4")
+    process, url = start(api_key=threaded_sandbox.api_key, base_url=threaded_sandbox.url)
+    calls = [call_of(number) for number in range(SENDERS)]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda call: httpx.post(f"{url}/webhook", json=call, timeout=30), calls + calls))
+    assert {answer.status_code for answer in answers} == {200}
+    eventually(lambda: httpx.get(f"{url}/kustomer/health").json()["outbox"]["pending"] == 0)
+
+    state = threaded_sandbox.state
+    texts = Counter((row["conversation"], row["preview"]) for row in state.messages.values())
+    assert len(state.conversations) == SENDERS
+    assert texts == {(one, text): 1 for one in state.conversations for text in ("hello", "Hello! How can I help?")}
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+def call_of(number: int) -> Any:
+    """The captured call, as another sender's."""
+    text = CAPTURE.read_text()
+    (message_id,) = set(re.findall(r'"message_id": "(\w+)"', text))
+    return json.loads(text.replace('"u1"', f'"u{number + 1}"').replace(message_id, f"{number:032x}"))

@@ -1,5 +1,6 @@
 """Settings: read once, precise about what is wrong, silent about secrets."""
 
+import importlib.util
 import itertools
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def problems(monkeypatch: pytest.MonkeyPatch, **values: str) -> list[str]:
         ("KUSTOMER_SUBDOMAIN", "acme.eu"),
         ("KUSTOMER_BASE_URL", "http://api.example.com"),
         ("KUSTOMER_BASE_URL", "ftp://x"),
-        ("KUSTOMER_BASE_URL", "https://user:password@x.example"),
+        ("KUSTOMER_BASE_URL", "https://user:hunter2@x.example"),
         ("KUSTOMER_BASE_URL", "https://"),
         ("KUSTOMER_ENABLED", "perhaps"),
         ("KUSTOMER_ROLLOUT_PERCENT", "101"),
@@ -46,7 +47,11 @@ def problems(monkeypatch: pytest.MonkeyPatch, **values: str) -> list[str]:
         ("KUSTOMER_TIMEOUT_SECONDS", "-1"),
         ("KUSTOMER_CACHE_SIZE", "0"),
         ("KUSTOMER_OUTBOX_URL", "outbox.db"),
-        ("KUSTOMER_OUTBOX_URL", "mysql://x"),
+        ("KUSTOMER_OUTBOX_URL", "mysql://x:hunter2@x/x"),
+        ("KUSTOMER_OUTBOX_URL", "postgresql://x:hunter2@x/x"),
+        ("KUSTOMER_OUTBOX_URL", "postgresql+asyncpg://x:hunter2@x"),
+        ("KUSTOMER_OUTBOX_URL", "postgresql+asyncpg://x:hunter2@hunter2@x/x"),
+        ("KUSTOMER_OUTBOX_URL", "postgresql+asyncpg://x:hunter2@x:port/x"),
         ("KUSTOMER_SLOT_EMAIL", "my mail"),
         ("KUSTOMER_PHONE_REGION", "Germany"),
     ],
@@ -59,7 +64,7 @@ def test_a_malformed_value_gives_one_line_with_its_variable_and_an_example(
     assert problem.startswith(f"{name}: ")
     assert f"Example: {name}=" in problem
     assert "\n" not in problem
-    assert "password" not in problem
+    assert "hunter2" not in problem
 
 
 def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +79,34 @@ def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
     shown = [repr(settings), str(settings), settings.model_dump_json(), *problems(monkeypatch, KUSTOMER_PARKING="x")]
     assert not [text for text in shown if SECRET in text]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://bot:hunter%402@db.example:5432/kustomer?ssl=require",
+        "postgresql+asyncpg://bot:hunter2@[::1]/kustomer",
+        "postgresql+asyncpg://bot:hunter2@/kustomer?host=/run/postgresql",
+        "postgresql+asyncpg:///kustomer?user=bot&password=hunter2",
+    ],
+)
+def test_the_password_of_the_outbox_is_never_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("KUSTOMER_OUTBOX_URL", url)
+    settings = load_settings()
+
+    assert settings.outbox_url == url
+    shown = [repr(settings), str(settings), settings.model_dump_json(), str(settings.model_dump())]
+    assert not [text for text in shown if "hunter" in text]
+
+
+def test_postgresql_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "asyncpg" else found(name))
+
+    (problem,) = problems(monkeypatch, KUSTOMER_OUTBOX_URL="postgresql+asyncpg://bot:hunter2@db/kustomer")
+
+    assert 'pip install "rasa-kustomer[postgres]"' in problem
+    assert "hunter2" not in problem
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:5056", "http://localhost:1", "http://[::1]:1", "https://x.example/"])

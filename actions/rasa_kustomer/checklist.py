@@ -139,14 +139,13 @@ async def check_outbox(outbox: Outbox) -> Finding:
     try:
         counts = await outbox.counts()
     except OutboxUnavailableError as error:
-        return Finding(
-            "outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. Choose a folder that the bot may write to."
-        )
+        advice = "Choose a folder that the bot may write to." if outbox.path else f"Look at {outbox.place}."
+        return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. {advice}")
     if counts.dead:
         return Finding(
             "outbox", "warn", f"{counts.dead} records were refused by Kustomer: rasa-kustomer outbox list --dead"
         )
-    return Finding("outbox", "ok", f"{outbox.path or 'in memory'}: {counts.pending} records wait")
+    return Finding("outbox", "ok", f"{outbox.place}: {counts.pending} records wait")
 
 
 def check_routing_file(path: Path | None) -> tuple[Routing, list[Finding]]:

@@ -4,13 +4,14 @@ Precedence: environment over `.env` over default. A wrong value is never guessed
 `SettingsError` with one line per problem that names the variable, what is wrong and an example.
 """
 
+import importlib.util
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rasa_kustomer.conversation.identity import IdentityNames
@@ -22,6 +23,12 @@ DEFAULT_OUTBOX_URL = "sqlite:///.kustomer/outbox.db"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+SQLITE_SCHEMES = frozenset({"sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"})
+POSTGRES_SCHEME = "postgresql+asyncpg"
+_POSTGRES_URL = re.compile(
+    r"[^:/]+://([^:/@?]*(:[^:/@?]*)?@)?([\w.-]+|\[[0-9a-fA-F:]+\])?(:\d{1,5})?/[^/?@]+(\?[^@]*)?"
+)
+_PASSWORD = re.compile(r"(://[^:/@]*:|[?&]password=)[^@&]+")
 _SLOT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -37,8 +44,14 @@ class SettingsError(ValueError):
         super().__init__("\n".join(problems))
 
 
-def _setting(group: str, description: str, default: Any, example: str) -> Any:
-    return Field(default=default, description=description, examples=[example], json_schema_extra={"group": group})
+def _setting(group: str, description: str, default: Any, example: str, *, shown: bool = True) -> Any:
+    return Field(
+        default=default,
+        description=description,
+        examples=[example],
+        json_schema_extra={"group": group},
+        repr=shown,
+    )
 
 
 class Settings(BaseSettings):
@@ -156,9 +169,11 @@ class Settings(BaseSettings):
     cache_size: int = _setting("Cache", "Number of customers kept in memory.", 10_000, "10000")
     outbox_url: str = _setting(
         "Delivery",
-        "Where turns wait until Kustomer has them: an SQLAlchemy URL.",
+        "Where turns wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several machines"
+        " (postgresql+asyncpg://user:password@host/database, with rasa-kustomer[postgres] installed).",
         DEFAULT_OUTBOX_URL,
         DEFAULT_OUTBOX_URL,
+        shown=False,  # it may hold a password
     )
     rate_share: float = _setting(
         "Delivery",
@@ -237,10 +252,23 @@ class Settings(BaseSettings):
     @field_validator("outbox_url")
     @classmethod
     def _outbox_is_a_known_database(cls, value: str) -> str:
-        scheme = value.split(":", 1)[0]
-        if scheme not in {"sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"} or "://" not in value:
-            raise ValueError("must be an SQLite URL")
+        scheme = value.split(":", 1)[0] if "://" in value else ""
+        if scheme in SQLITE_SCHEMES:
+            return value
+        if scheme != POSTGRES_SCHEME:
+            raise ValueError(f"must start with sqlite:/// or {POSTGRES_SCHEME}://")
+        if not _POSTGRES_URL.fullmatch(value):
+            raise ValueError(
+                f"is not {POSTGRES_SCHEME}://user:password@host:port/database"
+                " (in the password write %40 for @, %2F for /, %3A for :)"
+            )
+        if any(importlib.util.find_spec(package) is None for package in ("asyncpg", "greenlet")):
+            raise ValueError('PostgreSQL needs two more packages: pip install "rasa-kustomer[postgres]"')
         return value
+
+    @field_serializer("outbox_url")
+    def _outbox_without_password(self, value: str) -> str:
+        return _PASSWORD.sub(r"\1***", value)
 
     @property
     def api_url(self) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import PASSWORD, Postgres
 from typer.testing import CliRunner
 
 from rasa_kustomer.checklist import LEGACY, OPTIONAL_ROLES, ROLES, grants
@@ -170,6 +171,23 @@ def test_an_outbox_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
 
     assert code == 1
     assert "KUSTOMER_OUTBOX_URL" in levels(report, "fail")[0]
+
+
+def test_an_outbox_on_postgresql_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, postgres_server: Postgres
+) -> None:
+    url = postgres_server.fresh()
+    monkeypatch.setenv("KUSTOMER_OUTBOX_URL", url)
+    code, report = check()
+    assert code == 0
+    assert any("PostgreSQL 127.0.0.1" in line for line in levels(report, "ok"))
+    assert PASSWORD not in json.dumps(report)
+
+    monkeypatch.setenv("KUSTOMER_OUTBOX_URL", url.replace("/test_", "/missing_"))
+    code, report = check()
+    assert code == 1
+    assert "does not exist" in levels(report, "fail")[0]
+    assert PASSWORD not in json.dumps(report)
 
 
 def test_a_key_that_a_front_end_build_may_have_published_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

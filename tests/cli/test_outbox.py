@@ -14,12 +14,13 @@ SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 
 
 @pytest.fixture(autouse=True)
-def outbox_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outbox_url: str) -> None:
     """One delivered, one dead and one pending record."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUSTOMER_OUTBOX_URL", outbox_url)
 
     async def fill() -> None:
-        outbox = Outbox("sqlite:///.kustomer/outbox.db")
+        outbox = Outbox(outbox_url)
         texts = [
             NewRecord(f"key-{n}", Kind.MESSAGE, {"direction": "in", "text": f"text {n}", "at_ms": n}, n)
             for n in (1, 2, 3)
@@ -32,7 +33,6 @@ def outbox_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         await outbox.close()
 
     asyncio.run(fill())
-    return tmp_path / ".kustomer" / "outbox.db"
 
 
 def run(*arguments: str) -> Result:
@@ -99,10 +99,12 @@ def test_purge_deletes_settled_records_only_and_the_books_still_balance() -> Non
     assert (found["pending"], found["dead"], found["balanced"]) == (1, 0, True)
 
 
+@pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
 def test_without_an_outbox_it_says_that_there_is_none_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.chdir(empty)
+    monkeypatch.delenv("KUSTOMER_OUTBOX_URL")
 
     result = run("status")
 

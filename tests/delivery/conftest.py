@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from tests.delivery.office import Office
@@ -11,8 +10,8 @@ from rasa_kustomer.sandbox import Sandbox
 
 
 @pytest.fixture
-async def office(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Office]:
-    office = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db")
+async def office(sandbox: Sandbox, outbox_url: str) -> AsyncIterator[Office]:
+    office = Office(sandbox, outbox_url)
     yield office
     with contextlib.suppress(RuntimeError):
         await office.close()

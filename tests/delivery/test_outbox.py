@@ -42,6 +42,7 @@ async def limit_pages(outbox: Outbox, pages: int) -> None:
     """For both of its connections."""
     pragma = f"PRAGMA max_page_count={pages}"
     await outbox._transactor.run(lambda connection: connection.exec_driver_sql(pragma).close())
+    assert outbox._hot_path is not None
     outbox._hot_path._connect().execute(pragma)
 
 
@@ -51,8 +52,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def outbox(tmp_path: Path, clock: Clock) -> AsyncIterator[Outbox]:
-    outbox = Outbox(f"sqlite:///{tmp_path}/folder/outbox.db", now=clock)
+async def outbox(outbox_url: str, clock: Clock) -> AsyncIterator[Outbox]:
+    outbox = Outbox(outbox_url, now=clock)
     yield outbox
     assert (await outbox.counts()).balanced, "accepted = delivered + pending + dead after every test"
     await outbox.close()
@@ -66,10 +67,9 @@ async def test_a_turn_is_accepted_once_however_often_it_is_seen(outbox: Outbox) 
     assert (counts.accepted, counts.pending) == (3, 3)
 
 
-async def test_parallel_recordings_of_the_same_turns_accept_each_once(tmp_path: Path) -> None:
-    """Two outboxes on one file stand for two processes."""
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    first, second = Outbox(url), Outbox(url)
+async def test_parallel_recordings_of_the_same_turns_accept_each_once(outbox_url: str) -> None:
+    """Two outboxes on one database stand for two processes."""
+    first, second = Outbox(outbox_url), Outbox(outbox_url)
     turns = [turn(number) for number in range(20)]
 
     added = await asyncio.gather(
@@ -83,6 +83,18 @@ async def test_parallel_recordings_of_the_same_turns_accept_each_once(tmp_path: 
     await second.close()
 
 
+async def test_a_sender_of_any_text_is_recorded_and_found_again(outbox: Outbox) -> None:
+    """NUL and lone surrogates are texts in Python; no database takes both."""
+    odd = SessionKey("rasa:odd:1", "nul \x00 and half a pair \ud800", 1)
+
+    assert await outbox.record(odd, WHO, [turn(1, odd)], escalate=True) == 1
+
+    found = await outbox.latest_session(odd.sender_id)
+    assert found is not None
+    assert found.key == odd.key
+    assert [ticket["key"] for ticket in await outbox.tickets(odd.sender_id)] == [odd.key]
+
+
 async def test_records_come_back_in_the_order_of_recording(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(3), turn(1)])
     await outbox.record(SESSION, WHO, [turn(2)])
@@ -92,9 +104,8 @@ async def test_records_come_back_in_the_order_of_recording(outbox: Outbox) -> No
     assert [record.payload["text"] for record in claim.records] == ["3", "1", "2"]
 
 
-async def test_a_session_is_leased_to_one_courier_until_it_is_released(tmp_path: Path, clock: Clock) -> None:
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    first, second = Outbox(url, now=clock), Outbox(url, now=clock)
+async def test_a_session_is_leased_to_one_courier_until_it_is_released(outbox_url: str, clock: Clock) -> None:
+    first, second = Outbox(outbox_url, now=clock), Outbox(outbox_url, now=clock)
     await first.record(SESSION, WHO, [turn(1)])
 
     (claim,) = await first.claim(8)
@@ -123,6 +134,24 @@ async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_n
     (taken,) = await second.claim(8)
     assert not await first.begin(stale, stale.records[0])
     assert await second.begin(taken, taken.records[0])
+    await first.close()
+    await second.close()
+
+
+async def test_couriers_that_claim_at_the_same_time_share_the_sessions(outbox_url: str) -> None:
+    first, second = Outbox(outbox_url), Outbox(outbox_url)
+    for number in range(30):
+        session = SessionKey(f"rasa:u{number}:1", f"u{number}", 1)
+        await first.record(session, WHO, [turn(1, session)])
+
+    claims = await asyncio.gather(*(box.claim(5) for _ in range(8) for box in (first, second)))
+    keys = [claim.key for found in claims for claim in found]
+    while claims := [await box.claim(5) for box in (first, second)]:
+        if not any(claims):
+            break
+        keys += [claim.key for found in claims for claim in found]
+
+    assert len(keys) == len(set(keys)) == 30
     await first.close()
     await second.close()
 
@@ -271,6 +300,26 @@ async def test_idle_sessions_are_closed_once_and_never_when_handed_off(outbox: O
     assert (claim.key, [record.kind for record in claim.records]) == (SESSION.key, [Kind.CLOSE])
 
 
+async def test_processes_that_tidy_up_at_the_same_time_do_it_once(
+    outbox: Outbox, outbox_url: str, clock: Clock
+) -> None:
+    """Closing idle sessions and purging, each by two at once."""
+    other = Outbox(outbox_url, now=clock)
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    claim.customer_id, claim.conversation_id = "c", "k"
+    await outbox.resolved(claim)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(claim)
+    clock.now += 3601
+
+    assert sum(await asyncio.gather(*(box.purge(older_than_seconds=5) for box in (outbox, other)))) == 1
+    assert sum(await asyncio.gather(*(box.close_idle(60) for box in (outbox, other)))) == 1
+
+    assert (await outbox.counts()).accepted == 2
+    await other.close()
+
+
 async def test_a_dead_record_that_is_retried_is_looked_up_first(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
     (claim,) = await outbox.claim(8)
@@ -301,13 +350,12 @@ async def test_purged_turns_stay_counted_and_are_not_accepted_again(outbox: Outb
     )
 
 
-async def test_what_was_accepted_survives_the_process(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    before = Outbox(url)
+async def test_what_was_accepted_survives_the_process(outbox_url: str) -> None:
+    before = Outbox(outbox_url)
     await before.record(SESSION, WHO, [turn(1)])
     await before.close()
 
-    after = Outbox(url)
+    after = Outbox(outbox_url)
     (claim,) = await after.claim(8)
     assert claim.records[0].key == turn(1).key
     await after.close()

@@ -54,6 +54,8 @@ def test_locks_satisfy_what_the_package_requires(lock: str) -> None:
     """A range that was changed in pyproject.toml without `make lock` is noticed."""
     locked = pins(lock)
     for requirement in map(Requirement, requires("rasa-kustomer") or []):
+        if lock != "dev.txt" and requirement.marker and "extra" in str(requirement.marker):
+            continue  # who wants an extra installs it; the tests want them all
         versions = [pinned for name, pinned in locked if name == canonicalize_name(requirement.name)]
         assert versions, f"{requirement.name} is not in {lock}: run make lock"
         assert all(map(requirement.specifier.contains, versions)), f"{requirement} in {lock}: run make lock"

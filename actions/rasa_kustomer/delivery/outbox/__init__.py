@@ -1,7 +1,6 @@
 """The durable outbox: every turn is written here before anything is sent (docs/architecture.md)."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, SessionKey
 from rasa_kustomer.delivery.outbox.hot_path import HotPath
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
+from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
 from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError, Transactor
 
 __all__ = [
@@ -52,8 +52,7 @@ class Outbox:
     """
 
     def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
-        self._transactor = Transactor(url)
-        self._hot_path = HotPath(self._transactor)
+        self._transactor, self._hot_path = _open(url)
         self._now = now
         self.owner = claiming.new_owner()
         self.work_arrived = asyncio.Event()
@@ -63,12 +62,18 @@ class Outbox:
 
     @property
     def path(self) -> Path | None:
-        """The database's file; None when it lives in memory."""
+        """The database's file; None when it lives in memory or on a server."""
         return self._transactor.path
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for an operator and without a password."""
+        return self._transactor.place
 
     async def close(self) -> None:
         """Finish running transactions and close the database."""
-        self._hot_path.close()
+        if self._hot_path is not None:
+            self._hot_path.close()
         await self._transactor.close()
 
     async def record(
@@ -88,14 +93,14 @@ class Outbox:
         now = self._now()
         known = self._rows.get(session.key)
 
-        def work(driver: sqlite3.Connection) -> tuple[int, recording.Row]:
-            return recording.accept(driver, session, identity, new, now, known=known, escalate=escalate)
+        def work(on: recording.Database) -> tuple[int, recording.Row]:
+            return recording.accept(on, session, identity, new, now, known=known, escalate=escalate)
 
         try:
-            done = self._hot_path.run(work)
+            done = self._hot_path.run(work) if self._hot_path is not None else None
             if done is None:
                 done = await self._transactor.run(
-                    lambda connection: work(_driver(connection)), patience_seconds=PATIENCE_SECONDS
+                    lambda c: work(recording.database_of(c)), patience_seconds=PATIENCE_SECONDS
                 )
         except OutboxUnavailableError:
             self._rows.clear()  # the database may be another one by now: a damaged file is set aside
@@ -158,8 +163,7 @@ class Outbox:
         ids = await self._transactor.read(lambda c: claiming.candidates(c, now, limit=limit, escalated=escalated))
         if not ids:
             return []
-        until = now + LEASE_SECONDS
-        claims = await self._transactor.run(lambda c: claiming.lease(c, ids, self.owner, now, until))
+        claims = await self._transactor.run(lambda c: claiming.lease(c, ids, self.owner, now, LEASE_SECONDS))
         due = await self._transactor.read(lambda c: [claiming.due_records(c, one.id, now) for one in claims])
         for one, waiting in zip(claims, due, strict=True):
             one.records = waiting
@@ -178,11 +182,11 @@ class Outbox:
 
     async def heartbeat(self) -> None:
         """Keep the leases of this process."""
-        until = self._now() + LEASE_SECONDS
-        await self._transactor.run(lambda c: claiming.extend(c, self.owner, until))
+        now = self._now()
+        await self._transactor.run(lambda c: claiming.extend(c, self.owner, now, LEASE_SECONDS))
 
     async def free_dead_owners(self) -> None:
-        """Take back what earlier processes of this host held when they were killed."""
+        """Take back what killed processes of this host held (SQLite; on PostgreSQL leases run out)."""
         await self._transactor.run(lambda c: claiming.free_dead_owners(c, self.owner))
 
     async def begin(self, claim: Claim, record: Record) -> bool:
@@ -316,6 +320,11 @@ class Outbox:
         return await self._transactor.run(lambda c: overview.purge(c, settled_before=before, dead=dead))
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
-    driver: Any = connection.connection.driver_connection
-    return driver  # type: ignore[no-any-return]
+def _open(url: str) -> tuple[Transactor, HotPath | None]:
+    """The database of a URL; the way round its thread is for SQLite only."""
+    if url.startswith("postgresql"):
+        from rasa_kustomer.delivery.outbox.postgres import PostgresTransactor  # noqa: PLC0415 - an extra of its own
+
+        return PostgresTransactor(url), None
+    transactor = SqliteTransactor(url)
+    return transactor, HotPath(transactor)

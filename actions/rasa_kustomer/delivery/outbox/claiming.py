@@ -5,7 +5,7 @@ import os
 import socket
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Float, and_, cast, exists, func, insert, literal, or_, select, update
 
 from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
@@ -30,7 +30,7 @@ def candidates(connection: Connection, now: float, *, limit: int, escalated: boo
     due = exists().where(records.c.session_id == sessions.c.id, records.c.state == PENDING, records.c.not_before <= now)
     query = (
         select(sessions.c.id)
-        .where(sessions.c.open_since.is_not(None), sessions.c.not_before <= now, _free(now), due)
+        .where(sessions.c.open_since.is_not(None), sessions.c.not_before <= now, _free(connection, now), due)
         .order_by(sessions.c.escalated.desc(), sessions.c.open_since)
         .limit(limit)
     )
@@ -39,9 +39,9 @@ def candidates(connection: Connection, now: float, *, limit: int, escalated: boo
     return list(connection.execute(query).scalars())
 
 
-def lease(connection: Connection, ids: list[int], owner: str, now: float, until: float) -> list[Claim]:
-    """Take those of the sessions that are still free, until a time (epoch seconds)."""
-    query = select(sessions).where(sessions.c.id.in_(ids), _free(now)).with_for_update(skip_locked=True)
+def lease(connection: Connection, ids: list[int], owner: str, now: float, seconds: float) -> list[Claim]:
+    """Take those of the sessions that are still free, for so many seconds."""
+    query = select(sessions).where(sessions.c.id.in_(ids), _free(connection, now)).with_for_update(skip_locked=True)
     claims = {
         row.id: Claim(
             id=row.id,
@@ -58,12 +58,20 @@ def lease(connection: Connection, ids: list[int], owner: str, now: float, until:
         )
         for row in connection.execute(query)
     }
+    until = _lease_clock(connection, now) + seconds
     connection.execute(update(sessions).where(sessions.c.id.in_(claims)).values(leased_by=owner, leased_until=until))
     return [claims[one] for one in ids if one in claims]
 
 
-def _free(now: float) -> ColumnElement[bool]:
-    return or_(sessions.c.leased_by.is_(None), sessions.c.leased_until <= now)
+def _free(connection: Connection, now: float) -> ColumnElement[bool]:
+    return or_(sessions.c.leased_by.is_(None), sessions.c.leased_until <= _lease_clock(connection, now))
+
+
+def _lease_clock(connection: Connection, now: float) -> ColumnElement[float]:
+    """Epoch seconds on the one clock that all owners of leases share."""
+    if connection.dialect.name == "postgresql":  # the machines that use it need not agree on the time
+        return cast(func.extract("epoch", func.clock_timestamp()), Float)
+    return literal(now)
 
 
 def due_records(connection: Connection, session_id: int, now: float) -> list[Record]:
@@ -100,13 +108,20 @@ def due_records(connection: Connection, session_id: int, now: float) -> list[Rec
     ]
 
 
-def extend(connection: Connection, owner: str, until: float) -> None:
-    """Heartbeat: keep every session that `owner` holds."""
+def extend(connection: Connection, owner: str, now: float, seconds: float) -> None:
+    """Heartbeat: keep every session that `owner` holds, for so many seconds from now."""
+    until = _lease_clock(connection, now) + seconds
     connection.execute(update(sessions).where(sessions.c.leased_by == owner).values(leased_until=until))
 
 
 def free_dead_owners(connection: Connection, owner: str) -> None:
-    """Take back the leases of earlier processes of this host that are gone, without waiting for them to run out."""
+    """Take back the leases of earlier processes of this host that are gone, without waiting for them to run out.
+
+    On SQLite only, whose processes share a host. On PostgreSQL two containers may bear the same host name and process
+    id and both be alive, so there leases run out.
+    """
+    if connection.dialect.name != "sqlite":
+        return
     host, pid, _ = owner.rsplit("/", 2)
     for name in connection.execute(
         select(sessions.c.leased_by).where(sessions.c.leased_by.is_not(None)).distinct()
@@ -231,6 +246,7 @@ def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int
             sessions.c.last_turn_at < before,
         )
         .limit(limit)
+        .with_for_update(skip_locked=True)  # what another process closes just now is none of ours
     )
     return [(row.id, row.key, row.last_sent_ms) for row in rows]
 

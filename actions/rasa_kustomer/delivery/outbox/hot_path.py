@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from rasa_kustomer.delivery.outbox.transactor import Transactor
+from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class HotPath:
         transactor: Whose database it is; supplies a second connection to the same file.
     """
 
-    def __init__(self, transactor: Transactor) -> None:
+    def __init__(self, transactor: SqliteTransactor) -> None:
         self._transactor = transactor
         self._connection: sqlite3.Connection | None = None
         self._generation = 0

@@ -87,8 +87,9 @@ def retry(connection: Connection, now: float, *, ids: list[int] | None = None) -
     revived = connection.execute(
         update(records).where(chosen).values(state=PENDING, not_before=0.0, unsure=True, settled_at=None)
     ).rowcount
-    connection.execute(update(records).where(records.c.state == PENDING).values(not_before=0.0))
-    connection.execute(update(sessions).values(not_before=0.0))
+    waiting = (records.c.state == PENDING) & (records.c.not_before > 0)
+    connection.execute(update(records).where(waiting).values(not_before=0.0))
+    connection.execute(update(sessions).where(sessions.c.not_before > 0).values(not_before=0.0))
     connection.execute(
         update(sessions).where(sessions.c.id.in_(touched)).values(open_since=func.coalesce(sessions.c.open_since, now))
     )
@@ -112,6 +113,7 @@ def purge(connection: Connection, *, settled_before: float, dead: bool = False, 
         )
         .order_by(records.c.id)
         .limit(limit)
+        .with_for_update(of=records, skip_locked=True)  # purged once, also when two do it at the same time
     ).all()
     for session_id in {row.session_id for row in chosen}:
         mine = [row for row in chosen if row.session_id == session_id]

@@ -2,13 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Insert, Update, bindparam, func, select, update
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects import postgresql, sqlite
 
+from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, SessionKey, dump
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
 
@@ -21,57 +21,80 @@ class Row(NamedTuple):
     identity: dict[str, Any]
 
 
-class _Prepared:
-    """A statement compiled once: building it anew took most of the time of recording a turn."""
+Database: TypeAlias = sqlite3.Connection | Connection
+"""Where a statement runs: SQLite's own connection, or SQLAlchemy's for any other database."""
 
-    def __init__(self, statement: Insert | Update) -> None:
-        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+
+def database_of(connection: Connection) -> Database:
+    """What to record on, within the transaction of a connection."""
+    if connection.dialect.name != "sqlite":
+        return connection
+    driver: Any = connection.connection.driver_connection
+    return driver  # type: ignore[no-any-return]
+
+
+class _Statement:
+    """A statement for each database, compiled once for SQLite: building it took most of the time of recording a turn.
+
+    Args:
+        make: Makes it from a dialect's module, since `INSERT ... ON CONFLICT` is written with the dialect's own means.
+    """
+
+    def __init__(self, make: Callable[[Any], Insert | Update]) -> None:
+        compiled = make(sqlite).compile(dialect=sqlite.dialect(paramstyle="named"))
         self._sql = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self._core = make(postgresql)
 
-    def run(self, driver: sqlite3.Connection, **values: Any) -> sqlite3.Cursor:
-        """Execute it once."""
-        return driver.execute(self._sql, self._fixed | values)
+    def run(self, on: Database, **values: Any) -> Any:
+        """Execute it once; returns the cursor."""
+        if isinstance(on, sqlite3.Connection):
+            return on.execute(self._sql, self._fixed | values)
+        return on.execute(self._core, values)
 
-    def run_all(self, driver: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> int:
-        """Execute it for each row; returns how many rows of the table changed."""
-        return driver.executemany(self._sql, [self._fixed | row for row in rows]).rowcount
+    def run_all(self, on: Database, rows: Sequence[dict[str, Any]]) -> int:
+        """Insert the rows in their order; returns how many were new."""
+        if isinstance(on, sqlite3.Connection):
+            return on.executemany(self._sql, [self._fixed | row for row in rows]).rowcount
+        return len(on.execute(self._core.returning(records.c.id), rows).all())
 
 
-_here = sessions.c.id == bindparam("session")
-_new_session = insert(sessions).values(
-    {name: bindparam(name) for name in ("key", "sender_id", "started_ms", "identity", "last_turn_at")}
-    | {"creating": False, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
-    | {"last_sent_ms": 0, "not_before": 0.0, "attempts": 0, "leased_until": 0.0}
-)
-_OPEN = _Prepared(
-    _new_session.on_conflict_do_update(
-        index_elements=[sessions.c.key], set_={"identity": _new_session.excluded.identity}
-    ).returning(sessions.c.id, sessions.c.purged_ms)
-)
-_ADD = _Prepared(
-    insert(records)
-    .values(
+def _open_session(dialect: Any) -> Insert:
+    new = dialect.insert(sessions).values(
+        {name: bindparam(name) for name in ("key", "sender_id", "started_ms", "identity", "last_turn_at")}
+        | {"creating": False, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
+        | {"last_sent_ms": 0, "not_before": 0.0, "attempts": 0, "leased_until": 0.0}
+    )
+    renewed = new.on_conflict_do_update(index_elements=[sessions.c.key], set_={"identity": new.excluded.identity})
+    return renewed.returning(sessions.c.id, sessions.c.purged_ms)  # type: ignore[no-any-return]
+
+
+def _add_record(dialect: Any) -> Insert:
+    new = dialect.insert(records).values(
         {name: bindparam(name) for name in ("session_id", "key", "kind", "payload", "created_at")}
         | {"state": PENDING, "unsure": False, "attempts": 0, "not_before": 0.0}
     )
-    .on_conflict_do_nothing(index_elements=[records.c.key])
-)
-_TOUCH = _Prepared(
-    update(sessions)
-    .where(_here)
-    .values(
+    return new.on_conflict_do_nothing(index_elements=[records.c.key])  # type: ignore[no-any-return]
+
+
+def _touch_session(_dialect: Any) -> Update:
+    return _this_session.values(
         accepted=sessions.c.accepted + bindparam("added"),
         last_turn_at=bindparam("now"),
         open_since=func.coalesce(sessions.c.open_since, bindparam("now")),
         closed=bindparam("closed_now"),
     )
-)
-_ESCALATE = _Prepared(update(sessions).where(_here).values(escalated=True, not_before=0.0))
+
+
+_this_session = update(sessions).where(sessions.c.id == bindparam("session"))
+_OPEN = _Statement(_open_session)
+_ADD = _Statement(_add_record)
+_TOUCH = _Statement(_touch_session)
+_ESCALATE = _Statement(lambda _: _this_session.values(escalated=True, not_before=0.0))
 
 
 def accept(
-    driver: sqlite3.Connection,
+    on: Database,
     session: SessionKey,
     identity: dict[str, Any],
     new: Sequence[NewRecord],
@@ -83,7 +106,7 @@ def accept(
     """Accept records of a session; those whose key is known already are left as they are.
 
     Args:
-        driver: Connection with an open transaction.
+        on: Where, in an open transaction.
         session: Its row is made on first use.
         identity: Replaces what was known of the person.
         new: In the order of delivery.
@@ -94,12 +117,14 @@ def accept(
     Returns:
         How many records were new, and the session's row.
     """
-    row = known
+    # Elsewhere than on SQLite others write at the same time. Opening the session first locks its row, so that its
+    # records are numbered in the order in which they become visible, and no two transactions wait for each other.
+    row = known if isinstance(on, sqlite3.Connection) else None
     if row is None or row.identity != identity:
         opened = _OPEN.run(
-            driver,
+            on,
             key=session.key,
-            sender_id=session.sender_id,
+            sender_id=sender_part(session.sender_id),  # a text that every database takes
             started_ms=session.started_ms,
             identity=dump(identity),
             last_turn_at=now,
@@ -107,12 +132,12 @@ def accept(
         [(row_id, purged_ms)] = opened.fetchall()
         row = Row(row_id, purged_ms, identity)
     if escalate:
-        _ESCALATE.run(driver, session=row.id)
+        _ESCALATE.run(on, session=row.id)
     fresh = [one for one in new if not one.at_ms or one.at_ms > row.purged_ms] if row.purged_ms else new
-    added = _ADD.run_all(driver, [_values(row.id, one, now) for one in fresh]) if fresh else 0
+    added = _ADD.run_all(on, [_values(row.id, one, now) for one in fresh]) if fresh else 0
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
-        _TOUCH.run(driver, session=row.id, added=added, now=now, closed_now=closed)
+        _TOUCH.run(on, session=row.id, added=added, now=now, closed_now=closed)
     return added, row
 
 
@@ -128,7 +153,8 @@ def _values(session_id: int, record: NewRecord, now: float) -> dict[str, Any]:
 
 def latest_session(connection: Connection, sender_id: str, before_ms: int | None) -> SessionKey | None:
     """The sender's latest known session, optionally among those started before a moment (epoch ms)."""
-    query = select(sessions.c.key, sessions.c.sender_id, sessions.c.started_ms).where(sessions.c.sender_id == sender_id)
+    mine = sessions.c.sender_id == sender_part(sender_id)
+    query = select(sessions.c.key, sessions.c.sender_id, sessions.c.started_ms).where(mine)
     if before_ms is not None:
         query = query.where(sessions.c.started_ms < before_ms)
     row = connection.execute(query.order_by(sessions.c.started_ms.desc()).limit(1)).one_or_none()
@@ -160,7 +186,7 @@ def tickets(connection: Connection, sender_id: str, limit: int = 10) -> list[dic
     """The sender's latest sessions that were handed to a human."""
     rows = connection.execute(
         select(sessions.c.key, sessions.c.conversation_id)
-        .where(sessions.c.sender_id == sender_id, sessions.c.escalated)
+        .where(sessions.c.sender_id == sender_part(sender_id), sessions.c.escalated)
         .order_by(sessions.c.started_ms.desc())
         .limit(limit)
     )

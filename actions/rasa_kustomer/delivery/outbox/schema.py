@@ -16,12 +16,14 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    func,
     insert,
     inspect,
     select,
 )
 
 SCHEMA_VERSION = 1
+_LOCK = 5_117_206_451  # any number that nobody else uses for an advisory lock of PostgreSQL
 
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
 
@@ -109,11 +111,13 @@ class SchemaTooNewError(RuntimeError):
 
 
 def prepare(connection: Connection) -> None:
-    """Create the tables on first use and check their version.
+    """Create the tables on first use and check their version; processes that do so at once wait for each other.
 
     Raises:
         SchemaTooNewError: The database belongs to a newer release.
     """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # SQLite's transactor holds the write lock here
     if not inspect(connection).has_table(meta.name):
         metadata.create_all(connection)
         connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))

@@ -1,0 +1,197 @@
+"""What only PostgreSQL can do to the outbox: go away and come back, be shared by machines, refuse a login."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from tests.delivery.test_outbox import OTHER, SESSION, WHO, Clock, turn
+from tests.servers import PASSWORD, Postgres
+
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
+
+PATIENCE_SECONDS = 1.5  # of record(), with some room
+
+
+@pytest.fixture
+def url(postgres_server: Postgres) -> str:
+    return postgres_server.fresh()
+
+
+@pytest.fixture
+async def outbox(url: str) -> AsyncIterator[Outbox]:
+    outbox = Outbox(url)
+    yield outbox
+    assert (await outbox.counts()).balanced
+    await outbox.close()
+
+
+@asynccontextmanager
+async def locked_table(url: str) -> AsyncIterator[None]:
+    """The table of sessions, locked by somebody else."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        await connection.execute(text("LOCK TABLE kustomer_session"))
+        yield
+    await engine.dispose()
+
+
+async def failure(outbox: Outbox) -> str:
+    """What record() says when it cannot record, and it says so in time."""
+    begun = time.monotonic()
+    with pytest.raises(OutboxUnavailableError) as raised:
+        await outbox.record(SESSION, WHO, [turn(1)])
+    assert time.monotonic() - begun < PATIENCE_SECONDS
+    assert raised.value.__cause__ is None, "the driver's error holds what was to be written"
+    assert PASSWORD not in str(raised.value)
+    return str(raised.value)
+
+
+async def test_a_stopped_server_is_reported_in_time_and_used_when_it_is_back(
+    outbox: Outbox, postgres_server: Postgres
+) -> None:
+    await outbox.record(SESSION, WHO, [turn(2)])
+    await asyncio.to_thread(postgres_server.stop)
+    try:
+        assert "Connect call failed" in await failure(outbox)
+        with pytest.raises(OutboxUnavailableError):
+            await outbox.claim(8)
+        with pytest.raises(OutboxUnavailableError):
+            await outbox.counts()
+    finally:
+        await asyncio.to_thread(postgres_server.start)
+
+    assert await outbox.record(SESSION, WHO, [turn(2), turn(3)]) == 1
+    (claim,) = await outbox.claim(8)
+    assert [record.payload["text"] for record in claim.records] == ["2", "3"]
+
+
+async def test_a_server_that_restarts_between_two_turns_is_not_noticed(
+    outbox: Outbox, postgres_server: Postgres
+) -> None:
+    await asyncio.gather(*(outbox.record(SESSION, WHO, [turn(number)]) for number in range(1, 9)))
+    await asyncio.to_thread(postgres_server.restart)
+
+    assert await outbox.record(SESSION, WHO, [turn(9)]) == 1
+    assert (await outbox.counts()).accepted == 9
+
+
+async def test_a_connection_that_is_cut_in_the_middle_of_a_turn_writes_nothing(
+    outbox: Outbox, postgres_server: Postgres, url: str
+) -> None:
+    await outbox.record(OTHER, WHO, [turn(1, OTHER)])
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with locked_table(url):
+        recording = asyncio.create_task(failure(outbox))
+        while not await asyncio.to_thread(postgres_server.sql, cut, url):
+            assert not recording.done()
+        assert "terminating connection due to administrator command" in await recording
+
+    assert (await outbox.counts()).accepted == 1
+    assert await outbox.record(SESSION, WHO, [turn(1)]) == 1
+
+
+async def test_a_locked_table_is_reported_in_time_and_used_when_it_is_free(outbox: Outbox, url: str) -> None:
+    await outbox.record(OTHER, WHO, [turn(1, OTHER)])
+    async with locked_table(url):
+        assert "in time" in await failure(outbox)
+
+    assert await outbox.record(SESSION, WHO, [turn(1)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "reason"),
+    [
+        (f":{PASSWORD}@", ":wrong@", "password authentication failed"),
+        ("/test_", "/missing_", "does not exist"),
+        ("127.0.0.1", "host.invalid", "Name|known|resolution"),
+        (r":\d+/", ":1/", "Connect call failed"),
+    ],
+)
+async def test_why_the_server_cannot_be_used_is_said_without_the_password(
+    url: str, pattern: str, replacement: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox(re.sub(pattern, replacement, url))
+
+    assert re.search(reason, await failure(outbox))
+    assert PASSWORD not in outbox.place + caplog.text
+    await outbox.close()
+
+
+async def test_what_the_server_refuses_is_not_quoted(outbox: Outbox) -> None:
+    record = NewRecord("a key\x00with NUL", Kind.MESSAGE, {"direction": "in", "text": "my secret", "at_ms": 1}, 1)
+
+    with pytest.raises(OutboxUnavailableError) as raised:
+        await outbox.record(SESSION, WHO, [record])
+
+    assert str(raised.value) == "CharacterNotInRepertoireError (22021)"
+
+
+async def test_outboxes_that_begin_at_the_same_time_make_the_tables_once(url: str) -> None:
+    boxes = [Outbox(url) for _ in range(6)]
+
+    added = await asyncio.gather(*(box.record(SESSION, WHO, [turn(1)]) for box in boxes))
+
+    assert sum(added) == 1
+    await asyncio.gather(*(box.close() for box in boxes))
+
+
+async def test_a_database_of_a_newer_release_is_refused_with_the_version(url: str, postgres_server: Postgres) -> None:
+    outbox = Outbox(url)
+    await outbox.record(SESSION, WHO, [turn(1)])
+    await outbox.close()
+    postgres_server.sql("UPDATE kustomer_meta SET value = '99' WHERE name = 'schema_version'", url)
+
+    assert "schema 99" in await failure(outbox)
+    await outbox.close()
+
+
+async def test_leases_run_by_the_servers_clock_whatever_the_machines_think(url: str, postgres_server: Postgres) -> None:
+    """A machine whose clock is a day ahead does not take what another one works at; nor may the first keep it."""
+    ahead = Clock()
+    ahead.now = time.time() + 86_400
+    first, second = Outbox(url), Outbox(url, now=ahead)
+    await first.record(SESSION, WHO, [turn(1)])
+    (stale,) = await first.claim(8)
+    assert await second.claim(8) == []
+
+    postgres_server.sql("UPDATE kustomer_session SET leased_until = leased_until - 14", url)
+    await first.heartbeat()
+    assert await second.claim(8) == [], "the heartbeat kept the lease"
+
+    postgres_server.sql("UPDATE kustomer_session SET leased_until = leased_until - 15", url)
+    (taken,) = await second.claim(8)
+    assert not await first.begin(stale, stale.records[0])
+    assert await second.begin(taken, taken.records[0])
+    await first.close()
+    await second.close()
+
+
+async def test_the_leases_of_a_process_that_seems_dead_from_here_are_left_alone(url: str) -> None:
+    """It may live on another machine that bears the same host name, as containers do."""
+    elsewhere, here = Outbox(url), Outbox(url)
+    host = here.owner.rsplit("/", 2)[0]
+    elsewhere.owner = f"{host}/4194305/deadbeef"  # above the largest process id that Linux gives out
+    await elsewhere.record(SESSION, WHO, [turn(1)])
+    (claim,) = await elsewhere.claim(8)
+
+    await here.free_dead_owners()
+
+    assert await here.claim(8) == []
+    assert await elsewhere.begin(claim, claim.records[0])
+    await elsewhere.close()
+    await here.close()
+
+
+async def test_it_goes_on_after_it_was_closed(outbox: Outbox) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    await outbox.close()
+
+    assert (await outbox.counts()).accepted == 1
