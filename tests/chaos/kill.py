@@ -1,6 +1,5 @@
 """SIGKILL of action servers at random instants under load."""
 
-import argparse
 import asyncio
 import random
 
@@ -25,19 +24,3 @@ async def run(report: Report, *, kills: int, servers: int = 1, outbox_url: str |
         judge(report, visitors, await place.held())
         books = place.books()
         report.check(f"the books balance: {books}", holds=books["balanced"] and books["dead"] == 0)
-
-
-def main() -> None:
-    """From the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--servers", type=int, default=1)
-    parser.add_argument("--outbox-url")
-    options = parser.parse_args()
-    report = Report("kill")
-    asyncio.run(run(report, kills=options.kills, servers=options.servers, outbox_url=options.outbox_url))
-    raise SystemExit(bool(report.broken))
-
-
-if __name__ == "__main__":
-    main()

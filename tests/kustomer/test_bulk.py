@@ -32,7 +32,7 @@ def answering(body: Any, status: int = 200) -> KustomerClient:
 
 
 async def test_a_job_makes_its_items_and_tells_of_each(client: KustomerClient, sandbox: Sandbox) -> None:
-    items = [{"externalId": "a", "_clientRef": "1"}, {"nonsense": 1, "_clientRef": "2"}]
+    items: list[dict[str, Any]] = [{"externalId": "a", "_clientRef": "1"}, {"nonsense": 1, "_clientRef": "2"}]
     job = await client.create_bulk("customers", items)
 
     assert await client.bulk_complete(job)

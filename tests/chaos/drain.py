@@ -1,0 +1,62 @@
+"""A backlog goes out as fast as the granted budget allows, in flat memory."""
+
+import asyncio
+import time
+
+from tests.chaos.harness import Report, site
+
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from servers import resident_mb  # benchmarks/
+
+SHARE = 0.5
+TURNS = 20  # of a session
+MOST_GROWTH_MB = 60.0
+LEAST_USE = 0.9
+ANONYMOUS = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
+
+
+def fill(url: str, turns: int) -> None:
+    """Record a backlog, without a server."""
+
+    async def record() -> None:
+        outbox = Outbox(url)
+        for number in range(turns // TURNS):
+            key = SessionKey(f"rasa:backlog-{number}:1000", f"backlog-{number}", 1000)
+            new = [
+                NewRecord(
+                    f"{key.key}:{turn}",
+                    Kind.MESSAGE,
+                    {"direction": "out" if turn % 2 else "in", "text": f"turn {turn}", "at_ms": 1000 + turn,
+                     "channel": "chat", "action": None},
+                    1000 + turn,
+                )
+                for turn in range(TURNS)
+            ]  # fmt: skip
+            await outbox.record(key, ANONYMOUS, new)
+        await outbox.close()
+
+    asyncio.run(record())
+
+
+async def run(report: Report, *, turns: int, rate_limit: int) -> None:
+    """Drain so many turns with so many requests a minute for the whole organisation."""
+    async with site(rate_limit=rate_limit, prepare=lambda url: fill(url, turns)) as place:
+        process = place.servers[0].process
+        pid = process.pid if process else 0
+        began, at_start = time.monotonic(), resident_mb(pid)
+        highest = at_start
+        while (waiting := (await place.health())["outbox"].get("pending", 1)) and time.monotonic() - began < 1800:
+            highest = max(highest, resident_mb(pid))
+            await asyncio.sleep(1)
+        minutes = (time.monotonic() - began) / 60
+        used = len(await place.requests())
+        granted = rate_limit * SHARE * minutes
+        report.check(f"{turns:,} turns delivered in {minutes:.1f} min", holds=not waiting)
+        report.say(f"{turns / minutes:,.0f} turns a minute, {used:,} requests, {turns / max(used, 1):.0f} turns each")
+        promise = f"{used / granted:.0%} of the granted budget used ({granted:,.0f} requests; at least {LEAST_USE:.0%})"
+        report.check(promise, holds=used >= LEAST_USE * granted)
+        growth = highest - at_start
+        report.check(f"memory {at_start:.0f} MB, at most {growth:+.0f} MB", holds=growth <= MOST_GROWTH_MB)
+        held = await place.held()
+        rows = len(held["messages"])
+        report.check(f"{rows:,} messages in Kustomer, each once", holds=rows == turns)

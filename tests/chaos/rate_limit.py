@@ -1,0 +1,56 @@
+"""A handoff overtakes a backlog, and after a 429 nothing is sent before the reset."""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+from tests.chaos.drain import fill
+from tests.chaos.harness import Report, Visitor, site
+from tests.chaos.units import hand_off
+from tests.delivery.office import Office
+
+from rasa_kustomer.sandbox import Sandbox
+
+WINDOW_SECONDS = 60.0
+
+
+async def run(report: Report, *, backlog: int, refusals: int) -> None:
+    """Both, one after the other."""
+    await _no_request_before_the_reset(report, refusals)
+    async with site(rate_limit=1_000, prepare=lambda url: fill(url, backlog)) as place:
+        await asyncio.sleep(3)  # the backlog is on its way
+        visitor, began = Visitor("in-a-hurry"), time.monotonic()
+        async with httpx.AsyncClient(timeout=30) as http:
+            await visitor.turn(http, place.url())
+            said = await hand_off(http, place.url(), visitor)
+        while not (ticket := [one for one in (await place.held())["conversations"] if one["priority"] != 3]):
+            if time.monotonic() - began > WINDOW_SECONDS:
+                break
+            await asyncio.sleep(0.25)
+        seconds = time.monotonic() - began
+        left = (await place.health())["outbox"]["pending"]
+        report.say(f"the bot said: {said}; {left:,} of {backlog:,} turns were still waiting")
+        report.check(f"handoff confirmed after {seconds:.1f} s", holds=bool(ticket) and seconds < WINDOW_SECONDS)
+
+
+async def _no_request_before_the_reset(report: Report, refusals: int) -> None:
+    early = 0
+    with tempfile.TemporaryDirectory() as folder:
+        async with Sandbox().serve() as sandbox:
+            office = Office(sandbox, f"sqlite:///{Path(folder) / 'outbox.db'}")
+            office.courier.start()
+            for number in range(refusals):
+                sandbox.fail("*", "429:org", times=1, skip=number % 5)
+                await office.say(f"visitor-{number}", "hello", "hi", "help")
+                await office.until(lambda _: office.budget.blocked_seconds > 0)
+                sent, end = len(sandbox.requests), office.budget.blocked_until
+                while office.clock.now < end - 1:
+                    office.clock.now += 0.5
+                    office.outbox.work_arrived.set()
+                    await asyncio.sleep(0.001)
+                early += len(sandbox.requests) - sent
+                await office.until(lambda counts: counts.pending == 0)
+            await office.close()
+    report.check(f"{refusals} refusals with a reset, requests before it: {early}", holds=early == 0)
