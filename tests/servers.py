@@ -176,3 +176,92 @@ def _group() -> int:
     import pwd  # noqa: PLC0415 - not on Windows
 
     return pwd.getpwnam(UNPRIVILEGED).pw_gid
+
+
+RABBITMQ_INSTALL = "No RabbitMQ server was found: install one (Debian, Ubuntu: apt-get install rabbitmq-server)."
+RABBITMQ_PLACES = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/local/sbin/rabbitmq-server")
+
+
+class Rabbitmq:
+    """A RabbitMQ broker that can be stopped and started while its clients live; queues that are durable stay.
+
+    Args:
+        program: `rabbitmq-server`.
+        folder: For its data.
+    """
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self._program, self._folder = program, folder
+        self.port, distribution = free_port(), free_port()
+        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nloopback_users = none\n")
+        (folder / "enabled_plugins").write_text("[].\n")
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "RABBITMQ_NODENAME": f"rk{distribution}@localhost",
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        with (self._folder / "output.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program], env=self._environment, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + 2 * START_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, (self._folder / "output.log").read_text()
+            assert time.monotonic() < deadline, "RabbitMQ did not start in time"
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                probe.sendall(b"AMQP\x00\x00\x09\x01")
+                return bool(probe.recv(1))
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """Kill it, as a crash does; what is durable was written."""
+        if self._process is not None:
+            os.killpg(self._process.pid, 9)
+            self._process.wait(timeout=START_SECONDS)
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop and start it on the same port, with the same data."""
+        self.stop()
+        self.start()
+
+
+@contextmanager
+def rabbitmq() -> Iterator[Rabbitmq]:
+    """A running RabbitMQ broker, stopped and deleted at the end.
+
+    Raises:
+        ServerMissingError: There is none to run.
+    """
+    found = shutil.which("rabbitmq-server")
+    program = next((Path(one) for one in (*RABBITMQ_PLACES, found) if one and Path(one).exists()), None)
+    if program is None:
+        raise ServerMissingError(RABBITMQ_INSTALL)
+    with tempfile.TemporaryDirectory(prefix="rk-rabbitmq-", ignore_cleanup_errors=True) as name:
+        broker = Rabbitmq(program, Path(name))
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.stop()

@@ -5,9 +5,11 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rasa_kustomer.conversation.identity import Identity, identify
 from rasa_kustomer.conversation.routing import Routing, RoutingError, load_routing
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
@@ -88,6 +90,19 @@ class Runtime:
     def serves(self, sender_id: str) -> bool:
         """Whether the plugin works for this sender (KUSTOMER_ENABLED, the key, KUSTOMER_ROLLOUT_PERCENT)."""
         return self.off_because is None and in_rollout(sender_id, self.settings.rollout_percent)
+
+    def person(self, sender_id: str, slots: Mapping[str, Any], message_metadata: Any) -> Identity:
+        """Who somebody is by slots and metadata, with the settings of this deployment."""
+        settings = self.settings
+        return identify(
+            sender_id,
+            slots=slots,
+            session_metadata=slots.get("session_started_metadata"),
+            message_metadata=message_metadata,
+            trust_metadata=settings.trust_metadata,
+            names=settings.identity_names,
+            phone_region=settings.phone_region,
+        )
 
     def start(self) -> None:
         """Begin to deliver; in no-op mode say why not, once."""

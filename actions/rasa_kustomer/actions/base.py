@@ -16,7 +16,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from rasa_kustomer import runtime
-from rasa_kustomer.conversation.identity import Identity, identify
+from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError, SessionKey
 from rasa_kustomer.failures import where
@@ -59,16 +59,7 @@ class Call:
     @cached_property
     def identity(self) -> Identity:
         """Who this is, as far as slots and metadata tell."""
-        settings = self.runtime.settings
-        return identify(
-            self.sender_id,
-            slots=self.slots,
-            session_metadata=self.slots.get("session_started_metadata"),
-            message_metadata=self.latest_message.get("metadata"),
-            trust_metadata=settings.trust_metadata,
-            names=settings.identity_names,
-            phone_region=settings.phone_region,
-        )
+        return self.runtime.person(self.sender_id, self.slots, self.latest_message.get("metadata"))
 
     async def record_turns(self) -> SessionKey | None:
         """Accept the turns that are new; the current session, or None when it has no turn or nothing was accepted."""

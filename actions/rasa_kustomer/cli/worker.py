@@ -1,31 +1,59 @@
-"""`rasa-kustomer worker`: deliver from a process of its own."""
+"""`rasa-kustomer worker`: deliver from a process of its own, and record Rasa's event stream."""
 
 import asyncio
 import logging
 import signal
+from typing import Annotated
 
 import typer
 
 from rasa_kustomer import runtime
 from rasa_kustomer.cli.common import settings_or_exit
+from rasa_kustomer.events.rabbitmq import EventsNotInstalledError, consume
+from rasa_kustomer.events.stream import Stream
+
+logger = logging.getLogger(__name__)
 
 
-def worker() -> None:
-    """Deliver what waits in the outbox until stopped; may run beside an action server on the same outbox."""
+def worker(
+    events: Annotated[
+        str | None,
+        typer.Option(
+            envvar="KUSTOMER_EVENTS_URL",
+            help="Also record Rasa's events from RabbitMQ: amqp://user:password@host:5672/vhost. "
+            "The variable keeps the password out of the process list.",
+        ),
+    ] = None,
+    queue: Annotated[str, typer.Option(help="Queue in Rasa's endpoints.yml, event_broker.")] = "rasa_core_events",
+) -> None:
+    """Deliver what waits in the outbox until stopped; may run beside action servers on the same outbox."""
     settings = settings_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s  %(message)s")
     if settings.off_because is not None:
         typer.echo(f"Nothing to do: {settings.off_because}.", err=True)
         raise typer.Exit(1)
-    asyncio.run(_work())
+    if events is not None and not events.startswith(("amqp://", "amqps://")):
+        typer.echo("--events must be an amqp:// or amqps:// URL, e.g. amqp://rasa:secret@rabbitmq:5672/", err=True)
+        raise typer.Exit(2)
+    try:
+        asyncio.run(_work(events, queue))
+    except EventsNotInstalledError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
 
 
-async def _work() -> None:
+async def _work(events: str | None, queue: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    runtime.current()
-    logging.getLogger(__name__).info("Delivering. Stop with Ctrl-C.")
-    await stop.wait()
-    await runtime.shut_down()
+    running = runtime.current()
+    running.courier.start()  # also where KUSTOMER_COURIER keeps the action servers from it
+    logger.info("Delivering to %s. Stop with Ctrl-C.", running.settings.api_url)
+    try:
+        if events is None:
+            await stop.wait()
+        else:
+            await consume(events, queue, Stream(running), stop)
+    finally:
+        await runtime.shut_down()
