@@ -23,7 +23,7 @@ from rasa_kustomer.sandbox import Sandbox
 CAPTURE = Path(__file__).parent / "fixtures" / "rasa" / "02-action_listen.json"
 START_SECONDS = 60
 SETTLE_SECONDS = 2.0
-SENDERS = 25
+SENDERS = 12
 POLL_SECONDS = 0.02
 Start = Callable[..., tuple[subprocess.Popen[bytes], str]]
 
@@ -179,11 +179,11 @@ def test_the_key_appears_nowhere(start: Start, threaded_sandbox: Sandbox, tmp_pa
 
 
 def test_several_workers_on_one_outbox_deliver_every_turn_once(
-    start: Start, threaded_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    start: Start, threaded_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, outbox_url: str
 ) -> None:
     """Four processes record and deliver, and each tracker is sent twice at the same time."""
     monkeypatch.setenv("ACTION_SERVER_SANIC_WORKERS", "4")
-    process, url = start(api_key=threaded_sandbox.api_key, base_url=threaded_sandbox.url)
+    process, url = start(api_key=threaded_sandbox.api_key, base_url=threaded_sandbox.url, outbox_url=outbox_url)
     calls = [call_of(number) for number in range(SENDERS)]
 
     with ThreadPoolExecutor(8) as pool:

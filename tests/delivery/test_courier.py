@@ -347,10 +347,9 @@ async def test_the_handoff_comes_after_the_turns_and_the_note_before_the_ticket(
 
 
 async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_on(
-    sandbox: Sandbox, tmp_path: Path
+    sandbox: Sandbox, outbox_url: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    first = Office(sandbox, url)
+    first = Office(sandbox, outbox_url)
     sandbox.fail(MESSAGES, "hang", times=None, skip=1)
     await first.say("ann", *HELLO)
     first.courier.start()
@@ -360,15 +359,14 @@ async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_o
     assert asyncio.get_running_loop().time() - started < STOP_SECONDS + 1
 
     sandbox.heal()
-    second = Office(sandbox, url)
+    second = Office(sandbox, outbox_url)
     await second.deliver()
     assert second.texts("ann") == list(HELLO)
     await second.close()
 
 
-async def test_two_couriers_on_one_outbox_double_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    first, second = Office(sandbox, url), Office(sandbox, url)
+async def test_two_couriers_on_one_outbox_double_nothing(sandbox: Sandbox, outbox_url: str) -> None:
+    first, second = Office(sandbox, outbox_url), Office(sandbox, outbox_url)
     names = [f"visitor-{number}" for number in range(12)]
     for name in names:
         await first.say(name, *HELLO)
