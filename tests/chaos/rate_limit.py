@@ -9,7 +9,7 @@ import httpx
 from tests.chaos.drain import fill
 from tests.chaos.harness import Report, Visitor, site
 from tests.chaos.units import hand_off
-from tests.delivery.office import Office
+from tests.delivery.office import Clock, Office
 
 from rasa_kustomer.sandbox import Sandbox
 
@@ -20,12 +20,13 @@ async def run(report: Report, *, backlog: int, refusals: int) -> None:
     """Both, one after the other."""
     await _no_request_before_the_reset(report, refusals)
     async with site(rate_limit=1_000, prepare=lambda url: fill(url, backlog)) as place:
-        await asyncio.sleep(3)  # the backlog is on its way
+        while (await place.health())["outbox"]["pending"] == backlog:
+            await asyncio.sleep(0.1)
         visitor, began = Visitor("in-a-hurry"), time.monotonic()
         async with httpx.AsyncClient(timeout=30) as http:
             await visitor.turn(http, place.url())
             said = await hand_off(http, place.url(), visitor)
-        while not (ticket := [one for one in (await place.held())["conversations"] if one["priority"] != 3]):
+        while not (ticket := (await place.held())["notes"]):
             if time.monotonic() - began > WINDOW_SECONDS:
                 break
             await asyncio.sleep(0.25)
@@ -38,8 +39,9 @@ async def run(report: Report, *, backlog: int, refusals: int) -> None:
 async def _no_request_before_the_reset(report: Report, refusals: int) -> None:
     early = 0
     with tempfile.TemporaryDirectory() as folder:
-        async with Sandbox().serve() as sandbox:
-            office = Office(sandbox, f"sqlite:///{Path(folder) / 'outbox.db'}")
+        clock = Clock()
+        async with Sandbox(now=clock).serve() as sandbox:
+            office = Office(sandbox, f"sqlite:///{Path(folder) / 'outbox.db'}", clock=clock)
             office.courier.start()
             for number in range(refusals):
                 sandbox.fail("*", "429:org", times=1, skip=number % 5)

@@ -26,9 +26,7 @@ PARTS: dict[str, Part] = {
     "kill, PostgreSQL and two servers": _kill_on_postgres,
     "lost answers": lambda report, short: lost_answers.run(report, times=24 if short else 200),
     "outage": lambda report, short: outage.run(report, seconds=8 if short else 30),
-    "rate limit": lambda report, short: rate_limit.run(
-        report, backlog=2_000 if short else 10_000, refusals=5 if short else 50
-    ),
+    "rate limit": lambda report, short: rate_limit.run(report, backlog=10_000, refusals=5 if short else 50),
     "units": lambda report, short: units.run(report, conversations=100, pause_seconds=3 if short else 6),
     "drain": lambda report, short: drain.run(
         report, turns=6_000 if short else 100_000, rate_limit=400 if short else 2_000

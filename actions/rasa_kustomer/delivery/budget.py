@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import httpx
 
 from rasa_kustomer.kustomer.errors import RateLimited
-from rasa_kustomer.kustomer.rate_limits import LONGEST_WAIT_SECONDS
+from rasa_kustomer.kustomer.rate_limits import LONGEST_WAIT_SECONDS, concerns_organisation, wait_seconds
 
+RATE_LIMITED = 429
 WINDOW_SECONDS = 60.0
 ASSUMED_LIMIT = 1_000  # the smaller of the two current plans; replaced by the first answer's header
 BURST_SECONDS = 12.0
@@ -100,10 +101,6 @@ class Budget:
         """Hooks for `httpx.AsyncClient`: every request passes here, retries included."""
         return {"request": [self._admit], "response": [self._observe]}
 
-    def block(self, seconds: float) -> None:
-        """Send nothing for a time: the organisation's budget is spent."""
-        self.blocked_until = max(self.blocked_until, self._now() + seconds)
-
     @property
     def blocked_seconds(self) -> float:
         """How long nobody may send; 0 when sending is allowed."""
@@ -143,6 +140,8 @@ class Budget:
             self.limit = limit
             self._tokens = min(self._tokens, self._capacity)
         remaining, now = _number(response.headers.get("x-ratelimit-remaining")), self._now()
+        if response.status_code == RATE_LIMITED and concerns_organisation(response.headers):
+            self.blocked_until = max(self.blocked_until, now + wait_seconds(response.headers, now))
         if remaining is not None:
             rise = remaining - (self.remaining if self.remaining is not None else -inf)
             if rise > self.limit * NEW_WINDOW or not now < self._window_ends <= now + WINDOW_SECONDS:
@@ -166,7 +165,9 @@ class Budget:
 
     def _window_wait(self, mine: Lane) -> float:
         """Until the end of the window, when what remains of it is for others."""
-        left = min(self._window_ends - self._now(), WINDOW_SECONDS)
+        now = self._now()
+        self._window_ends = min(self._window_ends, now + WINDOW_SECONDS)  # the clock may have been set back
+        left = self._window_ends - now
         if self.remaining is None or left <= 0:
             return 0.0
         return left if self.remaining <= self._terms[mine].reserve * self.limit else 0.0

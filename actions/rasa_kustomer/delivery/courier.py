@@ -192,8 +192,6 @@ class Courier:
         """Tell breaker and budget what happened; returns how long the session waits."""
         wait = self._backoff(claim)
         if isinstance(error, RateLimited):
-            if error.organisation:
-                self._budget.block(error.wait_seconds)
             return max(error.wait_seconds, 0.1)
         if isinstance(error, NotAllowed):
             self._breaker.failed(claim.id, str(error), at_once=True)

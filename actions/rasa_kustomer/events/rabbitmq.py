@@ -5,9 +5,8 @@ One worker consumes a queue, since the order of a sender's events would be lost 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.events.stream import Stream
@@ -21,6 +20,9 @@ CONNECT_SECONDS = 10.0
 ENDPOINTS = "event_broker: {type: pika, url: <host>, username: <user>, password: <password>, queues: [%s]}"
 
 
+INSTALL = '--events needs RabbitMQ\'s client: pip install "rasa-kustomer[events]"'
+
+
 class EventsNotInstalledError(RuntimeError):
     """The optional package is missing; the message says how to install it."""
 
@@ -30,8 +32,6 @@ async def consume(
     queue: str,
     stream: Stream,
     stop: asyncio.Event,
-    *,
-    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> None:
     """Record events until told to stop; whatever happens to broker or outbox, go on when it is over.
 
@@ -40,15 +40,17 @@ async def consume(
         queue: Name of the queue that Rasa publishes to.
         stream: Where the events go.
         stop: Ends it, after what is complete was recorded.
-        sleep: How to wait before another attempt.
 
     Raises:
         EventsNotInstalledError: aio-pika is not installed.
     """
     try:
-        from aio_pika.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity  # noqa: PLC0415
+        from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity  # noqa: PLC0415
+        from aiormq.exceptions import ChannelAccessRefused  # noqa: PLC0415
     except ImportError:
-        raise EventsNotInstalledError('--events needs RabbitMQ\'s client: pip install "rasa-kustomer[events]"') from None
+        raise EventsNotInstalledError(INSTALL) from None
+    for library in ("aio_pika", "aiormq"):  # each attempt would be an ERROR, some with a traceback
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     said = ""
     while not stop.is_set():
         try:

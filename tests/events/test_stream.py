@@ -1,0 +1,213 @@
+"""The event stream records what the hook records: same keys, same sessions, no doubles, whatever is repeated."""
+
+import json
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.events.conftest import build
+from tests.events.talks import Talk
+
+from rasa_kustomer.delivery.outbox import OutboxUnavailableError
+from rasa_kustomer.events.stream import HELD_SECONDS, QUIET_SECONDS, Stream
+from rasa_kustomer.runtime import Runtime
+
+CAPTURE = Path(__file__).parents[1] / "fixtures" / "rasa" / "broker-pika-turn1.json"
+
+
+class Receipt:
+    def __init__(self) -> None:
+        self.acknowledged = False
+
+    async def ack(self) -> None:
+        self.acknowledged = True
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def runtime_on(path: Path) -> Runtime:
+    return build(outbox_url=f"sqlite:///{path}")
+
+
+def rows(path: Path) -> list[Any]:
+    with sqlite3.connect(path) as database:
+        return database.execute(
+            "SELECT s.key, s.identity, r.key, r.payload FROM kustomer_record r "
+            "JOIN kustomer_session s ON s.id = r.session_id ORDER BY s.key, r.id"
+        ).fetchall()
+
+
+async def by_hook(runtime: Runtime, talk: Talk, begin: int) -> None:
+    """What the actions do at the end of a turn."""
+    events = talk.events[begin:]
+    slots = {event["name"]: event["value"] for event in events if event["event"] == "slot"}
+    await runtime.recorder.record_turns(talk.sender, events, runtime.person(talk.sender, slots, {}))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_the_stream_records_what_the_hook_records(tmp_path: Path, seed: int) -> None:
+    """With restarts of the worker, redeliveries, and the hook at work at the same time on the second outbox."""
+    dice = random.Random(seed)
+    hook, both = runtime_on(tmp_path / "hook.db"), runtime_on(tmp_path / "both.db")
+    stream, unsafe = Stream(both), list[tuple[bytes, Receipt]]()
+    talks = [Talk(f"visitor-{number}", dice) for number in range(3)]
+    begins, restarted = dict.fromkeys(talks, 0), False
+    for _ in range(25):
+        talk = dice.choice(talks)
+        published = len(talk.events)
+        if not talk.events or dice.random() < 0.15:
+            begins[talk] = talk.start()
+        else:
+            talk.turn()
+        await by_hook(hook, talk, begins[talk])
+        if dice.random() < 0.5:
+            await by_hook(both, talk, begins[talk])
+        unsafe += [(body, Receipt()) for body in talk.published(published)]
+        for body, receipt in unsafe[-(len(talk.events) - published) :]:
+            assert stream.take(body, receipt)
+        await stream.record(everything=dice.random() < 0.7)
+        unsafe = [(body, receipt) for body, receipt in unsafe if not receipt.acknowledged]
+        if dice.random() < 0.2:  # the connection is lost, or the worker dies: what is not acknowledged comes again
+            if dice.random() < 0.5:
+                stream.forget_receipts()
+            else:
+                stream, restarted = Stream(both), True
+            unsafe = [(body, Receipt()) for body, _ in unsafe]
+            for body, receipt in unsafe:
+                stream.take(body, receipt)
+    await stream.record(everything=True)
+
+    told = 4 if not restarted else 3  # a button's title is not known any more after a restart
+    by_both = [row[:told] for row in rows(tmp_path / "both.db")]
+    assert by_both
+    assert sorted(by_both) == sorted(row[:told] for row in rows(tmp_path / "hook.db"))
+    await hook.stop()
+    await both.stop()
+
+
+async def test_a_captured_turn_of_rasa_is_recorded_and_acknowledged(runtime: Runtime, tmp_path: Path) -> None:
+    stream, receipts = Stream(runtime), []
+    for event in json.loads(CAPTURE.read_text()):
+        receipts.append(Receipt())
+        assert stream.take(json.dumps(event).encode(), receipts[-1])
+    await stream.record()
+
+    assert rows(tmp_path / "outbox.db")
+    assert all(receipt.acknowledged for receipt in receipts)
+
+
+async def test_nothing_is_acknowledged_before_it_is_recorded(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    stream, talk = Stream(runtime, now=clock), Talk("ann", random.Random(1))
+    talk.start()
+    talk.turn()
+    receipts = [Receipt() for _ in talk.events]
+    for body, receipt in zip(talk.published(), receipts, strict=True):
+        stream.take(body, receipt)
+
+    async def no_disk(*_: Any, **__: Any) -> Any:
+        raise OutboxUnavailableError("no disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.outbox, "record", no_disk)
+        with pytest.raises(OutboxUnavailableError):
+            await stream.record(everything=True)
+        assert not any(receipt.acknowledged for receipt in receipts)
+
+    await stream.record(everything=True)
+    assert all(receipt.acknowledged for receipt in receipts)
+
+
+async def test_a_turn_without_an_end_is_recorded_after_a_moment_of_silence(runtime: Runtime) -> None:
+    clock = Clock()
+    stream, talk, receipt = Stream(runtime, now=clock), Talk("ann", random.Random(1)), Receipt()
+    talk.start()
+    talk.turn()
+    for body in talk.published()[:-1]:
+        stream.take(body, receipt)
+    await stream.record()
+    assert not receipt.acknowledged
+
+    clock.now += QUIET_SECONDS
+    await stream.record()
+    assert receipt.acknowledged
+
+
+async def test_a_session_in_which_nobody_speaks_is_not_held_for_ever(runtime: Runtime) -> None:
+    clock = Clock()
+    stream, talk, receipt = Stream(runtime, now=clock), Talk("ann", random.Random(1)), Receipt()
+    talk.start()
+    for body in talk.published():
+        stream.take(body, receipt)
+    await stream.record(everything=True)
+    assert not receipt.acknowledged
+
+    clock.now += HELD_SECONDS
+    await stream.record()
+    assert receipt.acknowledged
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"no json",
+        b"[]",
+        b"null",
+        b'{"event": "user"}',
+        b'{"sender_id": "a"}',
+        b'{"sender_id":"a","event":3}',
+    ],
+)
+async def test_what_is_no_event_is_left_out_and_said_once_without_its_content(
+    runtime: Runtime, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = Stream(runtime)
+    assert not stream.take(body, Receipt())
+    assert not stream.take(body, Receipt())
+
+    assert stream.broken == 2
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "fields", [{"timestamp": None}, {"text": 7}, {"metadata": "x"}, {"parse_data": []}, {"data": 3}]
+)
+async def test_events_of_wrong_types_do_no_harm(runtime: Runtime, fields: dict[str, Any]) -> None:
+    stream, receipt = Stream(runtime), Receipt()
+    for event in ("session_started", "user", "bot", "slot", "action", "brand_new"):
+        stream.take(json.dumps({"sender_id": "a", "event": event, "timestamp": 1.0, **fields}).encode(), receipt)
+    await stream.record(everything=True)
+
+
+async def test_senders_outside_the_rollout_are_acknowledged_unread(tmp_path: Path) -> None:
+    stream = Stream(build(outbox_url=f"sqlite:///{tmp_path}/outbox.db", rollout_percent=0))
+    assert not stream.take(b'{"sender_id": "a", "event": "user"}', Receipt())
+
+
+async def test_after_a_restart_in_mid_session_the_person_is_still_known(runtime: Runtime, tmp_path: Path) -> None:
+    talk = Talk("ann", random.Random(1))
+    talk.start()
+    talk.turn()
+    first = Stream(runtime)
+    for body in talk.published():
+        first.take(body, Receipt())
+    await first.record(everything=True)
+    seen = len(talk.events)
+    talk.turn()
+    runtime.recorder.forget("ann")
+    second = Stream(runtime)
+    for body in talk.published(seen):
+        second.take(body, Receipt())
+    await second.record(everything=True)
+
+    assert {json.loads(row[1])["external_id"] for row in rows(tmp_path / "outbox.db")} == {"crm-ann"}
+    assert len({row[0] for row in rows(tmp_path / "outbox.db")}) == 1
