@@ -39,12 +39,16 @@ class _Sender:
     """What is known of one sender.
 
     Attributes:
-        receipts: Of events that are not safe yet, by their place in `events`.
+        seen: Marks of the latest messages: a broker that died may send again what it was told to forget.
+        safe: How many of `events` are recorded.
+        receipts: Of messages that are not acknowledged yet.
         whole: Whether the start of the session was seen.
         turn_ended: Whether the turn is complete.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
+    seen: dict[int, None] = field(default_factory=dict)
+    safe: int = 0
     receipts: list[Receipt] = field(default_factory=list)
     slots: dict[str, Any] = field(default_factory=dict)
     metadata: Any = None
@@ -92,24 +96,30 @@ class Stream:
         sender = self._senders.get(sender_id)
         if sender is None:
             sender = self._senders[sender_id] = self._waiting.get(sender_id) or _Sender()
-        self._keep(sender, event, receipt)
+        if not sender.receipts:
+            sender.held_since = self._now()
+        sender.receipts.append(receipt)
+        if (mark := hash(body)) not in sender.seen:
+            sender.seen[mark] = None
+            if len(sender.seen) > KEPT_EVENTS:
+                del sender.seen[next(iter(sender.seen))]
+            self._keep(sender, event)
         self._waiting[sender_id] = sender
         return True
 
-    def _keep(self, sender: _Sender, event: dict[str, Any], receipt: Receipt) -> None:
+    def _keep(self, sender: _Sender, event: dict[str, Any]) -> None:
         kind = event.get("event")
         if kind == "session_started":
-            sender.events, sender.whole = _unsaid(sender), True
+            sender.events, sender.safe, sender.whole = sender.events[sender.safe :], 0, True
         elif kind == "slot" and isinstance(event.get("name"), str):
             sender.slots[event["name"]] = event.get("value")
         elif kind == "user":
             parsed = event.get("parse_data")
             sender.metadata = parsed.get("metadata") if isinstance(parsed, Mapping) else None
         sender.events.append(event)
-        del sender.events[:-KEPT_EVENTS]
-        if not sender.receipts:
-            sender.held_since = self._now()
-        sender.receipts.append(receipt)
+        if len(sender.events) > KEPT_EVENTS:
+            del sender.events[0]
+            sender.safe = max(0, sender.safe - 1)
         sender.turn_ended = kind == "action" and event.get("name") == "action_listen"
         sender.changed = True
         sender.heard_at = self._now()
@@ -128,19 +138,19 @@ class Stream:
                 )
                 sender.changed = False
                 if session is not None:
+                    sender.safe = len(sender.events)
                     await self._release(sender_id, sender)
                     continue
             # Nobody has spoken yet: if this process dies, the start of the session is to be seen by the next.
+            known = sender.safe == len(sender.events)
             too_long = self._now() - sender.held_since >= HELD_SECONDS
-            if not sender.changed and (too_long or len(self._waiting) > MOST_HELD):
+            if not sender.changed and (known or too_long or len(self._waiting) > MOST_HELD):
                 await self._release(sender_id, sender)
 
     def forget_receipts(self) -> None:
-        """The connection is gone: the broker sends what was not acknowledged again."""
+        """The connection is gone: the broker sends what was not acknowledged again, and it is known by then."""
         for sender in self._waiting.values():
-            del sender.events[len(sender.events) - min(len(sender.receipts), len(sender.events)) :]
-            sender.receipts, sender.changed = [], False
-        self._waiting.clear()
+            sender.receipts = []
 
     async def _release(self, sender_id: str, sender: _Sender) -> None:
         receipts, sender.receipts = sender.receipts, []
@@ -160,11 +170,6 @@ class Stream:
             if state is not None:
                 return Identity(sender_id=sender_id, **state["identity"])
         return self._runtime.person(sender_id, sender.slots, sender.metadata)
-
-
-def _unsaid(sender: _Sender) -> list[dict[str, Any]]:
-    """Events that are still to be recorded when a new session begins."""
-    return sender.events[len(sender.events) - min(len(sender.receipts), len(sender.events)) :]
 
 
 def _read(body: bytes) -> dict[str, Any] | None:
