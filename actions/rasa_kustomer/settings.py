@@ -182,6 +182,13 @@ class Settings(BaseSettings):
         "0.5",
     )
 
+    @field_validator("api_key")
+    @classmethod
+    def _key_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch("[!-~]*", value.get_secret_value().strip()):
+            raise ValueError("holds a blank or a letter that no key has; copy it again, without quotes")
+        return value
+
     @field_validator("subdomain")
     @classmethod
     def _subdomain_is_a_name(cls, value: str | None) -> str | None:

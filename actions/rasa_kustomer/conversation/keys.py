@@ -6,6 +6,7 @@ import re
 
 PREFIX = "rasa:"
 _PLAIN_SENDER = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,120}")
+_RASA_ID = re.compile(r"[0-9a-f]{32}")
 _SPEAKABLE = str.maketrans("ILOU", "WXYZ")  # no letter that looks or sounds like another; base32 has no 0, 1, 8, 9
 
 
@@ -29,6 +30,11 @@ def session_key(sender_id: str, started_ms: int) -> str:
 def user_key(sender_id: str, message_id: str) -> str:
     """ExternalId of what the user said; Rasa's message id makes it unique."""
     return f"{anonymous_id(sender_id)}:{sender_part(message_id)}"
+
+
+def made_by_rasa(message_id: str) -> bool:
+    """Whether it is one of Rasa's own ids, 32 hex digits of a UUID (Rasa notes, Events), which never come twice."""
+    return _RASA_ID.fullmatch(message_id) is not None
 
 
 def event_key(sender_id: str, kind: str, microseconds: int, ordinal: int) -> str:

@@ -11,15 +11,16 @@ Event = Mapping[str, Any]
 def said_by_user(events: Sequence[Any], index: int) -> str:
     """What the user typed, or the title of the button that was pressed.
 
-    Rasa's own `/session_start` is not speech, nor is a trigger: a user event without message id whose text begins with
-    `EXTERNAL:` (Rasa notes, Events). A customer who types that word is heard.
+    Rasa's own `/session_start` is not speech, nor is a trigger: a user event without message id that is marked as
+    external or begins with `EXTERNAL:` (Rasa notes, Events). A customer who types that word is heard, and nobody can
+    hide what they say by sending such metadata themselves.
     """
     event = events[index]
     text = clean(event.get("text"))
     if not text:
         return ""
     metadata = event.get("metadata")
-    if isinstance(metadata, dict) and (metadata.get("is_external") or _from_kustomer(metadata)):
+    if isinstance(metadata, dict) and metadata.get("is_external") and not event.get("message_id"):
         return ""
     if text[0] == "/":
         if text.partition("{")[0].rstrip() == "/session_start":

@@ -137,11 +137,18 @@ class _Reader:
         ordinal = self._ordinal("user", at)
         if text := said_by_user(self._events, index):
             message_id = event.get("message_id")
-            if isinstance(message_id, str) and message_id.strip():
+            if isinstance(message_id, str) and message_id.strip() and not self._used_before(index, message_id, at):
                 key = keys.user_key(self._sender_id, message_id)
             else:
                 key = keys.event_key(self._sender_id, "u", at, ordinal)
             self._say(key, "in", text, at, None)
+
+    def _used_before(self, index: int, message_id: str, at: int) -> bool:
+        """Whether a connector gave an earlier message the same id; Rasa's own ids need no look."""
+        if keys.made_by_rasa(message_id):
+            return False
+        earlier = (event for event in self._events[:index] if _is(event, "user"))
+        return any(event.get("message_id") == message_id and _microseconds(event) != at for event in earlier)
 
     def _bot(self, event: Event) -> None:
         at = _microseconds(event)

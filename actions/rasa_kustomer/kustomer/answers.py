@@ -73,7 +73,8 @@ def error_of(response: httpx.Response, call: str, role: str | None, now: float, 
         wait = rate_limits.wait_seconds(response.headers, now)
         whole = rate_limits.concerns_organisation(response.headers)
         return RateLimited(f"{call}: rate limited for {wait:.0f} s.", wait_seconds=wait, organisation=whole)
-    if status >= 500 or status < 400 or status in TRY_LATER:
+    overtaken = status == 409 and response.request.method in {"PATCH", "PUT"}  # somebody changed it at the same moment
+    if status >= 500 or status < 400 or status in TRY_LATER or overtaken:
         return Unreachable(f"{call}: Kustomer answered {status}.", ambiguous=write, status=status)
     return _rejection(call, status, said)
 
@@ -98,7 +99,7 @@ _UNREADABLE = object()
 
 def _said(response: httpx.Response) -> _Said:
     body = _json(response)
-    raw = response.text[:_MOST_TEXT].lower()
+    raw = response.content[:_MOST_TEXT].decode("utf-8", "replace").lower()  # its charset may be anything
     if body is _UNREADABLE:
         return _Said(raw, page=bool(raw.strip()))
     errors = body.get("errors") if isinstance(body, Mapping) else None
@@ -147,7 +148,7 @@ def _rejection(call: str, status: int, said: _Said) -> Rejected:
 def _json(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except (ValueError, RecursionError):  # the latter for brackets without end
+    except (ValueError, LookupError, AssertionError, RecursionError):  # odd charsets, and brackets without end
         return _UNREADABLE
 
 

@@ -5,6 +5,7 @@ idempotency key: after a doubt the caller looks the record up by its externalId 
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from rasa_kustomer.kustomer.exchange import Exchange, call_name
 from rasa_kustomer.kustomer.models import Conversation, Customer, Message, Note, Resource, Team, Token, User
 from rasa_kustomer.kustomer.retry import Retry
 
+logger = logging.getLogger(__name__)
 R = TypeVar("R", bound=Resource)
 IdentityField = Literal["externalId", "email", "phone"]
 
@@ -57,6 +59,7 @@ class KustomerClient:
         jitter: Callable[[], float] = random.random,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._truncated: set[str] = set()
         self._exchange = Exchange(
             base_url,
             api_key,
@@ -231,7 +234,10 @@ class KustomerClient:
             links = answer.get("links")
             following = links.get("next") if isinstance(links, Mapping) else None
             if not isinstance(following, str) or not following.startswith("/") or following.startswith("//"):
-                break
+                return found
+        if path not in self._truncated:
+            self._truncated.add(path)
+            logger.warning("%s: only the first %d of a longer list are read.", call_name("GET", path), len(found))
         return found
 
 

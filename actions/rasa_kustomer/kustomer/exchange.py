@@ -1,5 +1,6 @@
 """One request and its answer: connection pool, timeouts, repetitions, and httpx's errors as ours."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,7 @@ NEVER_SENT = (
 )
 """Failures before the first byte of a request: its effect is not in doubt."""
 
+LONGEST_FACTOR = 3  # whole answers, in timeouts
 THIS_MACHINE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
@@ -53,6 +55,7 @@ class Exchange:
         for name in ("httpx", "httpcore"):  # their INFO lines quote URLs, and ours hold e-mail addresses
             logging.getLogger(name).setLevel(logging.WARNING)
         self._retry, self._now = retry, now
+        self._longest = LONGEST_FACTOR * timeout_seconds
         self._http = httpx.AsyncClient(
             base_url=base_url,
             headers={
@@ -110,6 +113,8 @@ class Exchange:
 
     def _request(self, method: str, path: str, body: object, values: tuple[str, ...] = ()) -> httpx.Request | None:
         """The request; None for what an address or JSON cannot hold, such as broken surrogates."""
+        if any(value.strip(".") == "" for value in values):  # an empty one, `.` or `..` would name another place
+            return None
         try:
             address = path.format(*(quote(value, safe="") for value in values)) if values else path
             return self._http.build_request(method, address, json=body)
@@ -130,11 +135,18 @@ class Exchange:
         if self._http.is_closed:
             return Unreachable(f"{call}: the client is closed.", ambiguous=False)
         try:
-            return await self._http.send(request)
+            response = await self._http.send(request, stream=True)
+            try:  # httpx limits each read; an answer that drips would never end
+                await asyncio.wait_for(response.aread(), self._longest)
+            finally:
+                await response.aclose()
+        except asyncio.TimeoutError:
+            return Unreachable(f"{call}: the answer takes too long.", ambiguous=write)
         except NEVER_SENT as error:
             return Unreachable(f"{call}: no connection ({type(error).__name__}).", ambiguous=False)
         except (httpx.HTTPError, httpx.StreamError) as error:
             return Unreachable(f"{call}: no answer ({type(error).__name__}).", ambiguous=write)
+        return response
 
 
 def call_name(method: str, path: str) -> str:

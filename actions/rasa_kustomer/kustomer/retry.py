@@ -17,7 +17,7 @@ class Retry:
     """The retry policy of one client.
 
     Args:
-        total_seconds: No attempt starts later than this after the first.
+        total_seconds: No attempt starts later than this after the first; the last may take its own time beyond.
         sleep: How to wait.
         jitter: Source of randomness in [0, 1).
         clock: Monotonic clock in seconds.
