@@ -1,6 +1,6 @@
 """What a bulk job tells about its items: as it is, or as a faulty Kustomer would (Kustomer API reference, Bulk)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rasa_kustomer.sandbox.calls import DUPLICATE
@@ -43,7 +43,7 @@ def batch(results: Sequence[Result] | None, failure: str, *, waiting: str, compl
         "errors": errors,  # the reference does not say what they look like
     }
     if failure != "untold" and any("_clientRef" in one for one in results):
-        attributes["results"] = _told(failure, list(results))
+        attributes["results"] = _TELLINGS.get(failure, list)(list(results))
     return attributes
 
 
@@ -59,20 +59,18 @@ def _words(refusal: Refusal) -> str:
     return " ".join(part for part in (refusal.parameter, refusal.detail or refusal.title) if part)
 
 
-def _told(failure: str, results: list[Result]) -> list[Result]:
-    if failure == "reordered":
-        return results[::-1]
-    if failure == "missing":
-        return results[: len(results) // 2]
-    if failure == "extra":
-        stranger = {"_clientRef": UNKNOWN, "objectId": "0" * 24, "status": "created"}
-        return [stranger, *results, {"status": "created"}]
-    if failure == "unknown":
-        return [{**one, "_clientRef": f"{UNKNOWN}-{n}"} if n % 2 else one for n, one in enumerate(results)]
-    if failure == "repeated":
-        return [{**one, "_clientRef": results[0]["_clientRef"]} for one in results]
-    if failure == "doubled":
-        return [{**one, "objectId": None, "status": "error", "error": "internal"} for one in results] + results
-    if failure == "anonymous":
-        return [{name: value for name, value in one.items() if name != "_clientRef"} for one in results]
-    return results
+_STRANGER = {"_clientRef": UNKNOWN, "objectId": "0" * 24, "status": "created"}
+_TELLINGS: Mapping[str, Callable[[list[Result]], list[Result]]] = {
+    "reordered": lambda results: results[::-1],
+    "missing": lambda results: results[: len(results) // 2],
+    "extra": lambda results: [_STRANGER, *results, {"status": "created"}],
+    "unknown": lambda results: [
+        {**one, "_clientRef": f"{UNKNOWN}-{n}"} if n % 2 else one for n, one in enumerate(results)
+    ],
+    "repeated": lambda results: [{**one, "_clientRef": results[0]["_clientRef"]} for one in results],
+    "doubled": lambda results: [*({**one, **_INTERNAL} for one in results), *results],
+    "anonymous": lambda results: [
+        {name: value for name, value in one.items() if name != "_clientRef"} for one in results
+    ],
+}
+_INTERNAL = {"objectId": None, "status": "error", "error": "internal"}

@@ -37,7 +37,11 @@ BULK_FAILURES: tuple[str, ...] = tuple(filter(None, get_args(BulkFailure)))
 
 @dataclass(frozen=True)
 class Fault:
-    """One failure; `value` is seconds for latency and slow jobs, a status, `org`/`customer` for 429, or a job's failure."""
+    """One failure.
+
+    Attributes:
+        value: Seconds for latency and slow jobs, a status, `org` or `customer` for 429, the failure of a job.
+    """
 
     kind: str
     value: str = ""
