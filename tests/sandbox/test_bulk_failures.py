@@ -127,7 +127,7 @@ async def test_the_answer_of_an_accepted_job_may_be_lost(
 async def test_jobs_may_be_refused_or_missing_altogether(api: Api, sandbox: Sandbox, match: str, status: int) -> None:
     sandbox.fail(match, f"status:{status}")
     method, _, pattern = match.partition(" ")
-    body = [{}] if method == "POST" else None
+    body: Any = [{}] if method == "POST" else None
     path = pattern.replace("*", UNKNOWN_ID if method == "GET" else "customers")
     assert ((await api.request(method, path, json=body)).status_code, len(sandbox.state.table("bulk"))) == (status, 0)
 

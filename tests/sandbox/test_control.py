@@ -35,7 +35,8 @@ async def test_rules_change_while_it_runs(api: httpx.AsyncClient, customer: Row)
     await api.patch("/sandbox/rules", json={"duplicate_status": 422, "custom": {"customer": ["aStr"]}})
     body = {"externalId": "ada", "custom": {"aStr": "x"}}
     assert (await api.post("/v1/customers", json=body)).status_code == 422
-    assert (await api.patch("/sandbox/rules", json={"duplicate": 1})).status_code == 400
+    for wrong in ({"duplicate": 1}, {"bulk_failure": "hlaf"}):
+        assert (await api.patch("/sandbox/rules", json=wrong)).status_code == 400
 
 
 async def test_the_log_holds_api_requests_only(api: httpx.AsyncClient) -> None:

@@ -59,6 +59,7 @@ def _words(refusal: Refusal) -> str:
     return " ".join(part for part in (refusal.parameter, refusal.detail or refusal.title) if part)
 
 
+_INTERNAL = {"objectId": None, "status": "error", "error": "internal"}
 _STRANGER = {"_clientRef": UNKNOWN, "objectId": "0" * 24, "status": "created"}
 _TELLINGS: Mapping[str, Callable[[list[Result]], list[Result]]] = {
     "reordered": lambda results: results[::-1],
@@ -73,4 +74,3 @@ _TELLINGS: Mapping[str, Callable[[list[Result]], list[Result]]] = {
         {name: value for name, value in one.items() if name != "_clientRef"} for one in results
     ],
 }
-_INTERNAL = {"objectId": None, "status": "error", "error": "internal"}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from rasa_kustomer.sandbox.faults import Faults
+from rasa_kustomer.sandbox.faults import BULK_FAILURES, Faults
 from rasa_kustomer.sandbox.gateway import JSON_TYPE, LoggedRequest
 from rasa_kustomer.sandbox.rules import Rules
 from rasa_kustomer.sandbox.state import State
@@ -75,6 +75,9 @@ class Control:
         body = dict(_object(body))
         if unknown := body.keys() - vars(self._rules).keys():
             raise ValueError(f"no such rule: {', '.join(sorted(unknown))}")
+        if body.get("bulk_failure", "") not in ("", *BULK_FAILURES):
+            # A mistyped failure would never happen, and the client would seem to stand it.
+            raise ValueError(f"no such failure of bulk jobs; there are {', '.join(BULK_FAILURES)}")
         if "custom" in body:
             body["custom"] = {kind: frozenset(names) for kind, names in body["custom"].items()}
         for name, value in body.items():
