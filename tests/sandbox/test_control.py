@@ -35,7 +35,8 @@ async def test_rules_change_while_it_runs(api: httpx.AsyncClient, customer: Row)
     await api.patch("/sandbox/rules", json={"duplicate_status": 422, "custom": {"customer": ["aStr"]}})
     body = {"externalId": "ada", "custom": {"aStr": "x"}}
     assert (await api.post("/v1/customers", json=body)).status_code == 422
-    assert (await api.patch("/sandbox/rules", json={"duplicate": 1})).status_code == 400
+    for wrong in ({"duplicate": 1}, {"bulk_failure": "hlaf"}):
+        assert (await api.patch("/sandbox/rules", json=wrong)).status_code == 400
 
 
 async def test_the_log_holds_api_requests_only(api: httpx.AsyncClient) -> None:
@@ -48,3 +49,28 @@ async def test_the_log_holds_api_requests_only(api: httpx.AsyncClient) -> None:
 async def test_another_sites_page_may_not_write(api: httpx.AsyncClient, path: str) -> None:
     answer = await api.post(path, json={"fault": "hang"}, headers={"origin": "https://evil.example"})
     assert answer.status_code == 403
+
+
+async def test_units_are_counted_by_method_and_path_with_placeholders(
+    api: httpx.AsyncClient, conversation: Row
+) -> None:
+    await api.delete("/sandbox/units")
+    for _ in range(2):
+        await api.get(f"/v1/conversations/{conversation['id']}?page=1")
+    await api.post("/v1/customers/bulk", json=[{}] * 100)
+    await api.get("/v1/nothing")
+    calls = {"GET /v1/conversations/{id}": 2, "POST /v1/customers/bulk": 1, "GET (no such path)": 1}
+    assert (await api.get("/sandbox/units")).json() == {"total": 4, "calls": calls}
+
+
+async def test_only_what_the_budget_pays_is_a_unit(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    await api.get("/v1/teams", headers={"authorization": "Bearer wrong"})
+    sandbox.fail("*", "status:503")
+    sandbox.rules.rate_limit = 1
+    statuses = [(await api.get("/v1/teams")).status_code for _ in range(3)]
+    assert (statuses, dict(sandbox.units)) == ([503, 200, 429], {"GET /v1/teams": 1})
+
+
+async def test_the_log_survives_a_body_that_is_no_utf_8(api: httpx.AsyncClient) -> None:
+    await api.post("/v1/customers", content=rb'{"\ud800": 1}', headers={"content-type": "application/json"})
+    assert (await api.get("/sandbox/requests")).json()[0]["body"] == {"\ud800": 1}

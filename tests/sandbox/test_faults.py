@@ -114,9 +114,11 @@ async def test_the_log_tells_what_happened_in_order(api: Api, sandbox: Sandbox) 
     ]
 
 
-@pytest.mark.parametrize("written", ["", "explode", "status:42", "status:x", "latency:soon", "429:me", "hang:3"])
+@pytest.mark.parametrize(
+    "written", ["", "explode", "status:42", "status:x", "latency:soon", "429:me", "hang:3", "bulk", "bulk:x"]
+)
 def test_a_fault_that_cannot_be_read_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match="is no fault; there are 429, bad-json, hang"):
+    with pytest.raises(ValueError, match="is no fault; there are 429, bad-json, bulk-slow, bulk:stuck"):
         Fault.parse(written)
 
 

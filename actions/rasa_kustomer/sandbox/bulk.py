@@ -1,49 +1,44 @@
 """Bulk jobs: up to 100 creates for one unit of the budget, done later, each item for itself.
 
-Source: Kustomer API reference, Bulk. The work is done when the job completes, at the first look after `bulk_seconds`;
-items go through the same code as single creates.
+Source: Kustomer API reference, Bulk. A job is a row like any other, so it survives a restart with its data. Its work is
+done as a whole when the first request of any kind comes in after its time, through the code of single creates.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 from rasa_kustomer.sandbox import conversations, customers, messages, notes
-from rasa_kustomer.sandbox.calls import Answer, Call, Handler, Operation, Org, roles
+from rasa_kustomer.sandbox.bulk_results import batch, failed, made
+from rasa_kustomer.sandbox.calls import Answer, Call, Handler, Operation, Org, paged, roles, row_at
 from rasa_kustomer.sandbox.errors import Refusal, bad, missing
+from rasa_kustomer.sandbox.fields import text
+from rasa_kustomer.sandbox.tables import Row
 
 MOST_ITEMS = 100
-LONGEST_REFERENCE = 255
 CREATE: dict[str, Handler] = {
     "customers": customers.create,
     "conversations": conversations.create,
     "messages": messages.create,
     "notes": notes.create,
 }
+NEVER_DONE = ("stuck", "forgotten")
+NOT_FOUND = ("forgotten", "vanished")
 
-
-@dataclass
-class Job:
-    """One job; `results` is None until it is complete."""
-
-    id: str
-    resource: str
-    call: Call
-    accepted_at: float
-    results: list[dict[str, Any]] | None = None
-    object_ids: tuple[str, ...] = ()
+_client_ref = text(255, least=1)
 
 
 class Bulk:
-    """The jobs of one sandbox, in memory.
+    """The jobs of one sandbox.
 
     Args:
+        org: What the jobs work on.
         now: The clock, in epoch seconds.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, org: Org, now: Callable[[], float]) -> None:
+        self._org = org
         self._now = now
-        self._jobs: dict[str, Job] = {}
+        self._open = [row for row in org.state.table("bulk").values() if row["results"] is None]
 
     def operations(self) -> tuple[Operation, ...]:
         """The operations of the reference."""
@@ -58,112 +53,115 @@ class Bulk:
             Operation("GET", "/v1/bulk/{id}/batches", read, self._batches),
         )
 
+    def work(self) -> None:
+        """Carries out every job whose time has come, in the order of their acceptance."""
+        for job in [job for job in self._open if self._due(job)]:
+            self._open.remove(job)
+            self._carry_out(job)
+            self._org.state.commit()
+
     def _accept(self, name: str) -> Handler:
         def handler(org: Org, call: Call) -> Answer:
-            _check_items(call.body)
-            job = Job(org.state.new_id(), name, call, self._now())
-            self._jobs[job.id] = job
-            return Answer(201, {"data": self._shown(org, job)})
+            _check_items(org, call.body)
+            fault = call.fault if call.fault and call.fault.of_job else None
+            job: Row = {
+                "id": org.state.new_id(),
+                "resource": name,
+                "items": call.body,
+                "size": max(1, org.rules.bulk_batch),
+                "actor": call.actor,
+                "isAdmin": call.is_admin,
+                "acceptedAt": self._now(),
+                "completedAt": None,
+                "failure": fault.value if fault and fault.kind == "bulk" else None,
+                "seconds": float(fault.value) if fault and fault.kind == "bulk-slow" else None,
+                "results": None,
+            }
+            job["batches"] = [org.state.new_id() for _ in range(0, len(call.body), job["size"])]
+            self._open.append(org.state.put("bulk", job))
+            return Answer(201, {"data": self._shown(job, "queued")})
 
         return handler
 
     def _status(self, org: Org, call: Call) -> Answer:
-        return Answer(200, {"data": self._shown(org, self._job(org, call))})
+        job = self._job(org, call)
+        status = "complete" if job["results"] is not None else "queued" if self._queued(job) else "running"
+        return Answer(200, {"data": self._shown(job, status)})
 
     def _batches(self, org: Org, call: Call) -> Answer:
         job = self._job(org, call)
-        data = [] if job.results is None else [_record(org, job)]
-        links = {"self": call.path, "next": None}
-        return Answer(200, {"meta": {"page": 1, "pageSize": 100, "total": len(data)}, "links": links, "data": data})
+        failure, size, waiting = self._failure(job), job["size"], "queued" if self._queued(job) else "scheduled"
 
-    def _job(self, org: Org, call: Call) -> Job:
-        job = self._jobs.get(call.params["id"])
-        if job is None or org.rules.bulk_failure == "forgotten":
+        def show(number: int) -> dict[str, Any]:
+            results = None if job["results"] is None else job["results"][number * size : (number + 1) * size]
+            attributes = batch(results, failure, waiting=waiting, completed_at=job["completedAt"])
+            return self._wrapped("bulk_batch", job["batches"][number], attributes)
+
+        return paged(call, range(len(job["batches"])), show)
+
+    def _job(self, org: Org, call: Call) -> Row:
+        job = row_at(org, "bulk", call)
+        if self._failure(job) in NOT_FOUND:
             raise missing("id")
-        ready = self._now() - job.accepted_at >= org.rules.bulk_seconds and org.rules.bulk_failure != "stuck"
-        if job.results is None and ready:
-            _carry_out(org, job)
+        self.work()  # a scripted latency may have passed since the request came in
         return job
 
-    def _shown(self, org: Org, job: Job) -> dict[str, Any]:
-        complete = job.results is not None
-        attributes = {
-            "status": "complete" if complete else "queued" if job.accepted_at == self._now() else "running",
-            "resource": job.resource,
-            "batches": {"complete": int(complete), "total": 1},
-        }
-        return _wrapped(org, {"type": "bulk", "id": job.id}, attributes)
+    def _failure(self, job: Row) -> str:
+        return job["failure"] or self._org.rules.bulk_failure
+
+    def _due(self, job: Row) -> bool:
+        return self._failure(job) not in NEVER_DONE and self._age(job) >= self._seconds(job)
+
+    def _queued(self, job: Row) -> bool:
+        return self._age(job) < self._seconds(job) / 2
+
+    def _age(self, job: Row) -> float:
+        # To the millisecond: epoch seconds are too large for floats to be exact about 0.2.
+        return float(round(self._now() - job["acceptedAt"], 3))
+
+    def _seconds(self, job: Row) -> float:
+        return self._org.rules.bulk_seconds if job["seconds"] is None else float(job["seconds"])
+
+    def _carry_out(self, job: Row) -> None:
+        spoiled = self._failure(job) == "half"
+        job["results"] = [
+            failed(item, "scripted failure") if spoiled and number % 2 else self._create(job, item)
+            for number, item in enumerate(job["items"])
+        ]
+        job["items"], job["completedAt"] = [], self._org.state.now()
+        self._org.state.put("bulk", job)
+
+    def _create(self, job: Row, item: Any) -> dict[str, Any]:
+        body = {name: value for name, value in item.items() if name != "_clientRef"} if isinstance(item, dict) else item
+        call = Call("POST", f"/v1/{job['resource']}", {}, {}, body, job["actor"], job["isAdmin"])
+        try:
+            return made(item, CREATE[job["resource"]](self._org, call).body["data"]["id"])
+        except Refusal as refusal:
+            return failed(item, refusal)
+
+    def _shown(self, job: Row, status: str) -> dict[str, Any]:
+        total = len(job["batches"])
+        progress = {"complete": total if status == "complete" else 0, "total": total}
+        attributes = {"status": status, "resource": job["resource"], "batches": progress}
+        return self._wrapped("bulk", job["id"], attributes)
+
+    def _wrapped(self, kind: str, row_id: str, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Where a job's attributes sit is not certain in the reference."""
+        identity = {"type": kind, "id": row_id}
+        return {**identity, "attributes": attributes} if self._org.rules.bulk_nested else {**identity, **attributes}
 
 
-def _check_items(items: Any) -> None:
+def _check_items(org: Org, items: Any) -> None:
+    """Refuses the whole request for what is wrong with the array; the items are judged later, each for itself."""
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_ITEMS:
         raise bad("body", f"should be an array of 1 to {MOST_ITEMS} items")
-    references = [item.get("_clientRef") for item in items if isinstance(item, dict) and "_clientRef" in item]
+    references = [item["_clientRef"] for item in items if isinstance(item, dict) and "_clientRef" in item]
     if not references:
         return
     if len(references) != len(items):
         raise bad("_clientRef", "all items or none should have one")
-    if not all(isinstance(one, str) and 0 < len(one) <= LONGEST_REFERENCE for one in references):
-        raise bad("_clientRef", f"should be a string of 1 to {LONGEST_REFERENCE} characters")
+    for one in references:
+        if wrong := _client_ref(one, org.state):
+            raise bad("_clientRef", f"/_clientRef {wrong}")
     if len(set(references)) != len(references):
         raise bad("_clientRef", "should be unique in the array")
-
-
-def _carry_out(org: Org, job: Job) -> None:
-    results = []
-    for number, item in enumerate(job.call.body):
-        fails = org.rules.bulk_failure == "half" and number % 2
-        results.append({"status": "error", "error": "scripted failure"} if fails else _one(org, job, item))
-        if isinstance(item, dict) and "_clientRef" in item:
-            results[-1] = {"_clientRef": item["_clientRef"], **results[-1]}
-    job.object_ids = tuple(result["objectId"] for result in results if "objectId" in result)
-    job.results = results
-
-
-def _one(org: Org, job: Job, item: Any) -> dict[str, Any]:
-    body = {name: value for name, value in item.items() if name != "_clientRef"} if isinstance(item, dict) else item
-    try:
-        answer = CREATE[job.resource](org, replace(job.call, body=body))
-    except Refusal as refusal:
-        text = " ".join(part for part in (refusal.parameter, refusal.detail or refusal.title) if part)
-        return {"status": "error", "error": text}
-    return {"objectId": answer.body["data"]["id"], "status": "created"}
-
-
-def _record(org: Org, job: Job) -> dict[str, Any]:
-    results = job.results or []
-    failed = sum(result["status"] == "error" for result in results)
-    attributes = {
-        "status": "complete",
-        "objectIds": list(job.object_ids),
-        "successCount": len(results) - failed,
-        "failureCount": failed,
-        "completedAt": org.state.now(),
-        "errors": [],
-    }
-    shown = _told(org.rules.bulk_failure, results)
-    if any("_clientRef" in result for result in shown):
-        attributes["results"] = shown
-    return _wrapped(org, {"type": "bulk_batch", "id": f"{job.id[:-1]}b"}, attributes)
-
-
-def _told(failure: str, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The results as a faulty Kustomer would tell them."""
-    if failure == "reordered":
-        return results[::-1]
-    if failure == "missing":
-        return results[: len(results) // 2]
-    if failure == "extra":
-        return [
-            {"_clientRef": "nobody-asked", "objectId": "0" * 24, "status": "created"},
-            *results,
-            {"status": "created"},
-        ]
-    if failure == "doubled":
-        return [{**one, "objectId": None, "status": "error", "error": "internal"} for one in results] + results
-    return [] if failure == "untold" else results
-
-
-def _wrapped(org: Org, identity: dict[str, Any], attributes: dict[str, Any]) -> dict[str, Any]:
-    """Where a job's attributes sit is not certain in the reference."""
-    return {**identity, "attributes": attributes} if org.rules.bulk_nested else {**identity, **attributes}

@@ -1,11 +1,12 @@
 """A request as the operations see it, their answers, and the envelopes around rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from rasa_kustomer.sandbox.errors import Refusal, bad, missing
+from rasa_kustomer.sandbox.faults import Fault
 from rasa_kustomer.sandbox.fields import OBJECT_ID
 from rasa_kustomer.sandbox.limits import CustomerLimits
 from rasa_kustomer.sandbox.rules import Rules
@@ -13,6 +14,9 @@ from rasa_kustomer.sandbox.state import State
 from rasa_kustomer.sandbox.tables import Row
 
 PAGE_SIZE = 100
+DUPLICATE = "duplicate detected"  # the words of the reference, Bulk
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Call:
         body: Parsed JSON, or None without a body.
         actor: Id of the user that the key stands for.
         is_admin: Whether the key holds `org.admin`.
+        fault: The scripted failure that hits it, if the operation itself has to act it out.
     """
 
     method: str
@@ -43,6 +48,7 @@ class Call:
     body: Any
     actor: str
     is_admin: bool
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,15 @@ def resource(org: Org, kind: str, row: Row, extra: Mapping[str, Any] | None = No
 
 
 def page(org: Org, call: Call, kind: str, rows: list[Row], *, most: int = PAGE_SIZE) -> Answer:
+    """One page of a list of rows.
+
+    Raises:
+        Refusal: 400 for a page or page size out of bounds.
+    """
+    return paged(call, rows, lambda row: resource(org, kind, row), most=most)
+
+
+def paged(call: Call, rows: Sequence[T], show: Callable[[T], dict[str, Any]], *, most: int = PAGE_SIZE) -> Answer:
     """One page of a list, with `meta` and relative `links` (Kustomer API reference, Pagination).
 
     Raises:
@@ -123,7 +138,7 @@ def page(org: Org, call: Call, kind: str, rows: list[Row], *, most: int = PAGE_S
     links = {"self": link(number), "first": link(1), "prev": link(number - 1), "next": link(number + 1)}
     meta = {"page": number, "pageSize": size, "total": len(rows), "totalPages": pages}
     shown = ordered[(number - 1) * size : number * size]
-    data = [resource(org, kind, row) for row in shown]
+    data = [show(row) for row in shown]
     return Answer(200, {"meta": meta, "links": {**links, "last": link(pages)}, "data": data})
 
 
@@ -163,7 +178,7 @@ def take_id(org: Org, kind: str, body: Mapping[str, Any]) -> str:
 
 def duplicate(org: Org, parameter: str) -> Refusal:
     """The refusal of a value that somebody else has; Kustomer's status for it is unknown."""
-    return Refusal(org.rules.duplicate_status, "duplicate detected", parameter=parameter)
+    return Refusal(org.rules.duplicate_status, DUPLICATE, parameter=parameter)
 
 
 def check_external_id(org: Org, kind: str, body: Mapping[str, Any], own_id: str | None = None) -> None:

@@ -2,16 +2,18 @@
 
 GET                  /sandbox/state     everything it holds
 GET                  /sandbox/requests  the API's request log
+GET     DELETE       /sandbox/units     what was taken from the budget, by method and path with placeholders
 GET POST DELETE      /sandbox/faults    {"match": "POST /v1/*", "fault": "status:503", "times": 3, "skip": 0}
 GET PATCH            /sandbox/rules     the switches of `rules.Rules`
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from rasa_kustomer.sandbox.faults import Faults
+from rasa_kustomer.sandbox.faults import BULK_FAILURES, Faults
 from rasa_kustomer.sandbox.gateway import JSON_TYPE, LoggedRequest
 from rasa_kustomer.sandbox.rules import Rules
 from rasa_kustomer.sandbox.state import State
@@ -21,7 +23,14 @@ from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
 class Control:
     """Answers the control routes; None for a path that is not one."""
 
-    def __init__(self, state: State, rules: Rules, faults: Faults, requests: Iterable[LoggedRequest]) -> None:
+    def __init__(
+        self,
+        state: State,
+        rules: Rules,
+        faults: Faults,
+        requests: Iterable[LoggedRequest],
+        units: Counter[str],
+    ) -> None:
         self._state = state
         self._rules = rules
         self._faults = faults
@@ -29,6 +38,8 @@ class Control:
         self._routes: Mapping[tuple[str, str], Callable[[Any], Any]] = {
             ("GET", "/sandbox/state"): lambda _: state.as_json(),
             ("GET", "/sandbox/requests"): lambda _: [vars(logged) for logged in requests],
+            ("GET", "/sandbox/units"): lambda _: {"total": units.total(), "calls": dict(units)},
+            ("DELETE", "/sandbox/units"): lambda _: units.clear(),
             ("GET", "/sandbox/faults"): lambda _: faults.as_json(),
             ("POST", "/sandbox/faults"): self._add_fault,
             ("DELETE", "/sandbox/faults"): lambda _: faults.clear(),
@@ -64,6 +75,9 @@ class Control:
         body = dict(_object(body))
         if unknown := body.keys() - vars(self._rules).keys():
             raise ValueError(f"no such rule: {', '.join(sorted(unknown))}")
+        if body.get("bulk_failure", "") not in ("", *BULK_FAILURES):
+            # A mistyped failure would never happen, and the client would seem to stand it.
+            raise ValueError(f"no such failure of bulk jobs; there are {', '.join(BULK_FAILURES)}")
         if "custom" in body:
             body["custom"] = {kind: frozenset(names) for kind, names in body["custom"].items()}
         for name, value in body.items():
@@ -79,7 +93,11 @@ def _object(body: Any) -> dict[str, Any]:
 
 def json_reply(status: int, body: Any) -> HttpReply:
     """A JSON answer that is never cached."""
-    return HttpReply(status, json.dumps(body, ensure_ascii=False).encode(), {**JSON_TYPE, "cache-control": "no-store"})
+    return HttpReply(
+        status,
+        json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+        {**JSON_TYPE, "cache-control": "no-store"},
+    )
 
 
 def same_origin(request: HttpRequest) -> bool:

@@ -14,20 +14,34 @@ A fault is written as text, so that a test, a shell and the control route say it
     html-after:200   carries the request out, answers with the gateway's page
     hang             never answers; nothing is carried out
     hang-after       carries the request out, never answers
+
+Two belong to the bulk job that a `POST /v1/*/bulk` starts, and let every other request pass:
+
+    bulk:half        the job goes wrong in one of the ways of `rules.Rules.bulk_failure`
+    bulk-slow:5      the job takes five seconds
 """
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, get_args
+
+from rasa_kustomer.sandbox.rules import BulkFailure
 
 DEFAULTS = {"latency": "1", "status": "500", "status-after": "500", "429": "org", "html": "502", "html-after": "200"}
+DEFAULTS |= {"bulk-slow": "5"}
 PLAIN = frozenset({"reset-before", "reset-after", "bad-json", "hang", "hang-after"})
-CARRIED_OUT = frozenset({"latency", "status-after", "reset-after", "bad-json", "html-after", "hang-after"})
+OF_JOBS = frozenset({"bulk", "bulk-slow"})
+CARRIED_OUT = OF_JOBS | {"latency", "status-after", "reset-after", "bad-json", "html-after", "hang-after"}
+BULK_FAILURES: tuple[str, ...] = tuple(filter(None, get_args(BulkFailure)))
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One failure; `value` is seconds for latency, a status, or `org`/`customer` for 429."""
+    """One failure.
+
+    Attributes:
+        value: Seconds for latency and slow jobs, a status, `org` or `customer` for 429, the failure of a job.
+    """
 
     kind: str
     value: str = ""
@@ -45,10 +59,13 @@ class Fault:
         value = value or DEFAULTS.get(kind, "")
         valid = {
             "latency": value.replace(".", "", 1).isdecimal(),
+            "bulk-slow": value.replace(".", "", 1).isdecimal(),
+            "bulk": value in BULK_FAILURES,
             "429": value in ("org", "customer"),
         }.get(kind, kind in DEFAULTS and value.isdecimal() and 100 < int(value) < 600)
         if not valid:
-            raise ValueError(f"{written!r} is no fault; there are {', '.join(sorted({*DEFAULTS, *PLAIN}))}")
+            kinds = {*DEFAULTS, *PLAIN, f"bulk:{'|'.join(BULK_FAILURES)}"}
+            raise ValueError(f"{written!r} is no fault; there are {', '.join(sorted(kinds))}")
         return cls(kind, value)
 
     def __str__(self) -> str:
@@ -58,6 +75,11 @@ class Fault:
     def carried_out(self) -> bool:
         """Whether the request takes effect all the same."""
         return self.kind in CARRIED_OUT
+
+    @property
+    def of_job(self) -> bool:
+        """Whether it hits the bulk job that a request starts, and not the request."""
+        return self.kind in OF_JOBS
 
 
 @dataclass
@@ -81,6 +103,8 @@ class ScriptedFault:
         """Whether it hits this request; counts it if so."""
         wanted, _, pattern = self.match.rpartition(" ")
         if (wanted and wanted != method) or not fnmatchcase(path, pattern) or self.times == 0:
+            return False
+        if self.fault.of_job and not (method == "POST" and path.endswith("/bulk")):
             return False
         if self.skip:
             self.skip -= 1

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -19,6 +19,7 @@ from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
 
 MOST_BODY_BYTES = 400_000
 KEPT_REQUESTS = 100_000
+UNKNOWN_PATH = "(no such path)"
 JSON_TYPE = {"content-type": "application/json; charset=utf-8"}
 GATEWAY_PAGE = b"<!DOCTYPE html><html><head><title>ERROR: The request could not be satisfied</title></head></html>"
 
@@ -45,7 +46,12 @@ class LoggedRequest:
 
 
 class Gateway:
-    """Answers the API's requests from one `Org`."""
+    """Answers the API's requests from one `Org`.
+
+    Attributes:
+        requests: The latest requests, scripted failures included.
+        units: What was taken from the organisation's budget, by method and path with placeholders.
+    """
 
     def __init__(self, org: Org, faults: Faults, limit: OrgLimit, bulk: Bulk, *, roles: set[str], api_key: str) -> None:
         self._org = org
@@ -54,6 +60,7 @@ class Gateway:
         self._roles = roles
         self._api_key = api_key
         self.requests: deque[LoggedRequest] = deque(maxlen=KEPT_REQUESTS)
+        self.units: Counter[str] = Counter()
         groups = (customers.OPERATIONS, conversations.OPERATIONS, messages.OPERATIONS, notes.OPERATIONS)
         self._operations = [
             *access.operations(lambda: roles, api_key),
@@ -71,7 +78,7 @@ class Gateway:
             await asyncio.sleep(float(fault.value))
         reply: HttpReply | None = None
         if fault is None or fault.carried_out:
-            reply = self._answer(request, path, query)
+            reply = self._answer(request, path, query, fault)
         if fault:
             reply = await self._fail(fault, reply)
         logged.status = reply.status if reply else None
@@ -94,13 +101,14 @@ class Gateway:
             return HttpReply(reply.status, reply.body[: len(reply.body) // 2] or b"{", reply.headers)
         return reply
 
-    def _answer(self, request: HttpRequest, path: str, query: str) -> HttpReply:
+    def _answer(self, request: HttpRequest, path: str, query: str, fault: Fault | None) -> HttpReply:
         try:
             access.check_key(request.headers, self._api_key, self._org.rules)
             self._limit.take()
             operation, params = self._find(request.method, path)
+            self.units[f"{request.method} {operation.pattern}"] += 1
             access.check_roles(operation.roles, self._roles)
-            answer = operation.handler(self._org, self._call(request, path, query, params))
+            answer = operation.handler(self._org, replace(self._call(request, path, query, params), fault=fault))
             self._org.state.commit()
         except Refusal as refusal:
             spent = refusal.status == 429 and self._limit.spent
@@ -118,6 +126,7 @@ class Gateway:
         for operation in self._operations:
             if operation.method == method and (params := _matched(operation.pattern, segments)) is not None:
                 return operation, params
+        self.units[f"{method} {UNKNOWN_PATH}"] += 1
         raise access.no_such_operation()
 
     def _refused(self, refusal: Refusal, *, spent: bool = False, extra: Mapping[str, str] | None = None) -> HttpReply:
@@ -127,7 +136,8 @@ class Gateway:
         headers = {**self._limit.headers(spent=spent), "X-Kustomer-Pod": self._org.rules.pod, **extra}
         if answer.body is None:
             return HttpReply(answer.status, b"", headers)
-        body = json.dumps(answer.body, ensure_ascii=False).encode()
+        # A lone surrogate, as in the name of a refused field, is no UTF-8 but a fine JSON escape.
+        body = json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "backslashreplace")
         return HttpReply(answer.status, body, {**JSON_TYPE, **headers})
 
 

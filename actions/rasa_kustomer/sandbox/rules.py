@@ -24,7 +24,21 @@ MACHINE_USER_ROLES = frozenset(
 """What a least-privilege key for mirroring and handing off holds (Kustomer API reference, API keys and roles)."""
 
 
-BulkFailure = Literal["", "stuck", "forgotten", "half", "reordered", "missing", "extra", "doubled", "untold"]
+BulkFailure = Literal[
+    "",
+    "stuck",
+    "forgotten",
+    "vanished",
+    "half",
+    "reordered",
+    "missing",
+    "extra",
+    "unknown",
+    "repeated",
+    "doubled",
+    "anonymous",
+    "untold",
+]
 
 
 @dataclass
@@ -46,9 +60,12 @@ class Rules:
         imported_reopens: Whether an inbound message with `importedAt` reopens its conversation; unknown.
         bulk_seconds: How long a bulk job takes at least; completion times are unknown.
         bulk_nested: Whether a job's attributes sit in `attributes` or beside its id; uncertain.
-        bulk_failure: What goes wrong with bulk jobs: `stuck` never completes, `forgotten` is answered with 404, `half`
-            fails every second item; the results come `reordered`, with `missing` or `extra` references, each first as a
-            failure and then as it is (`doubled`), or not at all (`untold`).
+        bulk_batch: How many items of a bulk job make one batch; unknown.
+        bulk_failure: What goes wrong with every bulk job that has no fault of its own (`faults`): `stuck` never
+            completes; `forgotten` is answered with 404 and never done, `vanished` is done and answered with 404; `half`
+            fails every second item. Or the work is done and the results come `reordered`, with `missing` or `extra`
+            ones, every second one under an `unknown` reference, all under the first one's (`repeated`), each first as
+            a failure and then as it is (`doubled`), without references (`anonymous`), or not at all (`untold`).
         custom: Defined custom attributes by resource; any other fails the whole write.
     """
 
@@ -65,5 +82,6 @@ class Rules:
     imported_reopens: bool = True
     bulk_seconds: float = 0.2
     bulk_nested: bool = True
+    bulk_batch: int = 100
     bulk_failure: BulkFailure = ""
     custom: Mapping[str, frozenset[str]] = field(default_factory=dict)

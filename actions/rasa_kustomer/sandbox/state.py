@@ -10,7 +10,7 @@ from typing import Any
 
 from rasa_kustomer.sandbox.tables import Row, Store, Table, field_index
 
-KINDS = ("org", "users", "teams", "queues", "tags", "customers", "conversations", "messages", "notes")
+KINDS = ("org", "users", "teams", "queues", "tags", "customers", "conversations", "messages", "notes", "bulk")
 
 
 def iso(seconds: float) -> str:

@@ -90,7 +90,7 @@ class Store:
                 self._database.execute(
                     "INSERT INTO rows (kind, id, body) VALUES (?, ?, ?)"
                     " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
-                    (kind, row_id, json.dumps(row, ensure_ascii=False)),
+                    (kind, row_id, json.dumps(row)),  # escaped: a job's items may hold what is no UTF-8
                 )
         self._database.execute("COMMIT")
 
