@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -115,9 +116,12 @@ class Jobs:
 
 
 def _by_ref(results: Sequence[BulkResult]) -> Results:
-    """One result for each `_clientRef`; of several that contradict, the good news."""
+    """One result for each `_clientRef`: of a good and a bad one the good; none when two records claim to be it."""
     found: dict[str, BulkResult] = {}
+    claimed: dict[str, set[str | None]] = defaultdict(set)
     for result in results:
+        if result.ok:
+            claimed[result.client_ref].add(result.object_id)
         if result.client_ref not in found or result.ok:
             found[result.client_ref] = result
-    return found
+    return {reference: result for reference, result in found.items() if len(claimed[reference]) < 2}

@@ -60,7 +60,12 @@ async def consume(
             problem = f"RabbitMQ has no queue {queue} yet. Rasa makes it; in its endpoints.yml: {ENDPOINTS % queue}"
         except ChannelAccessRefused:
             problem = f"Another worker consumes queue {queue}; this one stands by."
-        except (AMQPError, OSError, asyncio.TimeoutError) as error:
+        except (
+            AMQPError,
+            OSError,
+            RuntimeError,
+            asyncio.TimeoutError,
+        ) as error:  # aiormq raises plain RuntimeErrors too
             problem = f"RabbitMQ cannot be used ({type(error).__name__})."
         stream.forget_receipts()
         if not stop.is_set():

@@ -109,6 +109,8 @@ class Stream:
 
     def _keep(self, sender: _Sender, event: dict[str, Any]) -> None:
         kind = event.get("event")
+        if kind in {"session_started", "restart", "reset_slots"}:  # what is carried over is told again
+            sender.slots.clear()
         if kind == "session_started":
             sender.events, sender.safe, sender.whole = sender.events[sender.safe :], 0, True
         elif kind == "slot" and isinstance(event.get("name"), str):
