@@ -10,6 +10,7 @@ from cachetools import TTLCache
 from sqlalchemy import Connection
 
 from rasa_kustomer.delivery.outbox import bulking, claiming, overview, recording
+from rasa_kustomer.delivery.outbox.auditing import Auditing
 from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, SessionKey
 from rasa_kustomer.delivery.outbox.hot_path import HotPath
@@ -69,6 +70,11 @@ class Outbox:
     def place(self) -> str:
         """Where the database is, for an operator and without a password."""
         return self._transactor.place
+
+    @property
+    def auditing(self) -> Auditing:
+        """What was delivered, to compare it with Kustomer."""
+        return Auditing(self._transactor, self._now)
 
     async def close(self) -> None:
         """Finish running transactions and close the database."""
