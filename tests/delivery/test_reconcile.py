@@ -229,7 +229,7 @@ def test_the_rate_is_cut_and_not_rounded_up(present: int, checked: int, expected
 
 async def test_the_request_limit_is_waited_for(office: Office, sandbox: Sandbox) -> None:
     await delivered(office, "ann")
-    sandbox.fail("GET /v1/conversations/*", "status:429", times=1)
+    sandbox.fail("GET /v1/conversations/*", "429", times=1)
 
     assert (await compare(office)).success_percent == 100.0
 

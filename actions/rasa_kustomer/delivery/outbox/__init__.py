@@ -301,12 +301,27 @@ class Outbox:
         return await self._transactor.read(overview.counts)
 
     async def entries(
-        self, *, state: str | None = None, session: str | None = None, limit: int = 50, after: int = 0
+        self,
+        *,
+        state: str | None = None,
+        session: str | None = None,
+        kind: str | None = None,
+        limit: int = 50,
+        after: int = 0,
     ) -> list[dict[str, Any]]:
         """Records as dictionaries, oldest first, with ids above `after`."""
         return await self._transactor.read(
-            lambda c: overview.entries(c, state=state, session=session, limit=limit, after=after)
+            lambda c: overview.entries(c, state=state, session=session, kind=kind, limit=limit, after=after)
         )
+
+    async def count(self, *, state: str | None = None, session: str | None = None) -> int:
+        """How many records `entries` would find without a limit."""
+        return await self._transactor.read(lambda c: overview.count(c, state=state, session=session))
+
+    async def count_purgeable(self, *, older_than_seconds: float, dead: bool = False) -> int:
+        """How many records `purge` would delete in all."""
+        before = self._now() - older_than_seconds
+        return await self._transactor.read(lambda c: overview.count_purgeable(c, settled_before=before, dead=dead))
 
     async def entry(self, record_id: int) -> dict[str, Any] | None:
         """One record as a dictionary."""
@@ -323,7 +338,10 @@ class Outbox:
         """Delete one batch of settled records older than a time; returns how many (0: done)."""
         before = self._now() - older_than_seconds
         self._rows.clear()
-        return await self._transactor.run(lambda c: overview.purge(c, settled_before=before, dead=dead))
+        ids = await self._transactor.read(lambda c: overview.purgeable(c, settled_before=before, dead=dead))
+        if not ids:
+            return 0
+        return await self._transactor.run(lambda c: overview.purge(c, ids, settled_before=before, dead=dead))
 
 
 def _open(url: str) -> tuple[Transactor, HotPath | None]:

@@ -130,11 +130,11 @@ def _put_back(connection: Connection, session_id: int, sent_ms: Mapping[int, int
     if locked is None:
         return 0
     put_back = connection.execute(
-        update(records)
-        .where(records.c.id == bindparam("record"), records.c.state == DELIVERED)
-        .values(_waiting(NOT_FOUND) | {"sent_ms": func.coalesce(bindparam("moment"), records.c.sent_ms)}),
-        [{"record": record_id, "moment": moment} for record_id, moment in sent_ms.items()],
+        update(records).where(records.c.id.in_(sent_ms), records.c.state == DELIVERED).values(_waiting(NOT_FOUND))
     ).rowcount
+    if places := [{"record": one, "moment": moment} for one, moment in sent_ms.items() if moment is not None]:
+        mine = (records.c.id == bindparam("record")) & (records.c.state == PENDING)
+        connection.execute(update(records).where(mine).values(sent_ms=bindparam("moment")), places)
     if locked.closed:
         _close_again(connection, session_id, min(sent_ms))
     connection.execute(
