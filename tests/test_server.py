@@ -199,6 +199,36 @@ def test_several_workers_on_one_outbox_deliver_every_turn_once(
     assert process.wait(timeout=20) == 0
 
 
+def test_an_action_server_that_only_records_leaves_delivery_to_the_worker(
+    start: Start, threaded_sandbox: Sandbox, tmp_path: Path, outbox_url: str
+) -> None:
+    """KUSTOMER_COURIER=external: two processes share one outbox."""
+    settings = {"api_key": threaded_sandbox.api_key, "base_url": threaded_sandbox.url, "outbox_url": outbox_url}
+    server, url = start(**settings, courier="external")
+    httpx.post(f"{url}/webhook", json=json.loads(CAPTURE.read_text())).raise_for_status()
+    health = httpx.get(f"{url}/kustomer/health").json()
+    assert (health["courier"], health["outbox"]["pending"]) == ("external", 2)
+    assert [one.path for one in threaded_sandbox.requests if one.method == "POST"] == []
+    assert "rasa-kustomer worker" in (tmp_path / "server.log").read_text()
+
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", "from rasa_kustomer.cli import app; app()", "worker"],
+            cwd=tmp_path, env=environment(**settings, courier="external"), stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        eventually(lambda: httpx.get(f"{url}/kustomer/health").json()["outbox"]["pending"] == 0)
+        worker.terminate()
+        assert worker.wait(timeout=20) == 0
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+    assert [row["preview"] for row in threaded_sandbox.state.messages.values()] == ["hello", "Hello! How can I help?"]
+    server.terminate()
+    assert server.wait(timeout=20) == 0
+
+
 def call_of(number: int) -> Any:
     """The captured call, as another sender's."""
     text = CAPTURE.read_text()

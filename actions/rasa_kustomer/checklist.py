@@ -1,5 +1,6 @@
 """The deployment checklist, executed. Each item is one finding that says what to do; nothing is written to Kustomer."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed
 from rasa_kustomer.kustomer.models import Team, Token, User
 from rasa_kustomer.settings import Settings, exposed_browser_keys
 
+WORKER_SECONDS = 120.0  # a worker that runs needs seconds, so something has waited too long after this
 Level = Literal["ok", "warn", "fail", "skip"]
 
 # What each role is for. Source: Kustomer API reference, Minimum role set.
@@ -100,7 +102,7 @@ async def run_checklist(
     settings: Settings, client: KustomerClient, outbox: Outbox, domain: Path | None
 ) -> list[Finding]:
     """All findings, in the order in which an admin would mend them."""
-    findings = [*check_environment(settings), await check_outbox(outbox)]
+    findings = [*check_environment(settings), await check_outbox(outbox, external=settings.courier == "external")]
     routing, routing_findings = check_routing_file(settings.routing_path)
     findings += routing_findings
     findings += await _check_kustomer(settings, client, routing)
@@ -134,13 +136,21 @@ def check_environment(settings: Settings) -> list[Finding]:
     return found
 
 
-async def check_outbox(outbox: Outbox) -> Finding:
-    """Whether turns can be kept here."""
+async def check_outbox(outbox: Outbox, *, external: bool = False) -> Finding:
+    """Whether turns can be kept here, and whether somebody delivers them where the action server does not."""
     try:
         counts = await outbox.counts()
     except OutboxUnavailableError as error:
         advice = "Choose a folder that the bot may write to." if outbox.path else f"Look at {outbox.place}."
         return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. {advice}")
+    waits = 0.0 if counts.oldest_pending_at is None else time.time() - counts.oldest_pending_at
+    if external and waits > WORKER_SECONDS:
+        return Finding(
+            "outbox",
+            "warn",
+            f"KUSTOMER_COURIER is external and the oldest record has waited for {waits / 60:.0f} minutes:"
+            " is rasa-kustomer worker running?",
+        )
     if counts.dead:
         return Finding(
             "outbox", "warn", f"{counts.dead} records were refused by Kustomer: rasa-kustomer outbox list --dead"

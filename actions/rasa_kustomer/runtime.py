@@ -16,6 +16,7 @@ from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
 from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.teams import Teams
@@ -49,6 +50,7 @@ class Runtime:
     breaker: Breaker
     budget: Budget
     courier: Courier
+    housekeeping: Housekeeping
     unrecorded: int = 0
     losing: bool = False
     background: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -72,7 +74,9 @@ class Runtime:
             outbox, client, directory, teams, jobs, parking=settings.parking, default_team=settings.default_team_id
         )
         batching = Batching(outbox, jobs, directory, delivery)
-        courier = Courier(outbox, delivery, batching, breaker, budget, idle_close_minutes=settings.idle_close_minutes)
+        housekeeping = Housekeeping(
+            outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
+        )
         return cls(
             settings=settings,
             off_because=off_because,
@@ -84,7 +88,8 @@ class Runtime:
             teams=teams,
             breaker=breaker,
             budget=budget,
-            courier=courier,
+            courier=Courier(outbox, delivery, batching, breaker, budget),
+            housekeeping=housekeeping,
         )
 
     def serves(self, sender_id: str) -> bool:
@@ -105,14 +110,22 @@ class Runtime:
         )
 
     def start(self) -> None:
-        """Begin to deliver; in no-op mode say why not, once."""
+        """Begin to deliver, unless a worker does (KUSTOMER_COURIER); in no-op mode say why not, once."""
         if self.off_because is not None:
             logger.info("rasa-kustomer does nothing: %s.", self.off_because)
+        elif self.settings.courier == "external":
+            logger.info("Turns are recorded only; `rasa-kustomer worker` delivers them (KUSTOMER_COURIER=external).")
         else:
-            self.courier.start()
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Begin to deliver and to tidy up, whatever KUSTOMER_COURIER says. Does nothing when already begun."""
+        self.courier.start()
+        self.housekeeping.start()
 
     async def stop(self) -> None:
         """Finish within 5 seconds; what is not delivered by then waits in the outbox for the next start."""
+        await self.housekeeping.stop()
         await self.courier.stop()
         for task in self.background:
             task.cancel()
@@ -139,6 +152,7 @@ class Runtime:
             "status": "off" if self.off_because else "ok",
             "enabled": self.off_because is None,
             "reason": self.off_because,
+            "courier": self.settings.courier,
             "unrecorded": self.unrecorded,
         }
         if self.off_because is not None:

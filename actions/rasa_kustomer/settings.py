@@ -175,6 +175,18 @@ class Settings(BaseSettings):
         DEFAULT_OUTBOX_URL,
         shown=False,  # it may hold a password
     )
+    courier: Literal["inline", "external"] = _setting(
+        "Delivery",
+        "Who delivers: inline, the action server itself; external, only the command rasa-kustomer worker.",
+        "inline",
+        "inline",
+    )
+    retention_days: float = _setting(
+        "Delivery",
+        "Delete delivered records from the outbox after so many days; 0 keeps them all.",
+        7.0,
+        "7",
+    )
     rate_share: float = _setting(
         "Delivery",
         "Share of the organisation's request limit that the plugin may use, above 0 and up to 1.",
@@ -247,6 +259,7 @@ class Settings(BaseSettings):
         "handoff_wait_seconds",
         "session_wait_seconds",
         "cache_ttl_seconds",
+        "retention_days",
         "rate_share",
     )
     @classmethod
@@ -322,6 +335,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "handoff_wait_seconds": (0, 30),
     "session_wait_seconds": (0, 30),
     "cache_ttl_seconds": (0, 86_400),
+    "retention_days": (0, 3_650),
     "rate_share": (0.01, 1),
 }
 

@@ -101,6 +101,27 @@ async def test_a_refused_ticket_is_a_failure_and_may_be_tried_again(sandbox: San
     assert bot.slots["kustomer_handoff_status"] == "created"
 
 
+async def test_a_ticket_whose_record_was_purged_is_raised_and_not_opened_anew(sandbox: Sandbox) -> None:
+    """An agent has it by now, whatever KUSTOMER_RETENTION_DAYS has deleted since."""
+    bot = Bot()
+    bot.start()
+    bot.user("human", "human_handoff")
+    await bot.call("action_kustomer_handoff")
+    await delivered()
+    (row,) = sandbox.state.conversations.values()
+    row["assignedTeams"] = []
+    outbox = runtime.current().outbox
+    while await outbox.purge(older_than_seconds=-60):
+        pass
+
+    bot.user("urgent", "human_handoff")
+    await bot.call("action_kustomer_handoff")
+    await delivered()
+
+    assert ticket(sandbox)["assignedTeams"] == []
+    assert len(sandbox.state.notes) == 1
+
+
 @pytest.mark.swallows
 async def test_nothing_is_promised_when_it_cannot_be_kept(configure: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / ".kustomer").write_text("a file where the folder should be")

@@ -1,6 +1,8 @@
 """`rasa-kustomer check`: every item of the deployment checklist, against a real sandbox."""
 
+import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 
 from rasa_kustomer.checklist import LEGACY, OPTIONAL_ROLES, ROLES, grants
 from rasa_kustomer.cli import app
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 SNIPPETS = Path(__file__).parents[2] / "domain_snippets"
@@ -162,6 +165,26 @@ def test_a_broken_routing_file_is_reported_with_file_and_line(tmp_path: Path) ->
 
     assert code == 1
     assert "kustomer_routing.yml:3" in levels(report, "fail")[0]
+
+
+@pytest.mark.parametrize(("courier", "warned"), [("external", True), ("inline", False)])
+@pytest.mark.parametrize(("waits", "long"), [(180, True), (60, False)])
+def test_where_a_worker_should_deliver_and_nothing_moves_it_asks_for_the_worker(
+    monkeypatch: pytest.MonkeyPatch, courier: str, warned: bool, waits: int, long: bool
+) -> None:
+    monkeypatch.setenv("KUSTOMER_COURIER", courier)
+
+    async def wait() -> None:
+        outbox = Outbox("sqlite:///.kustomer/outbox.db", now=lambda: time.time() - waits)
+        await outbox.record(SessionKey("rasa:ann:1", "ann", 1), {}, [NewRecord("key", Kind.CLOSE, {})])
+        await outbox.close()
+
+    asyncio.run(wait())
+    code, report = check()
+
+    assert code == 0
+    found = [line for line in levels(report, "warn") if "is rasa-kustomer worker running?" in line]
+    assert bool(found) is (warned and long)
 
 
 def test_an_outbox_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:

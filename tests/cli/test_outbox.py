@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rasa_kustomer.cli import app
+from rasa_kustomer.cli import outbox as commands
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
@@ -119,3 +120,50 @@ def test_a_malformed_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert result.exit_code == 1
     assert "KUSTOMER_OUTBOX_URL" in result.stderr
+
+
+def test_list_can_be_limited_to_a_kind() -> None:
+    assert len(json.loads(run("list", "--kind", "message", "--json").stdout)) == 3
+    assert json.loads(run("list", "--kind", "note", "--json").stdout) == []
+    assert run("list", "--kind", "letter").exit_code == 2
+
+
+def test_purging_what_is_dead_asks_first_and_says_that_kustomer_never_got_it() -> None:
+    asked = CliRunner().invoke(app, ["outbox", "purge", "--older-than-days", "0", "--dead"], input="n\n")
+
+    assert asked.exit_code == 1
+    assert "Kustomer never got them" in asked.stdout
+    assert status()["dead"] == 1
+
+
+def test_retrying_all_does_so_once_for_each_and_ends_waiting_times_also_when_nothing_is_dead() -> None:
+    assert "1 records wait again" in run("retry", "--all").stdout
+    assert "0 records wait again" in run("retry", "--all").stdout
+    assert (status()["pending"], status()["balanced"]) == (2, True)
+
+
+def test_books_that_do_not_balance_are_an_error_that_names_the_usual_reason(outbox_url: str) -> None:
+    async def lose() -> None:
+        outbox = Outbox(outbox_url)
+        await outbox._transactor.run(
+            lambda connection: connection.exec_driver_sql("DELETE FROM kustomer_record WHERE key = 'key-3'").close()
+        )
+        await outbox.close()
+
+    asyncio.run(lose())
+    result = run("status")
+
+    assert result.exit_code == 1
+    assert "After a rescue of a damaged file it may be so" in " ".join(result.stdout.split())
+
+
+def test_where_there_is_much_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quiet = run("export", str(tmp_path / "quiet.jsonl"))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setattr(commands, "MUCH", 1)
+    shown = run("export", str(tmp_path / "shown.jsonl"))
+
+    assert "exporting" not in quiet.stderr
+    assert "exporting" in shown.stderr
+    assert (quiet.exit_code, shown.exit_code) == (0, 0)

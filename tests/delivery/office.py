@@ -80,7 +80,6 @@ class Office:
             Batching(self.outbox, self.jobs, directory, self.delivery),
             self.breaker,
             self.budget,
-            idle_close_minutes=0,
             now=self.clock,
             sleep=self.clock.sleep,
         )

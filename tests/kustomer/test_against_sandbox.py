@@ -126,6 +126,8 @@ CALLS: dict[str, tuple[str, Callable[[KustomerClient, str, str], Awaitable[Any]]
     "find_message": ("message.read", lambda client, _, conversation: client.find_message("m-1", conversation)),
     "create_note": ("note.create", lambda client, _, conversation: client.create_note(conversation, {"body": "x"})),
     "find_note": ("note.read", lambda client, _, conversation: client.find_note("n-1", conversation)),
+    "messages_of": ("message.read", lambda client, _, conversation: client.messages_of(conversation)),
+    "notes_of": ("note.read", lambda client, _, conversation: client.notes_of(conversation)),
     "teams": ("team.read", lambda client, _, __: client.teams()),
 }
 BULK = {"create_bulk", "bulk_complete", "bulk_results"}  # a job and its results: tests/kustomer/test_bulk.py

@@ -10,7 +10,7 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import ticket_reference
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
 from rasa_kustomer.conversation.summary import summary
-from rasa_kustomer.delivery.outbox import DEAD, PENDING, Kind, NewRecord, SessionKey
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.kustomer.errors import KustomerError
 
 TAG = "bot-handoff"
@@ -50,7 +50,7 @@ async def compose_ticket(call: Call) -> Ticket:
     facts = _facts(call)
     decision = await _decide(call, facts)
     reference = ticket_reference(session.key)
-    before = await call.runtime.outbox.record_state(f"{session.key}:ticket")
+    before = await _ticket_before(call.runtime.outbox, session)
     again = f":{call.latest_message.get('message_id') or len(call.events)}"
     key = f"{session.key}:ticket"
     if before is None:
@@ -64,6 +64,13 @@ async def compose_ticket(call: Call) -> Ticket:
         records, key = [NewRecord(key + again, Kind.TICKET, payload)], key + again
     priority = priority_name(decision.priority or call.runtime.settings.default_priority)
     return Ticket(session, reference, key, records, decision.team, priority)
+
+
+async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
+    """State of the session's first ticket; one that was purged since (KUSTOMER_RETENTION_DAYS) was delivered."""
+    known = await outbox.session_state(session.key)
+    state: str | None = await outbox.record_state(f"{session.key}:ticket")
+    return DELIVERED if state is None and known is not None and known["escalated"] else state
 
 
 def _facts(call: Call) -> HandoffFacts:

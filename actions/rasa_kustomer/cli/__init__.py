@@ -9,7 +9,7 @@ import typer.main
 from typer.core import TyperGroup
 
 # In the order of a bot's life. Each command `x` is the function, or the group `app`, of the module cli/x.py.
-COMMANDS = ("demo", "sandbox", "init", "check", "outbox", "worker")
+COMMANDS = ("demo", "sandbox", "init", "check", "outbox", "reconcile", "worker")
 
 
 class _LazyCommands(MutableMapping[str, Any]):

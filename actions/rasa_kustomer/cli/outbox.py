@@ -3,23 +3,25 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from rasa_kustomer.cli.common import settings_or_exit
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Look into the outbox, and move what got stuck.")
 console = Console()
 PAGE = 500
+MUCH = 2_000  # records; less is done before a progress bar can be read
 
 
 def _with_outbox(work: Callable[[Outbox], Awaitable[T]]) -> T:
@@ -72,7 +74,10 @@ def status(as_json: AsJson = False) -> None:
         if counts.dead:
             console.print("See why with: rasa-kustomer outbox list --dead")
     if not counts.balanced:
-        console.print("[red]accepted is not delivered + pending + dead: please report this.[/]")
+        console.print(
+            "[red]accepted is not delivered + pending + dead.[/] After a rescue of a damaged file it may be so: the"
+            " difference is what could not be read. Otherwise please report it."
+        )
         raise typer.Exit(1)
 
 
@@ -82,12 +87,14 @@ def list_records(  # noqa: PLR0917 - a command takes its options so
     pending: Pending = False,
     delivered: Delivered = False,
     session: Session = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only records of this kind.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List records, oldest first. Texts are not shown; see `show`."""
     state = _state(dead, pending, delivered)
-    found = _with_outbox(lambda outbox: outbox.entries(state=state, session=session, limit=limit))
+    wanted = None if kind is None else kind.value
+    found = _with_outbox(lambda outbox: outbox.entries(state=state, session=session, kind=wanted, limit=limit))
     if as_json:
         typer.echo(json.dumps([{k: v for k, v in one.items() if k != "payload"} for one in found], default=str))
         return
@@ -114,11 +121,21 @@ def retry(
     ids: Annotated[list[int] | None, typer.Argument(help="Ids of dead records.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All dead records.")] = False,
 ) -> None:
-    """Put dead records back in line and end all waiting times. A running action server delivers them."""
+    """Put dead records back in line and end all waiting times. A running action server or worker delivers them."""
     if not ids and not every:
         raise typer.BadParameter("give ids, or --all")
-    revived = _with_outbox(lambda outbox: outbox.retry(None if every else ids))
-    console.print(f"{revived} records wait again.")
+
+    async def work(outbox: Outbox) -> int:
+        if not every:
+            return await outbox.retry(ids)
+        revived, after = 0, 0
+        with _progress("retrying", await outbox.count(state=DEAD)) as told:
+            while page := await outbox.entries(state=DEAD, limit=PAGE, after=after):
+                revived, after = revived + await outbox.retry([one["id"] for one in page]), page[-1]["id"]
+                told(revived)
+        return revived or await outbox.retry([])  # waiting times end also when nothing is dead
+
+    console.print(f"{_with_outbox(work)} records wait again.")
 
 
 @app.command()
@@ -134,12 +151,12 @@ def export(
 
     async def work(outbox: Outbox) -> int:
         written, after = 0, 0
-        with _progress() as progress, file.open("x", encoding="utf-8") as out:
-            task = progress.add_task("exporting", total=None)
+        total = await outbox.count(state=state, session=session)
+        with file.open("x", encoding="utf-8") as out, _progress("exporting", total) as told:
             while page := await outbox.entries(state=state, session=session, limit=PAGE, after=after):
                 out.writelines(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in page)
                 after, written = page[-1]["id"], written + len(page)
-                progress.update(task, description=f"exporting: {written}")
+                told(written)
         return written
 
     try:
@@ -159,20 +176,26 @@ def purge(
     """Delete settled records. What is pending is never deleted."""
     what = "dead" if dead else "delivered"
     if not yes:
-        typer.confirm(f"Delete {what} records settled {older_than_days:g} or more days ago?", abort=True)
+        warning = " Kustomer never got them." if dead else ""
+        typer.confirm(f"Delete {what} records settled {older_than_days:g} or more days ago?{warning}", abort=True)
 
     async def work(outbox: Outbox) -> int:
-        deleted = 0
-        with _progress() as progress:
-            task = progress.add_task("purging", total=None)
-            while batch := await outbox.purge(older_than_seconds=older_than_days * 86_400, dead=dead):
+        deleted, seconds = 0, older_than_days * 86_400
+        with _progress("purging", await outbox.count_purgeable(older_than_seconds=seconds, dead=dead)) as told:
+            while batch := await outbox.purge(older_than_seconds=seconds, dead=dead):
                 deleted += batch
-                progress.update(task, description=f"purging: {deleted}")
+                told(deleted)
         return deleted
 
     console.print(f"{_with_outbox(work)} {what} records deleted.")
 
 
-def _progress() -> Progress:
-    columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar where there is a terminal and much to do; yields what is to be told how many are done."""
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    terminal = Console(stderr=True)
+    shown = terminal.is_terminal and total >= MUCH
+    with Progress(*columns, console=terminal, transient=True, disable=not shown) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)

@@ -48,7 +48,7 @@ async def _work(events: str | None, queue: str) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     running = runtime.current()
-    running.courier.start()  # also where KUSTOMER_COURIER keeps the action servers from it
+    running.deliver()  # also where KUSTOMER_COURIER keeps the action servers from it
     logger.info("Delivering to %s. Stop with Ctrl-C.", running.settings.api_url)
     try:
         if events is None:

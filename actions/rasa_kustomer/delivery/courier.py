@@ -35,7 +35,6 @@ MOST_SESSIONS = 100  # taken at once for bulk jobs
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.2  # turns come in bursts; looking once for several leaves the machine to the bot
 HEARTBEAT_SECONDS = 5.0
-IDLE_CHECK_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 60.0
 STOP_SECONDS = 4.0
 
@@ -49,7 +48,6 @@ class Courier:
         batching: Carries many sessions together.
         breaker: Whether sending makes sense just now.
         budget: Our share of Kustomer's request limit.
-        idle_close_minutes: Close quiet conversations after so long; 0 means never.
         now: Monotonic clock in seconds.
         sleep: How to wait.
         jitter: Source of randomness in [0, 1).
@@ -63,7 +61,6 @@ class Courier:
         breaker: Breaker,
         budget: Budget,
         *,
-        idle_close_minutes: float,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
@@ -71,7 +68,6 @@ class Courier:
         self._outbox, self._delivery, self._batching = outbox, delivery, batching
         self._breaker, self._budget = breaker, budget
         self._live = LiveTurns(now=now)
-        self._idle_minutes = idle_close_minutes
         self._sleep, self._jitter = sleep, jitter
         self._running: dict[asyncio.Task[None], tuple[Sequence[Claim], bool]] = {}
         self._places = asyncio.Semaphore(PARALLEL_SESSIONS)
@@ -82,7 +78,7 @@ class Courier:
     def start(self) -> None:
         """Begin to deliver in the running event loop. Does nothing when already started."""
         if not self._tasks:
-            loops = (self._deliver_all, self._beat, *([self._close_idle] if self._idle_minutes else []))
+            loops = (self._deliver_all, self._beat)
             self._tasks = [asyncio.create_task(loop(), name=f"kustomer{loop.__name__}") for loop in loops]
 
     async def stop(self) -> None:
@@ -217,11 +213,6 @@ class Courier:
             await self._sleep(HEARTBEAT_SECONDS)
             if self._running:
                 await self._guard(self._outbox.heartbeat)
-
-    async def _close_idle(self) -> None:
-        while True:
-            await self._sleep(IDLE_CHECK_SECONDS)
-            await self._guard(lambda: self._outbox.close_idle(self._idle_minutes))
 
     async def _guard(self, work: Callable[[], Awaitable[Any]]) -> None:
         try:

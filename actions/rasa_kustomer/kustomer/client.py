@@ -29,6 +29,7 @@ IdentityField = Literal["externalId", "email", "phone"]
 MESSAGE_LOOKUPS = ("externalId", "externalid")
 PAGE_SIZE = 100
 MOST_PAGES = 20
+LONGEST_LIST = PAGE_SIZE * MOST_PAGES  # a list that has so many entries may have more that were not asked for
 
 
 class KustomerClient:
@@ -151,8 +152,13 @@ class KustomerClient:
                 continue
             if found is not None and found.external_id in {None, external_id}:
                 return found
-        listed = await self._list(Message, "/v1/conversations/{}/messages", conversation_id, role=role)
+        listed = await self.messages_of(conversation_id)
         return next((one for one in listed if one.external_id == external_id), None)
+
+    async def messages_of(self, conversation_id: str) -> list[Message]:
+        """The messages of a conversation, `LONGEST_LIST` at the most."""
+        role = "org.permission.message.read"
+        return await self._list(Message, "/v1/conversations/{}/messages", conversation_id, role=role)
 
     async def create_note(self, conversation_id: str, body: Mapping[str, Any]) -> Note:
         """Write an internal note; sent once."""
@@ -162,9 +168,13 @@ class KustomerClient:
 
     async def find_note(self, external_id: str, conversation_id: str) -> Note | None:
         """The note with this external id among those of a conversation; there is no look-up for notes."""
-        role = "org.permission.note.read"
-        listed = await self._list(Note, "/v1/conversations/{}/notes", conversation_id, role=role)
+        listed = await self.notes_of(conversation_id)
         return next((one for one in listed if one.external_id == external_id), None)
+
+    async def notes_of(self, conversation_id: str) -> list[Note]:
+        """The notes of a conversation, `LONGEST_LIST` at the most."""
+        role = "org.permission.note.read"
+        return await self._list(Note, "/v1/conversations/{}/notes", conversation_id, role=role)
 
     async def create_bulk(self, resource: BulkResource, items: Sequence[Mapping[str, Any]]) -> str:
         """Start a job that makes up to 100 records, each with its `_clientRef`; sent once. Returns the job's id."""

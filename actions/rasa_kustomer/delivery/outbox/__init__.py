@@ -10,6 +10,7 @@ from cachetools import TTLCache
 from sqlalchemy import Connection
 
 from rasa_kustomer.delivery.outbox import bulking, claiming, overview, recording
+from rasa_kustomer.delivery.outbox.auditing import Auditing
 from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, SessionKey
 from rasa_kustomer.delivery.outbox.hot_path import HotPath
@@ -69,6 +70,11 @@ class Outbox:
     def place(self) -> str:
         """Where the database is, for an operator and without a password."""
         return self._transactor.place
+
+    @property
+    def auditing(self) -> Auditing:
+        """What was delivered, to compare it with Kustomer."""
+        return Auditing(self._transactor, self._now)
 
     async def close(self) -> None:
         """Finish running transactions and close the database."""
@@ -295,12 +301,27 @@ class Outbox:
         return await self._transactor.read(overview.counts)
 
     async def entries(
-        self, *, state: str | None = None, session: str | None = None, limit: int = 50, after: int = 0
+        self,
+        *,
+        state: str | None = None,
+        session: str | None = None,
+        kind: str | None = None,
+        limit: int = 50,
+        after: int = 0,
     ) -> list[dict[str, Any]]:
         """Records as dictionaries, oldest first, with ids above `after`."""
         return await self._transactor.read(
-            lambda c: overview.entries(c, state=state, session=session, limit=limit, after=after)
+            lambda c: overview.entries(c, state=state, session=session, kind=kind, limit=limit, after=after)
         )
+
+    async def count(self, *, state: str | None = None, session: str | None = None) -> int:
+        """How many records `entries` would find without a limit."""
+        return await self._transactor.read(lambda c: overview.count(c, state=state, session=session))
+
+    async def count_purgeable(self, *, older_than_seconds: float, dead: bool = False) -> int:
+        """How many records `purge` would delete in all."""
+        before = self._now() - older_than_seconds
+        return await self._transactor.read(lambda c: overview.count_purgeable(c, settled_before=before, dead=dead))
 
     async def entry(self, record_id: int) -> dict[str, Any] | None:
         """One record as a dictionary."""
@@ -317,7 +338,10 @@ class Outbox:
         """Delete one batch of settled records older than a time; returns how many (0: done)."""
         before = self._now() - older_than_seconds
         self._rows.clear()
-        return await self._transactor.run(lambda c: overview.purge(c, settled_before=before, dead=dead))
+        ids = await self._transactor.read(lambda c: overview.purgeable(c, settled_before=before, dead=dead))
+        if not ids:
+            return 0
+        return await self._transactor.run(lambda c: overview.purge(c, ids, settled_before=before, dead=dead))
 
 
 def _open(url: str) -> tuple[Transactor, HotPath | None]:

@@ -1,9 +1,10 @@
 """Transactions of the operator: counts, listing, retry, export and purge."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select, update
 
 from rasa_kustomer.delivery.outbox.entries import Counts
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
@@ -31,7 +32,7 @@ def counts(connection: Connection) -> Counts:
     )
 
 
-def _selection(state: str | None, session: str | None) -> Select[Any]:
+def _selection(state: str | None = None, session: str | None = None, kind: str | None = None) -> Select[Any]:
     query = select(
         records.c.id,
         records.c.key,
@@ -48,6 +49,8 @@ def _selection(state: str | None, session: str | None) -> Select[Any]:
     ).join(sessions, sessions.c.id == records.c.session_id)
     if state is not None:
         query = query.where(records.c.state == state)
+    if kind is not None:
+        query = query.where(records.c.kind == kind)
     if session is not None:
         query = query.where(sessions.c.key.contains(session, autoescape=True))
     return query.order_by(records.c.id)
@@ -58,17 +61,24 @@ def entries(
     *,
     state: str | None = None,
     session: str | None = None,
+    kind: str | None = None,
     limit: int = 50,
     after: int = 0,
 ) -> list[dict[str, Any]]:
     """Records as dictionaries, oldest first, with ids above `after`."""
-    query = _selection(state, session).where(records.c.id > after).limit(limit)
+    query = _selection(state, session, kind).where(records.c.id > after).limit(limit)
     return [_entry(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def count(connection: Connection, *, state: str | None = None, session: str | None = None) -> int:
+    """How many records `entries` would find without a limit."""
+    found = _selection(state, session).order_by(None).subquery()
+    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
 
 
 def entry(connection: Connection, record_id: int) -> dict[str, Any] | None:
     """One record, or None."""
-    row = connection.execute(_selection(None, None).where(records.c.id == record_id)).one_or_none()
+    row = connection.execute(_selection().where(records.c.id == record_id)).one_or_none()
     return None if row is None else _entry(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
 
 
@@ -96,23 +106,45 @@ def retry(connection: Connection, now: float, *, ids: list[int] | None = None) -
     return revived
 
 
-def purge(connection: Connection, *, settled_before: float, dead: bool = False, limit: int = 1_000) -> int:
-    """Delete up to `limit` records that were settled before a moment (epoch seconds): delivered ones, or dead ones.
+def purgeable(connection: Connection, *, settled_before: float, dead: bool = False, limit: int = 1_000) -> list[int]:
+    """Ids of up to `limit` records that `purge` may delete: delivered ones, or dead ones, the oldest first.
 
     Records of sessions that had a turn since are kept, so that a server which reads their tracker again knows them.
+    """
+    query = (
+        select(records.c.id)
+        .join(sessions, sessions.c.id == records.c.session_id)
+        .where(*_purged(settled_before, dead))
+        .order_by(records.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def count_purgeable(connection: Connection, *, settled_before: float, dead: bool = False) -> int:
+    """How many records `purgeable` would find without a limit."""
+    query = select(func.count()).select_from(records.join(sessions, sessions.c.id == records.c.session_id))
+    return int(connection.execute(query.where(*_purged(settled_before, dead))).scalar_one())
+
+
+def _purged(settled_before: float, dead: bool) -> tuple[ColumnElement[bool], ...]:
+    return (
+        records.c.state == (DEAD if dead else DELIVERED),
+        records.c.settled_at < settled_before,
+        sessions.c.last_turn_at < settled_before,
+    )
+
+
+def purge(connection: Connection, ids: Sequence[int], *, settled_before: float, dead: bool = False) -> int:
+    """Delete those of the records that were settled before a moment (epoch seconds) and still are.
 
     Returns:
-        How many were deleted; call again until it is 0.
+        How many were deleted.
     """
-    state = DEAD if dead else DELIVERED
     chosen = connection.execute(
         select(records.c.id, records.c.session_id, records.c.payload)
         .join(sessions, sessions.c.id == records.c.session_id)
-        .where(
-            records.c.state == state, records.c.settled_at < settled_before, sessions.c.last_turn_at < settled_before
-        )
-        .order_by(records.c.id)
-        .limit(limit)
+        .where(records.c.id.in_(ids), *_purged(settled_before, dead))
         .with_for_update(of=records, skip_locked=True)  # purged once, also when two do it at the same time
     ).all()
     for session_id in {row.session_id for row in chosen}:

@@ -1,0 +1,78 @@
+"""What has to be done from time to time: close quiet conversations, and delete what was delivered long ago."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+
+logger = logging.getLogger(__name__)
+
+IDLE_CHECK_SECONDS = 60.0
+FIRST_PURGE_SECONDS = 600.0  # not while a server that has just started catches up
+PURGE_SECONDS = 3_600.0
+PAUSE_SECONDS = 1.0  # between two batches: turns go before tidying up
+DAY_SECONDS = 86_400.0
+
+
+class Housekeeping:
+    """Tidies the outbox until it is stopped. Several processes may do so on one outbox.
+
+    Args:
+        outbox: What is tidied.
+        idle_close_minutes: Close quiet conversations after so long; 0 means never (KUSTOMER_IDLE_CLOSE_MINUTES).
+        retention_days: Delete delivered records after so long; 0 means never (KUSTOMER_RETENTION_DAYS).
+        sleep: How to wait.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        idle_close_minutes: float,
+        retention_days: float,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._outbox, self._sleep = outbox, sleep
+        self._idle_minutes, self._retention_days = idle_close_minutes, retention_days
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin in the running event loop. Does nothing when already started."""
+        if not self._tasks:
+            wanted = ((self._close_idle, self._idle_minutes), (self._purge, self._retention_days))
+            self._tasks = [asyncio.create_task(loop(), name=f"kustomer{loop.__name__}") for loop, on in wanted if on]
+
+    async def stop(self) -> None:
+        """End at once; a transaction under way is finished by the outbox."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def _close_idle(self) -> None:
+        while True:
+            await self._sleep(IDLE_CHECK_SECONDS)
+            await _guard(lambda: self._outbox.close_idle(self._idle_minutes))
+
+    async def _purge(self) -> None:
+        await self._sleep(FIRST_PURGE_SECONDS)
+        while True:
+            await _guard(self._purge_all)
+            await self._sleep(PURGE_SECONDS)
+
+    async def _purge_all(self) -> None:
+        total = 0
+        while batch := await self._outbox.purge(older_than_seconds=self._retention_days * DAY_SECONDS):
+            total += batch
+            await self._sleep(PAUSE_SECONDS)
+        if total:
+            logger.info("%d delivered records were deleted (KUSTOMER_RETENTION_DAYS).", total)
+
+
+async def _guard(work: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        await work()
+    except OutboxUnavailableError as error:  # whoever records or delivers says so louder
+        logger.debug("The outbox is tidied later: %s", error)

@@ -1,0 +1,161 @@
+"""What is tidied, when, and what is left alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from rasa_kustomer.delivery.housekeeping import (
+    DAY_SECONDS,
+    FIRST_PURGE_SECONDS,
+    IDLE_CHECK_SECONDS,
+    PAUSE_SECONDS,
+    PURGE_SECONDS,
+    Housekeeping,
+)
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
+
+WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
+SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
+
+
+class Time:
+    """Time that passes only while somebody sleeps, and notes how long."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+        self.sleeps: list[float] = []
+        self._allowed = asyncio.Semaphore(0)
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.asleep.set()
+        await self._allowed.acquire()
+        self.now += seconds
+
+    async def pass_on(self) -> None:
+        """Let one sleep end, and wait for the next one to begin."""
+        self.asleep.clear()
+        self._allowed.release()
+        await asyncio.wait_for(self.asleep.wait(), 10)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+async def outbox(outbox_url: str, time: Time) -> AsyncIterator[Outbox]:
+    """One delivered, one dead and one pending turn; their chat is quiet for eight days."""
+    outbox = Outbox(outbox_url, now=lambda: time.now)
+    turns = [
+        NewRecord(f"{SESSION.key}:{n}", Kind.MESSAGE, {"direction": "in", "text": "t", "at_ms": n}, n)
+        for n in (1, 2, 3)
+    ]
+    await outbox.record(SESSION, WHO, turns)
+    (claim,) = await outbox.claim(1)
+    claim.customer_id, claim.conversation_id = "c", "k"
+    await outbox.resolved(claim)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.dead(claim, claim.records[1], "refused")
+    await outbox.release(claim)
+    time.now += 8 * DAY_SECONDS
+    yield outbox
+    assert (await outbox.counts()).balanced
+    await outbox.close()
+
+
+async def keys(outbox: Outbox) -> list[str]:
+    return [one["key"].rsplit(":", 1)[1] for one in await outbox.entries()]
+
+
+async def test_delivered_records_go_after_the_retention_and_all_others_stay(outbox: Outbox, time: Time) -> None:
+    house = Housekeeping(outbox, idle_close_minutes=0, retention_days=7, sleep=time.sleep)
+    house.start()
+    house.start()
+    await asyncio.wait_for(time.asleep.wait(), 10)
+    assert await keys(outbox) == ["1", "2", "3"], "a server that has just started has other things to do"
+
+    await time.pass_on()
+    assert await keys(outbox) == ["2", "3"]
+    await time.pass_on()
+    await house.stop()
+
+    assert time.sleeps == [FIRST_PURGE_SECONDS, PAUSE_SECONDS, PURGE_SECONDS]
+    counts = await outbox.counts()
+    assert (counts.accepted, counts.delivered, counts.dead, counts.pending) == (3, 1, 1, 1)
+
+
+async def test_it_comes_again_every_hour_and_keeps_what_is_young(outbox: Outbox, time: Time) -> None:
+    house = Housekeeping(outbox, idle_close_minutes=0, retention_days=9, sleep=time.sleep)
+    house.start()
+    await asyncio.wait_for(time.asleep.wait(), 10)
+    await time.pass_on()
+    await time.pass_on()
+    await house.stop()
+
+    assert time.sleeps == [FIRST_PURGE_SECONDS, PURGE_SECONDS, PURGE_SECONDS]
+    assert await keys(outbox) == ["1", "2", "3"]
+
+
+async def test_with_0_everything_is_kept_and_nothing_is_closed(outbox: Outbox, time: Time) -> None:
+    house = Housekeeping(outbox, idle_close_minutes=0, retention_days=0, sleep=time.sleep)
+    house.start()
+    await asyncio.sleep(0)
+    await house.stop()
+
+    assert time.sleeps == []
+
+
+async def test_quiet_chats_are_closed_every_minute(outbox: Outbox, time: Time) -> None:
+    (claim,) = await outbox.claim(1)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=3)
+    await outbox.release(claim)
+    house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
+    house.start()
+    await asyncio.wait_for(time.asleep.wait(), 10)
+    await time.pass_on()
+    await house.stop()
+
+    assert time.sleeps == [IDLE_CHECK_SECONDS, IDLE_CHECK_SECONDS]
+    assert [one["kind"] for one in await outbox.entries(state="pending")] == [Kind.CLOSE.value]
+
+
+async def test_it_goes_on_when_the_outbox_can_be_used_again(
+    outbox: Outbox, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purge: Callable[..., object] = outbox.purge
+
+    async def fail(**_: object) -> int:
+        raise OutboxUnavailableError("disk full")
+
+    monkeypatch.setattr(outbox, "purge", fail)
+    house = Housekeeping(outbox, idle_close_minutes=0, retention_days=7, sleep=time.sleep)
+    house.start()
+    await asyncio.wait_for(time.asleep.wait(), 10)
+    await time.pass_on()
+    monkeypatch.setattr(outbox, "purge", purge)
+    await time.pass_on()
+    await house.stop()
+
+    assert await keys(outbox) == ["2", "3"]
+
+
+async def test_a_batch_is_of_a_thousand_at_the_most(outbox: Outbox, time: Time) -> None:
+    many = SessionKey("rasa:bob:1", "bob", 1)
+    turns = [
+        NewRecord(f"{many.key}:{n}", Kind.MESSAGE, {"direction": "in", "text": "t", "at_ms": n}, n)
+        for n in range(1, 1_101)
+    ]
+    await outbox.record(many, WHO, turns)
+    for claim in await outbox.claim(8):
+        while due := await outbox.due(claim):
+            for record in due:
+                await outbox.delivered(claim, record, kustomer_id="m", sent_ms=1)
+        await outbox.release(claim)
+    time.now += 8 * DAY_SECONDS
+
+    assert await outbox.count_purgeable(older_than_seconds=DAY_SECONDS) == 1_102
+    assert [await outbox.purge(older_than_seconds=DAY_SECONDS) for _ in range(3)] == [1_000, 102, 0]
