@@ -17,7 +17,7 @@ help:
 	@echo "make test    style, types, layers and tests"
 	@echo "make e2e     the same on a real Rasa server and in a browser"
 	@echo "make check   the deployment checklist against the account in .env"
-	@echo "make chaos   kills, outages, lost answers and backlogs, with their figures (ARGS=--short: 3 minutes)"
+	@echo "make chaos   kills, outages, lost answers and backlogs, with their figures (ARGS=--short: some minutes)"
 	@echo "make bench   speed and memory"
 	@echo "make format  fix style; make lock  refresh requirements/ (UPGRADE=1: newer versions); make clean"
 

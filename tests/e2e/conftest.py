@@ -163,7 +163,7 @@ def _action_server(bot: Path, _kustomer: Kustomer) -> Iterator[ActionServer]:
     shipped = endpoints.read_text(encoding="utf-8")
     assert "5055" in shipped
     endpoints.write_text(shipped.replace("5055", str(port)), encoding="utf-8")
-    with _running(service, settings):
+    with running(service, settings):
         yield ActionServer(service, settings)
         eventually(lambda: _settled(service.url), "everything that was accepted is delivered")
 
@@ -180,14 +180,15 @@ def _rasa(bot: Path, _model: Path, rasa_python: Path, _action_server: ActionServ
     files = ["--model", str(_model), "--endpoints", "endpoints.yml", "--credentials", "credentials.yml"]
     url = f"http://{LOCALHOST}:{port}"
     with (
-        _running(Service("Rasa", [*command, *files], bot, f"{url}/status"), {}),
+        running(Service("Rasa", [*command, *files], bot, f"{url}/status"), {}),
         httpx.Client(base_url=url, timeout=60) as http,
     ):
         yield http
 
 
 @contextlib.contextmanager
-def _running(service: Service, settings: Mapping[str, str]) -> Iterator[None]:
+def running(service: Service, settings: Mapping[str, str]) -> Iterator[None]:
+    """Started; ended with all that it started, and its log shown when a test fails meanwhile."""
     SERVICES.append(service)
     try:
         service.start(settings)

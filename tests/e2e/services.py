@@ -62,9 +62,11 @@ class Service:
         self._command, self._folder = [str(part) for part in command], folder
         self._log = folder.parent / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._settings: Mapping[str, str] = {}
 
     def start(self, settings: Mapping[str, str]) -> None:
         """Start it and wait until it answers; `settings` are added to the environment."""
+        self._settings = settings
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -75,6 +77,10 @@ class Service:
                 start_new_session=True,
             )
         eventually(self._answers, f"{self.name} answers\n{self.log}", START_SECONDS)
+
+    def restart(self) -> None:
+        """Start it with the settings that it had."""
+        self.start(self._settings)
 
     def stop(self) -> None:
         """Ask it to end (SIGTERM), as an operator does."""

@@ -62,7 +62,7 @@ class Worker:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")} | {
             "KUSTOMER_API_KEY": sandbox.api_key,
             "KUSTOMER_BASE_URL": sandbox.url,
-            "KUSTOMER_EVENTS_URL": url,
+            "RASA_KUSTOMER_EVENTS": url,
         }
         self.log = folder / "worker.log"
         self.process: subprocess.Popen[bytes] | None = None

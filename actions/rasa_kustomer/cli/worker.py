@@ -19,7 +19,7 @@ def worker(
     events: Annotated[
         str | None,
         typer.Option(
-            envvar="KUSTOMER_EVENTS_URL",
+            envvar="RASA_KUSTOMER_EVENTS",
             help="Also record Rasa's events from RabbitMQ: amqp://user:password@host:5672/vhost. "
             "The variable keeps the password out of the process list.",
         ),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, exists, func, select, update
 
 from rasa_kustomer.delivery.outbox.entries import Counts
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
@@ -12,13 +12,17 @@ from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, recor
 
 def counts(connection: Connection) -> Counts:
     """How many records were accepted, and where they are now."""
-    accepted, purged, oldest = connection.execute(
-        select(
-            func.coalesce(func.sum(sessions.c.accepted), 0),
-            func.coalesce(func.sum(sessions.c.purged), 0),
-            func.min(sessions.c.open_since),
-        )
+    accepted, purged = connection.execute(
+        select(func.coalesce(func.sum(sessions.c.accepted), 0), func.coalesce(func.sum(sessions.c.purged), 0))
     ).one()
+    # A process that died between a session's last record and its release left `open_since` behind: look for yourself.
+    waiting = exists().where(records.c.session_id == sessions.c.id, records.c.state == PENDING)
+    oldest = connection.execute(
+        select(sessions.c.open_since)
+        .where(sessions.c.open_since.is_not(None), waiting)
+        .order_by(sessions.c.open_since)
+        .limit(1)
+    ).scalar()
     total, pending, dead = (
         int(connection.execute(select(func.count()).select_from(records).where(*state)).scalar_one())
         for state in ((), (records.c.state == PENDING,), (records.c.state == DEAD,))
