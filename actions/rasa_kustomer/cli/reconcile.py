@@ -77,6 +77,7 @@ async def _reconcile(settings: Settings, since: float, *, dry_run: bool) -> Repo
     terminal = Console(stderr=True)
     try:
         if runtime.outbox.path is not None and not runtime.outbox.path.exists():
+            terminal.print(f"There is no outbox yet: {runtime.outbox.path} is made when the first turn is recorded.")
             return Report()
         with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             task = progress.add_task("comparing", total=None)
