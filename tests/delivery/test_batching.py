@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,10 +197,9 @@ async def test_conversations_with_a_human_are_never_part_of_a_job(office: Office
 
 @pytest.mark.parametrize("call", ["POST /v1/messages/bulk", "GET /v1/bulk/*", "GET /v1/bulk/*/batches"])
 async def test_a_process_that_dies_during_a_job_leaves_it_to_the_next(
-    sandbox: Sandbox, tmp_path: Path, call: str
+    sandbox: Sandbox, outbox_url: str, call: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/outbox.db"
-    first = Office(sandbox, url, timeout_seconds=60)
+    first = Office(sandbox, outbox_url, timeout_seconds=60)
     await everybody_says(first, *HELLO[:2])
     await first.deliver()
     sandbox.fail(call, "hang-after", times=None)
@@ -212,7 +210,7 @@ async def test_a_process_that_dies_during_a_job_leaves_it_to_the_next(
         task.cancel()
     sandbox.heal()
 
-    second = Office(sandbox, url, clock=first.clock)
+    second = Office(sandbox, outbox_url, clock=first.clock)
     await second.deliver()
 
     check_timelines(second, *HELLO)

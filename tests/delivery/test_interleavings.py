@@ -95,7 +95,7 @@ class Machine(RuleBasedStateMachine):
                 self.arrive(claim, record)
             if outcome == "surely unsent":
                 self.run(process.unsent(record))
-            self.release(which, claim, 1.0)
+            self.release(which, claim, 0.0)
         elif outcome == "refused" and not exists:
             self.run(process.dead(claim, record, "refused"))
             self.dead.add(record.key)
@@ -131,7 +131,7 @@ class Machine(RuleBasedStateMachine):
                 self.run(process.bulk_returned(parts[done:], unsure=False))
             elif outcome == "nothing told":
                 self.run(process.bulk_returned(parts, unsure=True))
-        self.release(which, claim, 1.0)
+        self.release(which, claim, 0.0)
 
     def release(self, which: int, claim: Claim, wait_seconds: float | None) -> None:
         self.run(self.processes[which].release(claim, wait_seconds=wait_seconds))
