@@ -32,8 +32,10 @@ ROLES = {
     "org.permission.note.read": "avoid a second summary after a lost answer",
     "org.permission.note.create": "write the handoff summary",
     "org.permission.team.read": "resolve team names",
+    "org.permission.bulk.read": "send the turns of many chats together, at a tenth of the requests",
 }
-OPTIONAL_ROLES = frozenset({"org.permission.note.read"})  # without it a summary may come twice after a lost answer
+# Without the first a summary may come twice after a lost answer; without the second turns go one by one.
+OPTIONAL_ROLES = frozenset({"org.permission.note.read", "org.permission.bulk.read"})
 # Legacy roles that grant the same. Source: Kustomer API reference, Old checklist names.
 LEGACY = {
     "org.permission.customer.read": "org.user.customer.read",
@@ -47,6 +49,7 @@ LEGACY = {
     "org.permission.note.read": "org.user.note.read",
     "org.permission.note.create": "org.user.note.write",
     "org.permission.team.read": "org.user.team.read",
+    "org.permission.bulk.read": "org.user.bulk.read",
 }
 ACTIONS = (
     "action_session_start",

@@ -335,6 +335,15 @@ async def test_a_turn_that_kustomer_refuses_is_set_aside_and_the_rest_goes_on(of
     assert (counts.accepted, counts.delivered, counts.dead, counts.balanced) == (3, 2, 1, True)
 
 
+async def test_the_note_says_how_many_turns_are_missing(office: Office, sandbox: Sandbox) -> None:
+    session = await office.say("ann", "hello", "x" * 20_000, "y" * 20_000)
+    await office.hand_off(session)
+    await office.deliver()
+
+    (note,) = sandbox.state.notes.values()
+    assert note["body"] == "summary\n\nTurns that could not be shown here: 2."
+
+
 async def test_the_handoff_comes_after_the_turns_and_the_note_before_the_ticket(
     office: Office, sandbox: Sandbox
 ) -> None:

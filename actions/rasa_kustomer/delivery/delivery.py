@@ -213,7 +213,9 @@ class Delivery:
         if known is not None:
             return known.id
         _, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
-        text = record.payload["text"] + (f"\n\n{problem}" if problem else "")
+        missing = await self._outbox.dead_turns(claim)
+        remarks = [problem, f"Turns that could not be shown here: {missing}." if missing else None]
+        text = "\n\n".join(filter(None, (record.payload["text"], *remarks)))
         made, _ = await self._mended(
             plan.note_body(record.key, text),
             plan.NOTE_OPTIONAL,

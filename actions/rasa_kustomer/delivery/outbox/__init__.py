@@ -180,11 +180,9 @@ class Outbox:
         now = self._now()
         return await self._transactor.read(lambda c: claiming.due_records(c, claim.id, now))
 
-    async def waiting(self, limit: int) -> int:
-        """How many sessions without a human have something to deliver, counted up to a limit."""
-        now = self._now()
-        found = await self._transactor.read(lambda c: claiming.candidates(c, now, limit=limit, escalated=False))
-        return len(found)
+    async def dead_turns(self, claim: Claim) -> int:
+        """How many of a session's turns Kustomer refused for good."""
+        return await self._transactor.read(lambda c: claiming.dead_turns(c, claim.id))
 
     async def heartbeat(self) -> None:
         """Keep the leases of this process."""

@@ -108,6 +108,12 @@ def due_records(connection: Connection, session_id: int, now: float) -> list[Rec
     ]
 
 
+def dead_turns(connection: Connection, session_id: int) -> int:
+    """How many of a session's turns Kustomer will never show."""
+    mine = (records.c.session_id == session_id, records.c.state == DEAD, records.c.kind == Kind.MESSAGE.value)
+    return int(connection.execute(select(func.count()).select_from(records).where(*mine)).scalar_one())
+
+
 def extend(connection: Connection, owner: str, now: float, seconds: float) -> None:
     """Heartbeat: keep every session that `owner` holds, for so many seconds from now."""
     until = _lease_clock(connection, now) + seconds
