@@ -99,6 +99,8 @@ async def test_a_job_without_an_id_is_a_broken_answer_of_unknown_outcome() -> No
         ("duplicate detected", "duplicate detected", True),
         ({"code": "badparam", "detail": "externalId must be unique"}, "badparam externalId must be unique", True),
         ([{"message": "no"}, "never"], "no; never", False),
+        ("a record with this externalId exists", "a record with this externalId exists", True),
+        ("this conversation does not exist", "this conversation does not exist", False),
         (None, "error", False),
         ("x" * 500, "x" * 200, False),
     ],

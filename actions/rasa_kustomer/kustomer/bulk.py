@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 BulkResource = Literal["customers", "conversations", "messages", "notes"]
 
-_DUPLICATE = re.compile(r"duplicate|already|exist|conflict|unique", re.IGNORECASE)
+_DUPLICATE = re.compile(r"duplicate|already|conflict|unique|(?<!not )(?<!n't )\bexists?\b", re.IGNORECASE)
 _LONGEST_ERROR = 200
 
 
