@@ -18,7 +18,7 @@ from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.sandbox import Sandbox
 
 ANONYMOUS: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Office:
     parking: str = "assign-bot"
     default_team: str | None = "Support"
     api_key: str | None = None
+    step_seconds: float = 0.5
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.url, now=self.clock)
@@ -122,7 +123,7 @@ class Office:
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not done(await self.outbox.counts()):
             assert asyncio.get_running_loop().time() < deadline, await self.outbox.counts()
-            self.clock.now += 0.5
+            self.clock.now += self.step_seconds
             self.outbox.work_arrived.set()
             self.outbox.handoff_arrived.set()
             await asyncio.sleep(0.002)
