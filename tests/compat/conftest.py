@@ -70,6 +70,14 @@ class ActionServer:
     def output(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def stumbled(self) -> bool:
+        """Whether Sanic's manager met its own race at the end, which the bare rasa-sdk 3.21 does on a busy machine.
+
+        `_sync_states` (sanic/worker/manager.py) reads a worker's state that the ending worker has just removed.
+        """
+        return "in _sync_states" in self.output and "'NoneType' object has no attribute 'get'" in self.output
+
     async def stop(self) -> int:
         """Send SIGTERM and return the exit code; TimeoutError when it takes longer than `STOP_SECONDS`.
 
