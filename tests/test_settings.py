@@ -81,6 +81,28 @@ def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [text for text in shown if SECRET in text]
 
 
+@pytest.mark.parametrize("odd", [" ", "\t", "\n", "\x1b", "\x7f", "é", "\u200b", "\u00a0"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    (problem,) = problems(monkeypatch, KUSTOMER_API_KEY=f"{SECRET}{odd}rest-of-it")
+
+    assert problem.startswith("KUSTOMER_API_KEY: ")
+    assert SECRET not in problem
+    assert "rest-of-it" not in problem
+
+
+@pytest.mark.parametrize(("value", "key"), [(f" {SECRET}\r\n", SECRET), (" \t", "")])
+def test_blanks_around_the_key_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch, value: str, key: str) -> None:
+    monkeypatch.setenv("KUSTOMER_API_KEY", value)
+    monkeypatch.setenv("KUSTOMER_SUBDOMAIN", "acme")
+    settings = load_settings()
+
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == key
+    assert settings.off_because == (None if key else "KUSTOMER_API_KEY not set")
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -14,7 +14,7 @@ from cachetools import TTLCache
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import anonymous_id
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.kustomer.errors import KustomerError, Rejected
+from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable
 from rasa_kustomer.kustomer.models import Customer
 
 FAILURE_SECONDS = 5.0
@@ -150,6 +150,10 @@ class Directory:
             return await self._client.update_customer(found.id, body)
         except Rejected:
             return found
+        except Unreachable as error:
+            if error.status != 409:
+                raise
+            return found  # somebody changes the record all the time: the id is not worth a session that waits
 
 
 def _cache_key(identity: Identity) -> Hashable:

@@ -197,9 +197,12 @@ class Settings(BaseSettings):
     @field_validator("api_key")
     @classmethod
     def _key_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.fullmatch("[!-~]*", value.get_secret_value().strip()):
+        if value is None:
+            return None
+        key = value.get_secret_value().strip()  # a file's last line break is no part of it
+        if not re.fullmatch("[!-~]*", key):
             raise ValueError("holds a blank or a letter that no key has; copy it again, without quotes")
-        return value
+        return SecretStr(key)
 
     @field_validator("subdomain")
     @classmethod

@@ -5,10 +5,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.delivery.office import Office
+from tests.delivery.office import ANONYMOUS, Office
 
 from rasa_kustomer.delivery.courier import STOP_SECONDS
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, Kind, NewRecord
 from rasa_kustomer.sandbox import Sandbox
 
 HELLO = ("hello", "hi, how can I help?", "my parcel is late", "I am sorry")
@@ -353,6 +353,32 @@ async def test_the_handoff_comes_after_the_turns_and_the_note_before_the_ticket(
 
     steps = [f"{one.method} {one.path.rsplit('/', 1)[1]}" for one in sandbox.requests]
     assert steps[-3:] == ["POST notes", "POST tags", f"PATCH {office.conversations('ann')[0]['id']}"]
+
+
+@pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)  # what fails here is Kustomer
+async def test_a_ticket_that_met_a_change_of_somebody_else_is_opened_later(office: Office, sandbox: Sandbox) -> None:
+    sandbox.fail("PATCH /v1/conversations/*", "status:409", times=7)
+    session = await office.say("ann", *HELLO)
+    await office.hand_off(session)
+    await office.deliver()
+
+    (ticket,) = office.conversations("ann")
+    assert (ticket["priority"], ticket["assignedTeams"]) == (4, [sandbox.team("Support")["id"]])
+    assert (await office.outbox.counts()).dead == 0
+
+
+@pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
+async def test_a_conversation_that_cannot_be_moved_holds_up_no_turns(office: Office, sandbox: Sandbox) -> None:
+    """Whether Kustomer moves conversations, and how it says that it does not, is not documented."""
+    session = await office.say("ann", *HELLO[:2])
+    await office.deliver()
+    sandbox.fail("PATCH /v1/conversations/*", "status:409", times=None)
+    move = NewRecord(f"{session.key}:customer:1", Kind.REPOINT, {})
+    await office.outbox.record(session, {**ANONYMOUS, "external_id": "c-7"}, [move])
+    await office.say("ann", *HELLO[2:], start=3)
+    await office.deliver()
+
+    assert office.texts("ann") == list(HELLO)
 
 
 async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_on(

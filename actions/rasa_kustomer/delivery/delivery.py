@@ -261,7 +261,9 @@ class Delivery:
             return
         try:
             moved = await self._client.update_conversation(str(claim.conversation_id), {"customer": customer.id})
-        except Rejected as error:
+        except (Rejected, Unreachable) as error:
+            if isinstance(error, Unreachable) and error.status != 409:
+                raise
             self._say(f"Kustomer does not move conversations to another customer, they stay where they are: {error}")
             return
         if moved.customer_id in {None, customer.id}:

@@ -24,6 +24,7 @@ UNIQUE_FIELDS = frozenset(
     {"externalid", "externalids", "email", "emails", "phone", "phones", "whatsapps", "socials"}
 )  # Kustomer API reference, Uniqueness and duplicates; the singular forms are the look-ups' names
 DUPLICATE_WORDS = ("duplicate", "already", "unique")
+CHANGES = frozenset({"PATCH", "PUT"})
 TRY_LATER = frozenset({408, 425})  # a gateway's "too slow" and "too early": the content is not at fault
 _MOST_TEXT = 2_000
 _CODE = re.compile(r"[\w.\- ]{1,60}")
@@ -73,10 +74,9 @@ def error_of(response: httpx.Response, call: str, role: str | None, now: float, 
         wait = rate_limits.wait_seconds(response.headers, now)
         whole = rate_limits.concerns_organisation(response.headers)
         return RateLimited(f"{call}: rate limited for {wait:.0f} s.", wait_seconds=wait, organisation=whole)
-    overtaken = status == 409 and response.request.method in {"PATCH", "PUT"}  # somebody changed it at the same moment
-    if status >= 500 or status < 400 or status in TRY_LATER or overtaken:
+    if status >= 500 or status < 400 or status in TRY_LATER:
         return Unreachable(f"{call}: Kustomer answered {status}.", ambiguous=write, status=status)
-    return _rejection(call, status, said)
+    return _rejection(call, status, said, change=response.request.method in CHANGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +130,11 @@ def _not_found(call: str, said: _Said, *, write: bool) -> KustomerError:
     return NotFound(f"{call}: not found.")
 
 
-def _rejection(call: str, status: int, said: _Said) -> Rejected:
-    named = set(re.split(r"[^a-z]+", (said.field or "").lower()))
+def _rejection(call: str, status: int, said: _Said, *, change: bool) -> Rejected | Unreachable:
+    """A refusal of the content; a 409 to a change is about its moment instead, unless it names a unique field."""
+    if status == 409 and change and not _unique_field(said):
+        return Unreachable(f"{call}: somebody changed the same record at the same time.", ambiguous=False, status=409)
     says_so = not said.page and any(word in f"{said.code} {said.text}".lower() for word in DUPLICATE_WORDS)
-    duplicate = status == 409 or says_so or (status in {400, 422} and bool(named & UNIQUE_FIELDS))
     words = f" ({said.code})" if said.code else ""
     about = f", field {said.field}" if said.field else ""
     return Rejected(
@@ -141,8 +142,13 @@ def _rejection(call: str, status: int, said: _Said) -> Rejected:
         status=status,
         code=said.code,
         field=said.field,
-        duplicate=duplicate,
+        duplicate=status == 409 or says_so or (status in {400, 422} and _unique_field(said)),
     )
+
+
+def _unique_field(said: _Said) -> bool:
+    """Whether the field at fault is one whose value no two records may share."""
+    return not UNIQUE_FIELDS.isdisjoint(re.split(r"[^a-z]+", (said.field or "").lower()))
 
 
 def _json(response: httpx.Response) -> Any:

@@ -1,6 +1,6 @@
 """Kustomer's REST API, as far as the plugin needs it.
 
-Safe calls are repeated within a total time; a POST that makes something is sent exactly once, since Kustomer has no
+Safe calls are repeated a few times; a POST that makes something is sent exactly once, since Kustomer has no
 idempotency key: after a doubt the caller looks the record up by its externalId (Kustomer API reference, Idempotency).
 """
 
@@ -40,8 +40,9 @@ class KustomerClient:
     Args:
         base_url: Address of the organisation's API.
         api_key: Secret; sent as bearer token, never shown.
-        timeout_seconds: Longest wait for an answer; connecting may take half of it. A repeated call may take twice it.
-        event_hooks: httpx hooks that see every request and answer, repeated ones too.
+        timeout_seconds: Longest silence of Kustomer; connecting may take half of it. One attempt takes three times it
+            at the most, and no repetition begins later than twice it after the first attempt.
+        event_hooks: As httpx's: they see every request and answer, repeated ones too.
         transport: httpx transport, for tests.
         sleep: How to wait before a repetition.
         jitter: Source of randomness in [0, 1).

@@ -1,7 +1,7 @@
 """What can go wrong with a request to Kustomer, by what the caller can do about it.
 
     KustomerError
-    ├── Unreachable       no answer, or one from a server or gateway in trouble: try later
+    ├── Unreachable       no answer, one from a server in trouble, or a change that met another: try later
     ├── RateLimited       asked too often: wait as long as told
     ├── NotAllowed        the key lacks a role (402, 403): an admin must act
     │   └── KeyRefused    the key itself is not accepted (401, wrong region): an admin must act
@@ -25,7 +25,8 @@ class Unreachable(KustomerError):  # noqa: N818 - read as an outcome
 
     Attributes:
         ambiguous: Whether a write may have been carried out all the same; False when it surely was not.
-        status: HTTP status of the server or gateway in trouble; None when there was no answer at all.
+        status: HTTP status of the server or gateway in trouble; 409 when somebody changed the same record at the same
+            time; None when there was no answer at all.
     """
 
     def __init__(self, message: str, *, ambiguous: bool, status: int | None = None) -> None:
@@ -68,7 +69,7 @@ class KeyRefused(NotAllowed):
 
 
 class Rejected(KustomerError):  # noqa: N818 - read as an outcome
-    """400, 409, 413, 422 and other refusals of the content.
+    """400, 409 (to a create, or to a change that names a unique field), 413, 422 and other refusals of the content.
 
     Attributes:
         code: Kustomer's error code, if it sent one.

@@ -24,7 +24,7 @@ NEVER_SENT = (
 )
 """Failures before the first byte of a request: its effect is not in doubt."""
 
-LONGEST_FACTOR = 3  # whole answers, in timeouts
+LONGEST_FACTOR = 3  # one attempt from first to last byte, in timeouts
 THIS_MACHINE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
@@ -34,8 +34,9 @@ class Exchange:
     Args:
         base_url: Address of the organisation's API.
         api_key: Secret; sent as bearer token, never shown.
-        timeout_seconds: Longest wait for an answer, for sending and for a place in the pool; half of it for connecting.
-        event_hooks: httpx hooks that see every request and answer, repeated ones too.
+        timeout_seconds: Longest wait for each piece of an answer, for sending and for a place in the pool; half of it
+            for connecting. An attempt is given up after `LONGEST_FACTOR` times as long, whatever it is doing.
+        event_hooks: As httpx's: they see every request and answer, repeated ones too. Time in them is not limited.
         transport: httpx transport, for tests.
         retry: How safe calls are repeated.
         now: Clock in epoch seconds.
@@ -55,6 +56,7 @@ class Exchange:
         for name in ("httpx", "httpcore"):  # their INFO lines quote URLs, and ours hold e-mail addresses
             logging.getLogger(name).setLevel(logging.WARNING)
         self._retry, self._now = retry, now
+        self._hooks = event_hooks or {}
         self._longest = LONGEST_FACTOR * timeout_seconds
         self._http = httpx.AsyncClient(
             base_url=base_url,
@@ -67,7 +69,6 @@ class Exchange:
                 connect=timeout_seconds / 2, read=timeout_seconds, write=timeout_seconds, pool=timeout_seconds
             ),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0),
-            event_hooks=event_hooks,
             mounts=dict.fromkeys(THIS_MACHINE) if transport is None else None,  # a proxy cannot reach the sandbox
             transport=transport,
             follow_redirects=False,
@@ -113,10 +114,10 @@ class Exchange:
 
     def _request(self, method: str, path: str, body: object, values: tuple[str, ...] = ()) -> httpx.Request | None:
         """The request; None for what an address or JSON cannot hold, such as broken surrogates."""
-        if any(value.strip(".") == "" for value in values):  # an empty one, `.` or `..` would name another place
-            return None
         try:
             address = path.format(*(quote(value, safe="") for value in values)) if values else path
+            if not all(values) or _leads_elsewhere(address):
+                return None
             return self._http.build_request(method, address, json=body)
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL):
             return None
@@ -135,11 +136,12 @@ class Exchange:
         if self._http.is_closed:
             return Unreachable(f"{call}: the client is closed.", ambiguous=False)
         try:
-            response = await self._http.send(request, stream=True)
-            try:  # httpx limits each read; an answer that drips would never end
-                await asyncio.wait_for(response.aread(), self._longest)
-            finally:
-                await response.aclose()
+            for hook in self._hooks.get("request", ()):  # not httpx's own: the budget's may wait for a whole window
+                await hook(request)
+            # httpx limits each read only, so an answer whose headers or body drip would never end.
+            response = await asyncio.wait_for(self._http.send(request), self._longest)
+            for hook in self._hooks.get("response", ()):
+                await hook(response)
         except asyncio.TimeoutError:
             return Unreachable(f"{call}: the answer takes too long.", ambiguous=write)
         except NEVER_SENT as error:
@@ -152,6 +154,11 @@ class Exchange:
 def call_name(method: str, path: str) -> str:
     """A call as messages name it: with the template instead of ids and addresses."""
     return f"{method} {path.partition('?')[0].replace('{}', '{id}')}"
+
+
+def _leads_elsewhere(address: str) -> bool:
+    """Whether an id made a segment that is left out or goes up: `/conversations/../messages` is `/messages`."""
+    return not {"", ".", ".."}.isdisjoint(address.partition("?")[0].split("/")[1:])
 
 
 def _user_agent() -> str:

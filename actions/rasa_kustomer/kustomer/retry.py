@@ -1,4 +1,4 @@
-"""Repeats safe calls: exponential back-off with jitter, few attempts, one total time."""
+"""Repeats safe calls: exponential back-off with jitter, few attempts, and a time after which none begins."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,14 @@ class Retry:
         self._total, self._sleep, self._jitter, self._clock = total_seconds, sleep, jitter, clock
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """The first success, or the last failure."""
+        """The first success, or the last failure.
+
+        An attempt under way is not cut short, so this may take as long as `total_seconds` and one attempt. A failure is
+        raised at once when it is not transient, or when the wait before the next attempt does not fit.
+
+        Raises:
+            KustomerError: The last attempt's failure.
+        """
         latest_start = self._clock() + self._total
         pause = 0.0
 
@@ -56,11 +63,11 @@ class Retry:
         return await policy(attempt)
 
     def _pause(self, error: BaseException, attempts: int) -> float:
-        """The wait that Kustomer asks for, and never less than the back-off: it may ask for none at all."""
+        """Seconds before the next attempt: the back-off, or what Kustomer asks for when that is longer."""
         backoff = FIRST_WAIT_SECONDS * float(2 ** (attempts - 1)) * (0.5 + self._jitter() / 2)
         return max(error.wait_seconds, backoff) if isinstance(error, RateLimited) else backoff
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed a moment later."""
+    """Whether the same request may succeed a moment later; `BrokenAnswer` too, since only safe calls are repeated."""
     return isinstance(error, (Unreachable, RateLimited, BrokenAnswer))
