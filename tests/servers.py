@@ -236,10 +236,14 @@ class Rabbitmq:
             return False
 
     def stop(self) -> None:
-        """Kill it, as a crash does; what is durable was written."""
+        """Stop it as its package does: durable queues keep their messages, which a killed broker may lose."""
         if self._process is not None:
-            os.killpg(self._process.pid, 9)
-            self._process.wait(timeout=START_SECONDS)
+            os.killpg(self._process.pid, 15)
+            try:
+                self._process.wait(timeout=START_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, 9)
+                self._process.wait()
             self._process = None
 
     def restart(self) -> None:
