@@ -105,14 +105,11 @@ def test_who_somebody_is_comes_from_the_metadata(
     assert [one["email"] for one in person["emails"]] == [f"{sender}@example.com"]
 
 
-def test_a_killed_worker_and_a_broker_that_restarts_lose_nothing(
-    rasa: httpx.Client, worker: Service, broker: Rabbitmq, desk: Callable[[Dialogue], Desk]
-) -> None:
+def test_a_killed_worker_loses_nothing(rasa: httpx.Client, worker: Service, desk: Callable[[Dialogue], Desk]) -> None:
     user = Dialogue(rasa, f"{SENDER}{uuid4().hex[:12]}")
     user.say("hello")
     worker.kill()
     user.say("show me the menu")
-    broker.restart()
     worker.restart()
     user.say("bye")
     desk(user).shows(user.said, seconds=60)
