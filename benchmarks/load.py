@@ -50,15 +50,29 @@ class Timing:
         return cls(ordered[len(ordered) // 2] * 1000, ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] * 1000)
 
 
-def one_by_one(port: int, requests: list[tuple[bytes | None, bytes]]) -> list[float]:
-    """Answer times in seconds of requests sent one after the other; each may be preceded by an untimed one."""
-    connection = Connection(port)
-    taken = []
-    for before, request in requests:
-        if before:
-            connection.send(before)
-        taken.append(connection.send(request))
-    connection.close()
+Requests = list[tuple[list[bytes], bytes]]
+"""Each request, with those that are sent before it and not timed."""
+
+
+def one_by_one(port: int, requests: Requests) -> list[float]:
+    """Answer times in seconds of requests sent one after the other."""
+    return in_turn({"": port}, {"": requests})[""]
+
+
+def in_turn(ports: dict[str, int], requests: dict[str, Requests]) -> dict[str, list[float]]:
+    """Answer times in seconds of several servers that get their requests alternately, so that nobody's are together."""
+    connections = {name: Connection(port) for name, port in ports.items()}
+    taken: dict[str, list[float]] = {name: [] for name in ports}
+    names = list(ports)
+    for number in range(len(requests[names[0]])):
+        order = names[number % len(names) :] + names[: number % len(names)]
+        for name in order:
+            for before in requests[name][number][0]:
+                connections[name].send(before)
+        for name in order:
+            taken[name].append(connections[name].send(requests[name][number][1]))
+    for connection in connections.values():
+        connection.close()
     return taken
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 CAPTURE = Path(__file__).parents[1] / "tests" / "compat" / "action_listen.json"
 TURN_SECONDS = 20.0
@@ -42,6 +43,6 @@ class Payloads:
     def _moved(self, event: dict[str, Any], sender_id: str, number: int) -> dict[str, Any]:
         moved = {**event, "timestamp": event["timestamp"] + number * TURN_SECONDS}
         if event["event"] == "user":
-            moved["message_id"] = f"{sender_id}-{number}"
+            moved["message_id"] = uuid5(NAMESPACE_URL, f"{sender_id}-{number}").hex  # in Rasa's own form
             moved["text"] = f"{event['text']} {number}"
         return moved

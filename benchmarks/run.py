@@ -1,8 +1,8 @@
 """`make bench`: what the plugin costs a bot, side by side with doing nothing and with the usual way.
 
-Each timed request carries a conversation of so many turns, the last of which is new; it is preceded by an untimed
-request with one turn less, as in a real conversation. The three servers run side by side and answer in turn, series by
-series, so that a slow moment of the machine hits all of them.
+Each timed request carries a conversation of so many turns, the last of which is new; it is preceded by untimed ones
+with two turns and one turn less, as in a real conversation. The three servers run side by side and answer in turn,
+request by request, so that a slow moment of the machine hits all of them.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from itertools import count
 
-from load import Timing, in_parallel, one_by_one
+from load import Requests, Timing, in_parallel, in_turn, one_by_one
 from payloads import Payloads
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +35,7 @@ _senders = count()
 def main() -> None:
     """Measure and print everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=60, help="timed requests per cell and series")
+    parser.add_argument("--requests", type=int, default=300, help="timed requests per cell")
     parser.add_argument("--recorded", type=int, default=100_000, help="turns for the memory figure; 0 leaves it out")
     options = parser.parse_args()
     console.print(
@@ -57,14 +57,12 @@ def _answer_times(condition: str, number: int) -> None:
             for name, actions in CONTESTANTS.items()
         }
         for turns in TURNS:
-            taken: dict[str, list[float]] = defaultdict(list)
-            for _ in range(SERIES):
-                for name, port in ports.items():
-                    slow = name == USUAL and condition == "2 s"
-                    if not (slow and taken[name]):
-                        taken[name] += one_by_one(
-                            port, _growing(turns, SLOW_REQUESTS if slow else number, prime=name == OURS)
-                        )
+            taken: dict[str, list[float]] = {name: [] for name in ports}
+            slow = {USUAL} if condition == "2 s" else set()
+            quick = {name: port for name, port in ports.items() if name not in slow}
+            for name in slow:
+                taken[name] = one_by_one(ports[name], _growing(turns, SLOW_REQUESTS))
+            taken |= in_turn(quick, {name: _growing(turns, number) for name in quick})
             timing = {name: Timing.of(seconds) for name, seconds in taken.items()}
             ratio, gap = timing[OURS].median / timing[EMPTY].median, timing[OURS].p99 - timing[EMPTY].p99
             cells = [f"{one.median:.2f} / {one.p99:.2f}" for one in timing.values()]
@@ -73,13 +71,18 @@ def _answer_times(condition: str, number: int) -> None:
     console.print(table)
 
 
-def _growing(turns: int, number: int, *, prime: bool) -> list[tuple[bytes | None, bytes]]:
+def _growing(turns: int, number: int) -> Requests:
     requests = []
     for _ in range(number):
         sender = f"bench-{next(_senders)}"
-        before = payloads.request(sender, turns - 1) if prime and turns > 1 else None
+        before = [payloads.request(sender, earlier) for earlier in range(max(1, turns - 2), turns)]
         requests.append((before, payloads.request(sender, turns)))
     return requests
+
+
+def _whole(number: int) -> Requests:
+    """Conversations of which nothing was recorded before."""
+    return [([], payloads.request(f"bench-{next(_senders)}", TURNS_PER_CALL)) for _ in range(number)]
 
 
 def _throughput() -> None:
@@ -106,10 +109,10 @@ def _throughput() -> None:
 
 def _memory(recorded: int) -> None:
     with kustomer("refused") as (url, conversation), action_server(CONTESTANTS[OURS], url, conversation) as (port, pid):
-        one_by_one(port, _growing(TURNS_PER_CALL, 5, prime=False))
+        one_by_one(port, _whole(5))
         before = resident_mb(pid)
         for _ in range(recorded // TURNS_PER_CALL // 20):
-            one_by_one(port, _growing(TURNS_PER_CALL, 20, prime=False))
+            one_by_one(port, _whole(20))
         after = resident_mb(pid)
     grown = f"{before:.0f} MB at the start, {after:.0f} MB after {recorded:,} recorded turns ({after - before:+.0f} MB)"
     console.print(f"\nResident memory of the server: {grown}")

@@ -1,9 +1,9 @@
 """Who somebody is, as far as Rasa's slots and metadata tell, and whether that can be trusted."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import phonenumbers
 
@@ -97,10 +97,12 @@ def identify(
 def _read(
     sender_id: str, sources: list[object], names: IdentityNames, region: str | None, *, trusted: bool
 ) -> Identity:
-    def first(name: str, clean: Any) -> str | None:
-        for source in sources:
-            if isinstance(source, Mapping) and (value := clean(source.get(name))):
-                return str(value)
+    usable = [source for source in sources if isinstance(source, dict)]  # as JSON's objects are
+
+    def first(name: str, clean: Callable[[object], str | None]) -> str | None:
+        for source in usable:
+            if (value := source.get(name)) is not None and (cleaned := clean(value)):
+                return cleaned
         return None
 
     return Identity(

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from rasa_kustomer.conversation import keys
 from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
-from rasa_kustomer.conversation.rendering import split
+from rasa_kustomer.conversation.rendering import clean, split
 from rasa_kustomer.conversation.speech import said_by_bot, said_by_user
 
 Event = Mapping[str, Any]
@@ -147,8 +147,8 @@ class _Reader:
         """Whether a connector gave an earlier message the same id; Rasa's own ids need no look."""
         if keys.made_by_rasa(message_id):
             return False
-        earlier = (event for event in self._events[:index] if _is(event, "user"))
-        return any(event.get("message_id") == message_id and _microseconds(event) != at for event in earlier)
+        same = [one for one in self._events[:index] if isinstance(one, dict) and one.get("message_id") == message_id]
+        return any(_is(event, "user") and _microseconds(event) != at for event in same)
 
     def _bot(self, event: Event) -> None:
         at = _microseconds(event)
@@ -159,7 +159,7 @@ class _Reader:
             metadata = event.get("metadata")
             action = metadata.get("utter_action") if isinstance(metadata, dict) else None
             key = keys.event_key(self._sender_id, "", at, ordinal)
-            self._say(key, "out", text, at, action if isinstance(action, str) else None)
+            self._say(key, "out", text, at, clean(action) or None)
 
     def _say(self, key: str, direction: Literal["in", "out"], text: str, at: int, action: str | None) -> None:
         self._messages += [

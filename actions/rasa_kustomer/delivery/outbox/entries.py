@@ -1,11 +1,10 @@
 """What goes into the outbox and comes out of it, as plain values."""
 
-import json
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # json.dumps makes one for each call
+from pydantic_core import to_json
 
 
 class Kind(str, Enum):
@@ -111,4 +110,4 @@ class Counts:
 
 def dump(payload: dict[str, Any]) -> str:
     """Payload as stored in the database."""
-    return _encode(payload)
+    return to_json(payload).decode()  # a quarter of the time of json.dumps, on the bot's path
