@@ -277,6 +277,7 @@ async def test_a_rate_limit_is_waited_for_only_when_the_wait_fits(wait: str, req
         ("/\\evil.example/v1/teams", 2),
         ("/@evil.example/v1/teams", 2),
         ("/v1/{0}{x}", 2),
+        ("/v1/teams/?page=2", 2),
     ],
 )
 async def test_pages_are_followed_within_kustomer_only(

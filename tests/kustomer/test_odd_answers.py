@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from rasa_kustomer.kustomer.client import LONGEST_LIST, MOST_PAGES, KustomerClient
+from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected, Unreachable
+from rasa_kustomer.kustomer.lists import LONGEST_LIST, MOST_PAGES
 
 URL = "https://acme.api.kustomerapp.com"
 QUICK = 0.01  # seconds; an attempt is given up after three times that

@@ -10,7 +10,7 @@ from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.budget import Lane, lane
 from rasa_kustomer.delivery.outbox import Kind, Outbox
 from rasa_kustomer.delivery.outbox.auditing import Delivered, by_session
-from rasa_kustomer.kustomer.client import LONGEST_LIST, KustomerClient
+from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
     KeyRefused,
@@ -20,6 +20,7 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
+from rasa_kustomer.kustomer.lists import LONGEST_LIST
 from rasa_kustomer.kustomer.models import Message, Note
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ idempotency key: after a doubt the caller looks the record up by its externalId 
 """
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,19 +16,16 @@ from typing_extensions import Self
 from rasa_kustomer.kustomer.bulk import BulkResource, BulkResult, job_status, read_results
 from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, NotFound
 from rasa_kustomer.kustomer.exchange import Exchange, call_name
+from rasa_kustomer.kustomer.lists import Lists
 from rasa_kustomer.kustomer.models import Conversation, Customer, Message, Note, Resource, Team, Token, User
 from rasa_kustomer.kustomer.retry import Retry
 
-logger = logging.getLogger(__name__)
 R = TypeVar("R", bound=Resource)
 IdentityField = Literal["externalId", "email", "phone"]
 
 # The 2026 documentation and the 2024 listing spell the look-up of messages differently, and which one the server wants
 # is unknown (Kustomer API reference, Messages).
 MESSAGE_LOOKUPS = ("externalId", "externalid")
-PAGE_SIZE = 100
-MOST_PAGES = 20
-LONGEST_LIST = PAGE_SIZE * MOST_PAGES  # a list that has so many entries may have more that were not asked for
 
 
 class KustomerClient:
@@ -61,7 +57,6 @@ class KustomerClient:
         jitter: Callable[[], float] = random.random,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._truncated: set[str] = set()
         self._exchange = Exchange(
             base_url,
             api_key,
@@ -71,6 +66,7 @@ class KustomerClient:
             retry=Retry(total_seconds=2 * timeout_seconds, sleep=sleep, jitter=jitter),
             now=now,
         )
+        self._lists = Lists(self._exchange)
 
     async def __aenter__(self) -> Self:
         """The client itself."""
@@ -192,7 +188,7 @@ class KustomerClient:
 
     async def bulk_results(self, job_id: str) -> list[BulkResult]:
         """What became of a job's items, as far as it can be read."""
-        return read_results(await self._items("/v1/bulk/{}/batches", job_id, role="org.permission.bulk.read"))
+        return read_results(await self._lists.items("/v1/bulk/{}/batches", job_id, role="org.permission.bulk.read"))
 
     async def teams(self) -> list[Team]:
         """All teams."""
@@ -229,27 +225,8 @@ class KustomerClient:
         return _one(model, answer, call_name("PATCH", path), write=True)
 
     async def _list(self, model: type[R], path: str, *values: str, role: str) -> list[R]:
-        items = await self._items(path, *values, role=role)
+        items = await self._lists.items(path, *values, role=role)
         return [_one(model, {"data": item}, call_name("GET", path), write=False) for item in items]
-
-    async def _items(self, path: str, *values: str, role: str) -> list[Any]:
-        """All items of a list, following its pages."""
-        found: list[Any] = []
-        first, following = f"{path}?page=1&pageSize={PAGE_SIZE}", None
-        for _ in range(MOST_PAGES):
-            answer = await self._exchange.send("GET", first, *values, url=following, role=role, repeat=True)
-            items = answer.get("data") if isinstance(answer, Mapping) else None
-            if not isinstance(items, list):
-                raise BrokenAnswer(f"{call_name('GET', path)}: the answer is not a list.", ambiguous=False)
-            found += items
-            links = answer.get("links")
-            following = links.get("next") if isinstance(links, Mapping) else None
-            if not isinstance(following, str) or not following.startswith("/") or following.startswith("//"):
-                return found
-        if path not in self._truncated:
-            self._truncated.add(path)
-            logger.warning("%s: only the first %d of a longer list are read.", call_name("GET", path), len(found))
-        return found
 
 
 def _one(model: type[R], answer: Any, call: str, *, write: bool) -> R:

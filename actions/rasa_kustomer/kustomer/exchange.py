@@ -116,7 +116,7 @@ class Exchange:
         """The request; None for what an address or JSON cannot hold, such as broken surrogates."""
         try:
             address = path.format(*(quote(value, safe="") for value in values)) if values else path
-            if not all(values) or _leads_elsewhere(address):
+            if values and (not all(values) or _leads_elsewhere(address)):
                 return None
             return self._http.build_request(method, address, json=body)
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL):
