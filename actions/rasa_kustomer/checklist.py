@@ -9,7 +9,8 @@ from typing import Any, Literal
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from rasa_kustomer.conversation.routing import Routing, RoutingError, load_routing
+from rasa_kustomer.conversation.routing import Routing
+from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed

@@ -5,12 +5,13 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.conversation.identity import Identity, identify
-from rasa_kustomer.conversation.routing import Routing, RoutingError, load_routing
+from rasa_kustomer.conversation.routing import Routing
+from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
@@ -28,6 +29,7 @@ from rasa_kustomer.settings import Settings, SettingsError, load_settings
 logger = logging.getLogger(__name__)
 
 PACKAGE_LOGGER = "rasa_kustomer"
+MOST_WARNINGS = 1_000  # of values that a bot gives; a log is no place for more
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Runtime:
     housekeeping: Housekeeping
     unrecorded: int = 0
     losing: bool = False
+    warned: set[int] = field(default_factory=set)
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
@@ -145,6 +148,13 @@ class Runtime:
         if self.losing:
             self.losing = False
             logger.info("Turns are recorded again; %d calls were not.", self.unrecorded)
+
+    def warn_once(self, about: Hashable, sentence: str) -> None:
+        """Log a WARNING, once for each `about`, of which nothing but a hash is kept; at most `MOST_WARNINGS` in all."""
+        mark = hash(about)
+        if mark not in self.warned and len(self.warned) < MOST_WARNINGS:
+            self.warned.add(mark)
+            logger.warning("%s", sentence)
 
     async def health(self) -> dict[str, Any]:
         """The health route's answer: enabled, outbox, breaker and budget; holds no personal data."""

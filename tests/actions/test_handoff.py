@@ -74,6 +74,18 @@ async def test_a_second_handoff_raises_the_same_ticket(sandbox: Sandbox) -> None
     assert (ticket(sandbox)["status"], ticket(sandbox)["priority"], ticket(sandbox)["assignedTeams"]) == ("open", 5, [])
 
 
+async def test_a_connector_that_gives_every_message_the_same_id_can_raise_a_ticket_again(sandbox: Sandbox) -> None:
+    bot = Bot()
+    bot.start()
+    for priority in ("low", "high", "urgent"):
+        bot.slots["kustomer_priority"] = priority
+        bot.user("I want a human", "human_handoff", message_id="1")
+        bot.latest["message_id"] = "1"
+        await bot.call("action_kustomer_handoff")
+
+    assert ticket(sandbox)["priority"] == 5
+
+
 async def test_a_handoff_that_waits_is_not_queued_twice(sandbox: Sandbox, configure: Callable[..., None]) -> None:
     configure(handoff_wait_seconds="0.1")
     sandbox.fail("*", "reset-before", times=None)
@@ -157,6 +169,26 @@ async def test_slot_before_rule_before_default(  # noqa: PLR0917 - a table with 
 
     assert ticket(sandbox)["assignedTeams"] == [sandbox.team(team)["id"]]
     assert ticket(sandbox)["priority"] == priority
+
+
+async def test_a_priority_that_does_not_exist_is_told_to_agent_and_admin(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log gets no value, since a slot may hold what the customer typed; and each value one line."""
+    for sender, value in (("ann", "call me on 555 0100"), ("bob", "call me on 555 0100"), ("eve", "asap")):
+        bot = Bot(sender)
+        bot.start()
+        bot.slots["kustomer_priority"] = value
+        bot.user("help")
+        await bot.call("action_kustomer_handoff")
+    await delivered()
+
+    said = [one.getMessage() for one in caplog.records if "kustomer_priority" in one.getMessage()]
+    assert len(said) == 2
+    assert "low, medium, high, urgent" in said[0]
+    assert "555" not in caplog.text
+    notes = [note["body"] for note in sandbox.state.notes.values()]
+    assert sum('The bot asked for priority "call me on 555 0100", which does not exist' in note for note in notes) == 2
 
 
 async def test_a_rule_may_look_at_the_customers_tags(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`rasa-kustomer init`: copies, never overwrites, and says what is left to do for exactly this bot."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli.snippets import snippets_folder
+from rasa_kustomer.settings import load_settings
 
 RULES = {
     "domain/kustomer_domain.yml",
@@ -16,6 +18,8 @@ RULES = {
     "data/kustomer_rules.yml",
     "data/kustomer_stories.yml",
 }
+ROUTING = "kustomer_routing.example.yml"
+SOURCES = {ROUTING: "kustomer_routing.yml"}  # snippets that get another name
 FLOWS = {"domain/kustomer_domain_calm.yml", "data/kustomer_flows.yml"}
 CALM_CONFIG = "policies:\n  - name: FlowPolicy\n"
 
@@ -55,8 +59,9 @@ def test_the_snippets_are_copied_as_they_are(bot: Path) -> None:
     result = run(bot)
     added = {name: content for name, content in files(bot).items() if name not in before}
     assert result.exit_code == 0, result.output
-    assert set(added) == RULES
-    assert all(content == (snippets_folder() / Path(name).name).read_bytes() for name, content in added.items())
+    assert set(added) == {*RULES, ROUTING}
+    snippets = {name: (snippets_folder() / SOURCES.get(name, Path(name).name)).read_bytes() for name in added}
+    assert added == snippets
     assert all(files(bot)[name] == content for name, content in before.items())
 
 
@@ -65,8 +70,32 @@ def test_a_second_run_changes_nothing(bot: Path) -> None:
     before = files(bot)
     result = run(bot)
     assert result.exit_code == 0
-    assert result.output.count("already there: ") == len(RULES)
+    assert result.output.count("already there: ") == len({*RULES, ROUTING})
     assert files(bot) == before
+
+
+def test_the_example_of_the_routing_file_is_not_live_and_the_way_there_is_said(
+    bot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its teams are ours, so a handoff must not be routed by it before the designer says so."""
+    result = run(bot)
+    monkeypatch.chdir(bot)
+    assert load_settings().routing_path is None
+    (command,) = re.findall(r"mv kustomer_routing\S* \S+", result.output)
+
+    (bot / ROUTING).rename(bot / command.split()[-1])
+    assert load_settings().routing_path is not None
+    again = run(bot)
+    assert ROUTING not in again.output
+    assert not (bot / ROUTING).exists()
+
+
+def test_an_example_that_was_edited_is_left_alone_and_no_clash(bot: Path) -> None:
+    write(bot / ROUTING, "default: {team: Ours}\n")
+    result = run(bot)
+    assert result.exit_code == 0
+    assert f"already there: {ROUTING}" in result.output
+    assert (bot / ROUTING).read_text(encoding="utf-8") == "default: {team: Ours}\n"
 
 
 def test_a_file_with_other_content_is_left_alone_and_reported(bot: Path) -> None:
@@ -98,7 +127,7 @@ def test_a_dry_run_writes_nothing(bot: Path) -> None:
     before = files(bot)
     result = run(bot, "--dry-run")
     assert result.exit_code == 0
-    assert result.output.count("would be copied: ") == len(RULES)
+    assert result.output.count("would be copied: ") == len({*RULES, ROUTING})
     assert files(bot) == before
 
 
@@ -118,7 +147,7 @@ def test_the_variant_follows_the_bot_unless_told(
     write(bot / "config.yml", config)
     before = files(bot).keys()
     assert run(bot, *options).exit_code == 0
-    assert files(bot).keys() - before == expected
+    assert files(bot).keys() - before == {*expected, ROUTING}
 
 
 def test_missing_endpoints_are_copied_and_not_asked_for(bot: Path) -> None:

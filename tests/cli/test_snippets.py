@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from rasa_kustomer import actions
 from rasa_kustomer.checklist import ACTIONS, RESPONSES, SLOTS
 from rasa_kustomer.cli.bot_folder import OUR_INTENTS
-from rasa_kustomer.cli.init import FLOWS, RULES
+from rasa_kustomer.cli.init import FLOWS, ROUTING, RULES
 from rasa_kustomer.cli.snippets import snippets_folder
 
 DOMAINS = ("kustomer_domain.yml", "kustomer_domain_calm.yml")
@@ -40,7 +40,7 @@ def test_no_slot_influences_predictions() -> None:
 
 def test_init_knows_the_intents_and_every_snippet() -> None:
     assert tuple(read("kustomer_domain.yml")["intents"]) == OUR_INTENTS
-    known = {*RULES, *FLOWS, "kustomer_endpoints.yml", "kustomer_routing.yml"}  # the last one is not copied
+    known = {*RULES, *FLOWS, "kustomer_endpoints.yml", ROUTING.name}
     assert {file.name for file in snippets_folder().glob("*.yml")} == known
 
 

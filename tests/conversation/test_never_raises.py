@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rasa_kustomer.conversation.handoff import read_handoff
 from rasa_kustomer.conversation.identity import IdentityNames, identify
 from rasa_kustomer.conversation.keys import PREFIX
-from rasa_kustomer.conversation.routing import Facts, Routing, RoutingError, decide_handoff, load_routing
+from rasa_kustomer.conversation.routing import Facts, Routing, decide_handoff
+from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.conversation.summary import LONGEST_NOTE, summary
 
 JSON = st.recursive(

@@ -11,11 +11,10 @@ from rasa_kustomer.conversation.routing import (
     PRIORITIES,
     Facts,
     Routing,
-    RoutingError,
     decide_handoff,
-    load_routing,
     parse_priority,
 )
+from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 
 FILE = """\
 tags: [from-bot]
@@ -66,6 +65,41 @@ def test_an_explicit_slot_goes_before_every_rule(routing: Routing) -> None:
 
     assert decided(routing, facts, team="Sales", priority="low") == ("Sales", 2)
     assert decided(routing, facts, team=7, priority="whenever") == ("Billing", 5), "unusable values are ignored"
+
+
+@pytest.mark.parametrize(
+    ("slots", "sentences"),
+    [
+        ({}, []),
+        ({"team": "  ", "priority": " "}, []),
+        ({"team": "Sales", "priority": 4.0}, []),
+        ({"priority": "asap"}, ['The bot asked for priority "asap", which does not exist; it is low.']),
+        ({"priority": 7}, ['The bot asked for priority "7", which does not exist; it is low.']),
+        ({"priority": True}, ['The bot asked for priority "True", which does not exist; it is low.']),
+        ({"priority": ["low"]}, ["The bot asked for priority with a list, which does not exist; it is low."]),
+        ({"team": {"id": 1}}, ["The bot asked for team with a mapping, which is neither name nor id; it was ignored."]),
+        ({"team": 7}, ['The bot asked for team "7", which is neither name nor id; it was ignored.']),
+    ],
+)
+def test_an_unusable_slot_is_told_and_not_just_ignored(
+    routing: Routing, slots: dict[str, Any], sentences: list[str]
+) -> None:
+    decision = decide_handoff(
+        routing, Facts(), team_slot=slots.get("team"), priority_slot=slots.get("priority"), default_priority=3
+    )
+
+    assert [one.sentence for one in decision.ignored] == sentences
+
+
+@pytest.mark.parametrize("value", ["x" * 1000, "a\nForged: line", "\x00", 10**5000, float("nan")], ids=range(5))
+def test_an_unusable_value_is_one_short_line_of_the_note(value: Any) -> None:
+    decision = decide_handoff(Routing(), Facts(), team_slot=None, priority_slot=value, default_priority=3)
+
+    (ignored,) = decision.ignored
+    assert ignored.slot == "kustomer_priority"
+    assert ignored.sentence.isprintable()
+    assert len(ignored.sentence) < 150
+    assert decision.priority == 3
 
 
 def test_without_a_file_the_defaults_of_the_deployment_hold() -> None:

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.keys import ticket_reference
+from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
 from rasa_kustomer.conversation.summary import summary
+from rasa_kustomer.conversation.turns import milliseconds
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.kustomer.errors import KustomerError
 
 TAG = "bot-handoff"
+EXPECTED = {
+    "kustomer_team": "it must hold a team's name or id as text",
+    "kustomer_priority": "it must hold low, medium, high, urgent or a number from 1 to 5",
+}
 _TAGS_WAIT_SECONDS = 0.5
 _SUBJECT_LENGTH = 100
 
@@ -51,7 +56,7 @@ async def compose_ticket(call: Call) -> Ticket:
     decision = await _decide(call, facts)
     reference = ticket_reference(session.key)
     before = await _ticket_before(call.runtime.outbox, session)
-    again = f":{call.latest_message.get('message_id') or len(call.events)}"
+    again = f":{_moment(call)}"
     key = f"{session.key}:ticket"
     if before is None:
         records = _records(call, session, facts, decision, reference, suffix="")
@@ -64,6 +69,15 @@ async def compose_ticket(call: Call) -> Ticket:
         records, key = [NewRecord(key + again, Kind.TICKET, payload)], key + again
     priority = priority_name(decision.priority or call.runtime.settings.default_priority)
     return Ticket(session, reference, key, records, decision.team, priority)
+
+
+def _moment(call: Call) -> str:
+    """What tells a repeated handoff from the one before, and is the same when Rasa asks twice."""
+    message_id = call.latest_message.get("message_id")
+    if isinstance(message_id, str) and made_by_rasa(message_id):
+        return message_id
+    said = next((one for one in reversed(call.events) if isinstance(one, dict) and one.get("event") == "user"), {})
+    return str(milliseconds(said) or len(call.events))
 
 
 async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
@@ -85,7 +99,7 @@ def _facts(call: Call) -> HandoffFacts:
 
 
 async def _decide(call: Call, facts: HandoffFacts) -> Decision:
-    return decide_handoff(
+    decision = decide_handoff(
         call.runtime.routing,
         Facts(
             intents=tuple(name for name, _ in facts.intents),
@@ -97,6 +111,11 @@ async def _decide(call: Call, facts: HandoffFacts) -> Decision:
         priority_slot=call.slots.get("kustomer_priority"),
         default_priority=call.runtime.settings.default_priority,
     )
+    for slot, sentence in decision.ignored:
+        call.runtime.warn_once(
+            (slot, sentence), f"A handoff ignored the slot {slot}: {EXPECTED[slot]}. The agent's note shows its value."
+        )
+    return decision
 
 
 async def _customer_tags(call: Call) -> tuple[str, ...]:
@@ -116,6 +135,7 @@ def _records(
     """Note and tags go before the ticket, so that the agent who gets it sees them (Kustomer API reference, Handoff)."""
     priority = decision.priority or call.runtime.settings.default_priority
     remarks = [f"Routed by the rule in {decision.rule} of the routing file."] if decision.rule else []
+    remarks += [one.sentence for one in decision.ignored]
     text = summary(facts, reference=reference, priority=priority, person=_person(call.identity), remarks=remarks)
     about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
     if len(about) > _SUBJECT_LENGTH:

@@ -19,16 +19,24 @@ RULES = {
 }
 FLOWS = {"kustomer_domain_calm.yml": "domain", "kustomer_flows.yml": "data"}
 ENDPOINTS = Path("endpoints.yml")
+ROUTING = Path("kustomer_routing.yml")
+ROUTING_EXAMPLE = Path("kustomer_routing.example.yml")  # not the name that is read: its teams are not yours
 
 Outcome = Literal["copied", "would be copied", "already there", "differs, left alone"]
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One snippet and where it goes; `target` is relative to the bot."""
+    """One snippet and where it goes.
+
+    Attributes:
+        target: Relative to the bot.
+        to_edit: It is there to be changed, so other content is as good.
+    """
 
     source: Path
     target: Path
+    to_edit: bool = False
 
 
 def init(
@@ -59,6 +67,11 @@ def init(
     typer.echo("\nLeft to do:")
     for number, step in enumerate([*_clashes(clashes, folder), *_rest(bot, flows)], start=1):
         typer.echo(f"  {number}. " + step.replace("\n", "\n     "))
+    if not (folder / ROUTING).exists():
+        typer.echo(
+            f"\nRules for team and priority, if you want some: put your teams into {ROUTING_EXAMPLE}, then make it live"
+            f" beside .env: mv {ROUTING_EXAMPLE} {ROUTING}"
+        )
     raise typer.Exit(1 if clashes else 0)
 
 
@@ -70,12 +83,14 @@ def plan(bot: Bot, *, calm: bool) -> Iterator[Copy]:
         yield Copy(snippets / name, moved.relative_to(bot.folder) if moved else Path(place, name))
     if bot.endpoints is None:
         yield Copy(snippets / "kustomer_endpoints.yml", ENDPOINTS)
+    if not (bot.folder / ROUTING).exists():
+        yield Copy(snippets / ROUTING.name, ROUTING_EXAMPLE, to_edit=True)
 
 
 def _carry_out(copy: Copy, folder: Path, *, dry_run: bool) -> Outcome:
     target, content = folder / copy.target, copy.source.read_bytes()
     if os.path.lexists(target):  # a broken link is somebody's file too
-        same = target.is_file() and target.read_bytes() == content
+        same = target.is_file() and (copy.to_edit or target.read_bytes() == content)
         return "already there" if same else "differs, left alone"
     if dry_run:
         return "would be copied"
