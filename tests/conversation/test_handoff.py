@@ -178,6 +178,13 @@ def test_only_wishes_of_the_customer_count_the_last_five_of_them() -> None:
     assert [name for name, _ in facts(events=talk).intents] == [f"intent_{n}" for n in range(9, 4, -1)]
 
 
+def test_nobody_hides_what_they_want_by_metadata_of_their_own() -> None:
+    """On an open channel the client chooses the metadata; a message id comes from Rasa or the connector."""
+    talk = [user("refund!", "refund", 2.0) | {"metadata": {"is_external": True}}]
+
+    assert [name for name, _ in facts(events=talk).intents] == ["refund"]
+
+
 @pytest.mark.parametrize("odd", [None, "high", True, -1, 7, float("nan"), float("inf"), 10**400, [1]])
 def test_an_odd_confidence_is_none(odd: Any) -> None:
     event = user("hello", "greet", 2.0)

@@ -118,7 +118,7 @@ def conversations(draw: st.DrawFn) -> list[Event]:
         at += 2.0 if kind == "session_started" else draw(st.sampled_from([0.0, 0.000003, 1.5]))
         event: Event = {"event": kind, "timestamp": at}
         if kind == "user":
-            event = user(f"u{number}", at, draw(st.sampled_from([f"id{number}", None])))
+            event = user(f"u{number}", at, draw(st.sampled_from([f"{number:032x}", f"id{number}", "1", None])))
         elif kind == "bot":
             event = bot(f"b{number}", at)
         events.append(event)

@@ -93,9 +93,9 @@ def _intents(events: Sequence[Any]) -> list[tuple[str, float]]:
 
 
 def _is_trigger(event: Mapping[str, Any]) -> bool:
-    """Whether a program and not the customer sent it (Rasa notes, Events)."""
+    """Whether a program and not the customer sent it (Rasa notes, Events): what a customer sends has a message id."""
     metadata = event.get("metadata")
-    return isinstance(metadata, Mapping) and bool(metadata.get("is_external"))
+    return isinstance(metadata, Mapping) and bool(metadata.get("is_external")) and not event.get("message_id")
 
 
 def _confidence(value: object) -> float:

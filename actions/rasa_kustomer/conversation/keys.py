@@ -28,7 +28,7 @@ def session_key(sender_id: str, started_ms: int) -> str:
 
 
 def user_key(sender_id: str, message_id: str) -> str:
-    """ExternalId of what the user said; Rasa's message id makes it unique."""
+    """ExternalId of what the user said, of which Rasa made the message id."""
     return f"{anonymous_id(sender_id)}:{sender_part(message_id)}"
 
 
@@ -37,12 +37,32 @@ def made_by_rasa(message_id: str) -> bool:
     return _RASA_ID.fullmatch(message_id) is not None
 
 
-def event_key(sender_id: str, kind: str, microseconds: int, ordinal: int) -> str:
-    """ExternalId of a message without an id of its own: its time, and its place among equal times.
+def said_key(sender_id: str, message_id: object, microseconds: int, ordinal: int) -> str:
+    """ExternalId of what the user said.
+
+    Rasa's own message id is enough. That of a connector may come again (one that numbers the messages of each call
+    says "1" always), also after the event that had it first was cut away: its time and place among equal times tell
+    the messages apart, wherever a reading begins.
 
     Args:
         sender_id: Rasa's sender id.
-        kind: `u` for a user's message, empty for a bot's.
+        message_id: The event's `message_id`, if it has one.
+        microseconds: Time of the event, epoch microseconds.
+        ordinal: 0 for the first user event with this time.
+    """
+    if not isinstance(message_id, str) or not message_id.strip():
+        return event_key(sender_id, "u", microseconds, ordinal)
+    if made_by_rasa(message_id):
+        return user_key(sender_id, message_id)
+    return event_key(sender_id, sender_part(message_id), microseconds, ordinal)
+
+
+def event_key(sender_id: str, kind: str, microseconds: int, ordinal: int) -> str:
+    """ExternalId of a message without a unique id of its own: its time, and its place among equal times.
+
+    Args:
+        sender_id: Rasa's sender id.
+        kind: Empty for a bot's message; for a user's its id as the connector gave it, or `u`.
         microseconds: Time of the event, epoch microseconds.
         ordinal: 0 for the first event of its kind with this time.
     """

@@ -136,19 +136,8 @@ class _Reader:
         at = _microseconds(event)
         ordinal = self._ordinal("user", at)
         if text := said_by_user(self._events, index):
-            message_id = event.get("message_id")
-            if isinstance(message_id, str) and message_id.strip() and not self._used_before(index, message_id, at):
-                key = keys.user_key(self._sender_id, message_id)
-            else:
-                key = keys.event_key(self._sender_id, "u", at, ordinal)
+            key = keys.said_key(self._sender_id, event.get("message_id"), at, ordinal)
             self._say(key, "in", text, at, None)
-
-    def _used_before(self, index: int, message_id: str, at: int) -> bool:
-        """Whether a connector gave an earlier message the same id; Rasa's own ids need no look."""
-        if keys.made_by_rasa(message_id):
-            return False
-        same = [one for one in self._events[:index] if isinstance(one, dict) and one.get("message_id") == message_id]
-        return any(_is(event, "user") and _microseconds(event) != at for event in same)
 
     def _bot(self, event: Event) -> None:
         at = _microseconds(event)
