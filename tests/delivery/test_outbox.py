@@ -300,6 +300,29 @@ async def test_idle_sessions_are_closed_once_and_never_when_handed_off(outbox: O
     assert (claim.key, [record.kind for record in claim.records]) == (SESSION.key, [Kind.CLOSE])
 
 
+async def test_a_session_whose_turn_was_refused_after_it_was_closed_is_closed_again(
+    outbox: Outbox, clock: Clock
+) -> None:
+    async def settle(refused: str | None = None) -> None:
+        [claim] = await outbox.claim(1)
+        claim.customer_id = claim.conversation_id = "known"
+        await outbox.resolved(claim)
+        for record in claim.records:
+            await outbox.begin(claim, record)
+            if refused:
+                await outbox.dead(claim, record, refused)
+            else:
+                await outbox.delivered(claim, record, kustomer_id="there", sent_ms=None)
+        await outbox.release(claim)
+
+    for number, refused in enumerate((None, "no such channel")):
+        await outbox.record(SESSION, WHO, [turn(number)])
+        await settle(refused)
+        clock.now += 4_000
+        assert await outbox.close_idle(60) == 1
+        await settle()
+
+
 async def test_processes_that_tidy_up_at_the_same_time_do_it_once(
     outbox: Outbox, outbox_url: str, clock: Clock
 ) -> None:

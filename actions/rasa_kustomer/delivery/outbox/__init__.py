@@ -285,8 +285,8 @@ class Outbox:
 
         def work(connection: Connection) -> int:
             found = claiming.idle(connection, now - minutes * 60, limit=limit)
-            for session_id, key, last_ms in found:
-                claiming.close(connection, session_id, f"{key}:close:{last_ms}", now)
+            for session_id, key, last_turn_at in found:
+                claiming.close(connection, session_id, f"{key}:close:{int(last_turn_at * 1000)}", now)
             return len(found)
 
         closed = await self._transactor.run(work)

@@ -236,14 +236,15 @@ def release(
     connection.execute(update(sessions).where(mine).values(**values))
 
 
-def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int, str, int]]:
+def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int, str, float]]:
     """Sessions to close: mirrored, quiet since `before` (epoch seconds), never handed off, nothing pending.
 
     Returns:
-        Row id, key and the time of the last sent turn in ms for each.
+        Row id, key and the time of the last accepted turn (epoch seconds) for each. That time and not the last sent
+        one: a turn that was refused reopens a session too, and its second closing needs a key of its own.
     """
     rows = connection.execute(
-        select(sessions.c.id, sessions.c.key, sessions.c.last_sent_ms)
+        select(sessions.c.id, sessions.c.key, sessions.c.last_turn_at)
         .where(
             sessions.c.conversation_id.is_not(None),
             ~sessions.c.closed,
@@ -254,7 +255,7 @@ def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int
         .limit(limit)
         .with_for_update(skip_locked=True)  # what another process closes just now is none of ours
     )
-    return [(row.id, row.key, row.last_sent_ms) for row in rows]
+    return [(row.id, row.key, row.last_turn_at) for row in rows]
 
 
 def close(connection: Connection, session_id: int, key: str, now: float) -> None:
