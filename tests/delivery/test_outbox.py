@@ -15,7 +15,9 @@ from rasa_kustomer.delivery.outbox import (
     NewRecord,
     Outbox,
     OutboxUnavailableError,
+    Part,
     SessionKey,
+    Settled,
 )
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
@@ -136,6 +138,31 @@ async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_n
     assert await second.begin(taken, taken.records[0])
     await first.close()
     await second.close()
+
+
+@pytest.mark.parametrize("in_a_job", [False, True])
+async def test_a_late_answer_does_not_turn_the_last_sent_time_back(
+    outbox: Outbox, outbox_url: str, clock: Clock, in_a_job: bool
+) -> None:
+    """The lease ran out while the request was under way; another process has looked the turn up and gone on."""
+    await outbox.record(SESSION, WHO, [turn(number) for number in range(3)])
+    (stalled,) = await outbox.claim(8)
+    await outbox.release(stalled)  # as if it had run out; on PostgreSQL the server's clock decides that
+    other = Outbox(outbox_url, now=clock)
+    (claim,) = await other.claim(8)
+    for record, sent_ms in zip(claim.records[:2], (5_000, 5_001), strict=True):
+        await other.delivered(claim, record, kustomer_id="m", sent_ms=sent_ms)
+    await other.release(claim)
+
+    late = stalled.records[0]
+    if in_a_job:
+        await outbox.bulk_delivered([Settled(Part(stalled.id, late.id, 5_000), "m")])
+    else:
+        await outbox.delivered(stalled, late, kustomer_id="m", sent_ms=5_000)
+
+    (again,) = await other.claim(8)
+    assert again.last_sent_ms == 5_001, "the third turn comes after the second"
+    await other.close()
 
 
 async def test_couriers_that_claim_at_the_same_time_share_the_sessions(outbox_url: str) -> None:
@@ -371,6 +398,21 @@ async def test_purged_turns_stay_counted_and_are_not_accepted_again(outbox: Outb
     assert await outbox.record(SESSION, WHO, [turn(1), turn(2)]) == 1, (
         "a restarted server reads the whole tracker again"
     )
+
+
+async def test_what_another_process_purged_is_not_accepted_again(outbox: Outbox, outbox_url: str, clock: Clock) -> None:
+    """An operator purges while the server runs, which has the session's row in mind."""
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(claim)
+    clock.now += 10
+
+    operator = Outbox(outbox_url, now=clock)
+    assert await operator.purge(older_than_seconds=5) == 1
+    await operator.close()
+
+    assert await outbox.record(SESSION, WHO, [turn(1), turn(2)]) == 1
 
 
 async def test_what_was_accepted_survives_the_process(outbox_url: str) -> None:

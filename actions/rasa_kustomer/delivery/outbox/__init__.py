@@ -335,7 +335,6 @@ class Outbox:
     async def purge(self, *, older_than_seconds: float, dead: bool = False) -> int:
         """Delete one batch of settled records older than a time; returns how many (0: done)."""
         before = self._now() - older_than_seconds
-        self._rows.clear()
         ids = await self._transactor.read(lambda c: overview.purgeable(c, settled_before=before, dead=dead))
         if not ids:
             return 0

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
+from rasa_kustomer.delivery.outbox.claiming import latest
 from rasa_kustomer.delivery.outbox.schema import DELIVERED, PENDING, records, sessions
 
 
@@ -81,14 +82,14 @@ def settle(connection: Connection, done: Sequence[Settled], now: float) -> None:
         ),
         [{"record": one.part.record_id, "found": one.kustomer_id, "moment": now} for one in done],
     )
-    latest: dict[int, int] = {}
+    progress: dict[int, int] = {}
     for one in done:
-        latest[one.part.session_id] = max(one.part.sent_ms, latest.get(one.part.session_id, 0))
+        progress[one.part.session_id] = max(one.part.sent_ms, progress.get(one.part.session_id, 0))
     connection.execute(
         update(sessions)
         .where(sessions.c.id == bindparam("session"))
-        .values(attempts=0, last_sent_ms=bindparam("latest")),
-        [{"session": session_id, "latest": sent_ms} for session_id, sent_ms in latest.items()],
+        .values(attempts=0, last_sent_ms=latest(bindparam("sent", type_=BigInteger))),
+        [{"session": session_id, "sent": sent_ms} for session_id, sent_ms in progress.items()],
     )
 
 

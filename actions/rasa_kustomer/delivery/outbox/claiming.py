@@ -3,9 +3,24 @@
 import json
 import os
 import socket
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Float, and_, cast, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
@@ -211,8 +226,13 @@ def settle(
             settled_at=now,
         )
     )
-    progress = {"attempts": 0} if sent_ms is None else {"attempts": 0, "last_sent_ms": sent_ms}
+    progress: dict[str, Any] = {"attempts": 0} if sent_ms is None else {"attempts": 0, "last_sent_ms": latest(sent_ms)}
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(**progress))
+
+
+def latest(sent_ms: int | ColumnElement[int]) -> ColumnElement[int]:
+    """A session's last `sentAt` with one more: an answer that comes late, after a lost lease, must not turn it back."""
+    return case((sessions.c.last_sent_ms > sent_ms, sessions.c.last_sent_ms), else_=sent_ms)
 
 
 def defer(connection: Connection, record: Record, *, until: float, reason: str) -> None:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Insert, Update, bindparam, func, select, update
+from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_kustomer.conversation.keys import sender_part
@@ -14,10 +14,9 @@ from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
 
 
 class Row(NamedTuple):
-    """What recording needs of a session's row."""
+    """What may be remembered of a session's row; `purged_ms` may not, as any process may purge."""
 
     id: int
-    purged_ms: int
     identity: dict[str, Any]
 
 
@@ -40,11 +39,11 @@ class _Statement:
         make: Makes it from a dialect's module, since `INSERT ... ON CONFLICT` is written with the dialect's own means.
     """
 
-    def __init__(self, make: Callable[[Any], Insert | Update]) -> None:
+    def __init__(self, make: Callable[[Any], Insert | Update | Select[Any]]) -> None:
         compiled = make(sqlite).compile(dialect=sqlite.dialect(paramstyle="named"))
         self._sql = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._core = make(postgresql)
+        self._core: Any = make(postgresql)
 
     def run(self, on: Database, **values: Any) -> Any:
         """Execute it once; returns the cursor."""
@@ -90,6 +89,7 @@ _this_session = update(sessions).where(sessions.c.id == bindparam("session"))
 _OPEN = _Statement(_open_session)
 _ADD = _Statement(_add_record)
 _TOUCH = _Statement(_touch_session)
+_PURGED = _Statement(lambda _: select(sessions.c.purged_ms).where(sessions.c.id == bindparam("session")))
 _ESCALATE = _Statement(lambda _: _this_session.values(escalated=True, not_before=0.0))
 
 
@@ -120,7 +120,9 @@ def accept(
     # Elsewhere than on SQLite others write at the same time. Opening the session first locks its row, so that its
     # records are numbered in the order in which they become visible, and no two transactions wait for each other.
     row = known if isinstance(on, sqlite3.Connection) else None
-    if row is None or row.identity != identity:
+    same = row is not None and row.identity == identity
+    found = _PURGED.run(on, session=row.id).fetchone() if row is not None and same else None
+    if row is None or found is None:
         opened = _OPEN.run(
             on,
             key=session.key,
@@ -130,10 +132,12 @@ def accept(
             last_turn_at=now,
         )
         [(row_id, purged_ms)] = opened.fetchall()
-        row = Row(row_id, purged_ms, identity)
+        row = Row(row_id, identity)
+    else:
+        (purged_ms,) = found
     if escalate:
         _ESCALATE.run(on, session=row.id)
-    fresh = [one for one in new if not one.at_ms or one.at_ms > row.purged_ms] if row.purged_ms else new
+    fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
     added = _ADD.run_all(on, [_values(row.id, one, now) for one in fresh]) if fresh else 0
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
