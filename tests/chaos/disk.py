@@ -57,7 +57,7 @@ async def _through(report: Report, place: Site, name: str, trouble: Callable[[Si
     report.say(f"{name}: {missed} calls could not be recorded at once, slowest answer {slowest:.2f} s")
     report.check("the bot was answered all the time", holds=not unanswered and slowest <= SLOWEST_SECONDS)
     report.check("everything is delivered afterwards", holds=await place.drained())
-    judge(report, visitors, await place.held())
+    await judge(report, place, visitors)
 
 
 async def _locked(place: Site, seconds: float) -> None:

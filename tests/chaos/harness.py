@@ -133,6 +133,11 @@ class Site:
         async with httpx.AsyncClient(base_url=self.kustomer_url, timeout=60) as http:
             return list((await http.get("/sandbox/requests")).json())
 
+    async def units(self) -> Counter[str]:
+        """What was taken from the organisation's budget, by method and path with placeholders."""
+        async with httpx.AsyncClient(base_url=self.kustomer_url, timeout=60) as http:
+            return Counter((await http.get("/sandbox/units")).json()["calls"])
+
     async def health(self, number: int = 0) -> dict[str, Any]:
         """The health route of a server."""
         async with httpx.AsyncClient(timeout=10) as http:
@@ -247,17 +252,28 @@ class Visitor:
         return [(message.key, message.text) for part in reading.sessions for message in part.messages]
 
 
-def judge(report: Report, visitors: list[Visitor], held: dict[str, Any]) -> None:
-    """Compare what was accepted with what Kustomer holds."""
+def balance(report: Report, place: Site) -> None:
+    """The outbox's own books."""
+    books = place.books()
+    counts = ", ".join(f"{name} {books[name]:,}" for name in ("accepted", "delivered", "pending", "dead"))
+    report.check(f"the books balance: {counts}", holds=books["balanced"] and books["dead"] == 0)
+
+
+async def judge(report: Report, place: Site, visitors: list[Visitor]) -> None:
+    """Compare what was accepted with what Kustomer holds, and look at the outbox's books."""
+    balance(report, place)
+    held = await place.held()
     by_sender: dict[str, list[dict[str, Any]]] = defaultdict(list)
     owner = {row["id"]: str(row["externalId"]).removeprefix("rasa:").rsplit(":", 1)[0] for row in held["conversations"]}
     for row in held["messages"]:
         by_sender[owner[row["conversation"]]].append(row)
-    lost = doubled = disorder = foreign = total = 0
+    lost = doubled = disorder = foreign = altered = total = 0
     for visitor in visitors:
         rows = sorted(by_sender.pop(visitor.sender_id, []), key=lambda row: str(row["sentAt"]))
         keys = [str(row["externalId"]) for row in rows]
-        expected = [key for key, _ in visitor.expected()]
+        said = dict(visitor.expected())
+        expected = list(said)
+        altered += sum(said.get(str(row["externalId"]), row["preview"]) != row["preview"] for row in rows)
         total += len(expected)
         lost += len(set(expected) - set(keys))
         doubled += sum(count - 1 for count in Counter(keys).values())
@@ -272,7 +288,7 @@ def judge(report: Report, visitors: list[Visitor], held: dict[str, Any]) -> None
     report.check(f"accepted turns lost: {lost}", holds=lost == 0)
     report.check(f"turns doubled: {doubled}", holds=doubled == 0)
     report.check(f"conversations out of order: {disorder}", holds=disorder == 0)
-    report.check(f"foreign messages: {foreign}", holds=foreign == 0)
+    report.check(f"foreign messages: {foreign}, altered ones: {altered}", holds=foreign == altered == 0)
     extra = sum(count - 1 for count in conversations.values())
     report.check(f"conversations doubled: {extra}", holds=extra == 0)
     people = Counter(entry["externalId"] for row in held["customers"] for entry in row.get("externalIds", []))

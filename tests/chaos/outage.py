@@ -30,7 +30,7 @@ async def run(report: Report, *, seconds: float) -> None:
         stop.set()
         await talking
         report.check(f"{pending:,} turns were waiting; all are delivered", holds=await place.drained())
-        judge(report, visitors, await place.held())
+        await judge(report, place, visitors)
 
 
 async def _simulated(report: Report) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import random
-import re
-from collections import Counter
 
 import httpx
 from payloads import Payloads  # benchmarks/
@@ -12,7 +10,6 @@ from tests.chaos.harness import Report, Site, Visitor, judge, site
 
 TURNS = 6
 MOST_PLAIN, MOST_ESCALATED = 1.0, 5.0
-_ID = re.compile(r"/([0-9a-f]{24}|[a-zA-Z]+=[^/]+)(?=/|$)")
 payloads = Payloads()
 
 
@@ -23,14 +20,14 @@ async def run(report: Report, *, conversations: int, pause_seconds: float) -> No
             visitors = [Visitor(f"visitor-{number}") for number in range(conversations)]
             await asyncio.gather(*(_talk(place, one, pause_seconds, escalated=escalated) for one in visitors))
             report.check("everything is delivered", holds=await place.drained())
-            judge(report, visitors, await place.held())
-            calls = Counter(f"{one['method']} {_ID.sub('/{id}', one['path'])}" for one in await place.requests())
+            await judge(report, place, visitors)
+            calls = await place.units()
             kind = "escalated" if escalated else "un-escalated"
             report.say(f"{conversations} conversations of {TURNS} turns, {kind}, a turn each {pause_seconds:g} s:")
             for call, number in calls.most_common():
                 report.say(f"    {number:5d}  {call}")
             each = calls.total() / conversations
-            report.check(f"{each:.2f} requests a conversation, {kind} (at most {most:g})", holds=each <= most)
+            report.check(f"{each:.2f} units a conversation, {kind} (at most {most:g})", holds=each <= most)
 
 
 async def _talk(place: Site, visitor: Visitor, pause_seconds: float, *, escalated: bool) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -35,6 +35,8 @@ class LoggedRequest:
         status: None when no answer was given (reset or hang).
         body: Parsed JSON, or None.
         fault: The scripted failure that hit it.
+        at: When it came, epoch seconds.
+        blocked_until: `x-ratelimit-reset` of a 429 that told everybody to wait; None for any other answer.
     """
 
     method: str
@@ -43,6 +45,8 @@ class LoggedRequest:
     status: int | None
     body: Any
     fault: str | None
+    at: float
+    blocked_until: int | None = None
 
 
 class Gateway:
@@ -53,12 +57,23 @@ class Gateway:
         units: What was taken from the organisation's budget, by method and path with placeholders.
     """
 
-    def __init__(self, org: Org, faults: Faults, limit: OrgLimit, bulk: Bulk, *, roles: set[str], api_key: str) -> None:
+    def __init__(
+        self,
+        org: Org,
+        faults: Faults,
+        limit: OrgLimit,
+        bulk: Bulk,
+        *,
+        roles: set[str],
+        api_key: str,
+        now: Callable[[], float],
+    ) -> None:
         self._org = org
         self._faults = faults
         self._limit = limit
         self._roles = roles
         self._api_key = api_key
+        self._now = now
         self.requests: deque[LoggedRequest] = deque(maxlen=KEPT_REQUESTS)
         self.units: Counter[str] = Counter()
         groups = (customers.OPERATIONS, conversations.OPERATIONS, messages.OPERATIONS, notes.OPERATIONS)
@@ -72,7 +87,15 @@ class Gateway:
         """Answers, or fails as scripted; None cuts the connection."""
         path, _, query = request.target.partition("?")
         fault = self._faults.strike(request.method, path)
-        logged = LoggedRequest(request.method, path, query, None, _lenient_json(request.body), str(fault or "") or None)
+        logged = LoggedRequest(
+            request.method,
+            path,
+            query,
+            None,
+            _lenient_json(request.body),
+            str(fault or "") or None,
+            self._now(),
+        )
         self.requests.append(logged)
         if fault and fault.kind == "latency":
             await asyncio.sleep(float(fault.value))
@@ -82,6 +105,8 @@ class Gateway:
         if fault:
             reply = await self._fail(fault, reply)
         logged.status = reply.status if reply else None
+        if reply and reply.status == 429 and reply.headers.get("x-ratelimit-remaining") == "0":
+            logged.blocked_until = int(reply.headers["x-ratelimit-reset"])
         return reply
 
     async def _fail(self, fault: Fault, reply: HttpReply | None) -> HttpReply | None:

@@ -70,7 +70,13 @@ class Sandbox:
         organisation = Org(self.state, self.rules, CustomerLimits(self.rules, now))
         self._bulk = Bulk(organisation, now)
         self._gateway = Gateway(
-            organisation, self._faults, OrgLimit(self.rules, now), self._bulk, roles=self.roles, api_key=api_key
+            organisation,
+            self._faults,
+            OrgLimit(self.rules, now),
+            self._bulk,
+            roles=self.roles,
+            api_key=api_key,
+            now=now,
         )
         gateway = self._gateway
         self._control = Control(self.state, self.rules, self._faults, gateway.requests, gateway.units)
