@@ -48,6 +48,8 @@ async def _no_request_before_the_reset(report: Report, refusals: int) -> None:
                 sandbox.fail("*", "429:org", times=1, skip=number % 5)
                 await office.say(f"visitor-{number}", "hello", "hi", "help")
                 await office.until(lambda _: office.budget.blocked_seconds > 0)
+                # The refused session waits by itself; that everybody does shows with somebody else's turns.
+                await office.say(f"meanwhile-{number}", "hello")
                 await office.until(lambda counts: counts.pending == 0)
             await office.close()
             log = sandbox.requests

@@ -8,7 +8,7 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from rasa_kustomer.delivery.courier import STOP_SECONDS
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, Kind, NewRecord
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
 from rasa_kustomer.sandbox import Sandbox
 
 HELLO = ("hello", "hi, how can I help?", "my parcel is late", "I am sorry")
@@ -412,3 +412,28 @@ async def test_two_couriers_on_one_outbox_double_nothing(sandbox: Sandbox, outbo
         assert first.texts(name) == list(HELLO)
     await first.close()
     await second.close()
+
+
+@pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)  # whose leases go by the test's clock
+@pytest.mark.xfail(strict=True, reason="the courier keeps the lease of a session after `begin` said no")
+async def test_a_session_whose_turn_another_process_has_just_settled_is_not_kept(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stalled with the turn under way and lost its lease to us; its answer comes between our look and our mark."""
+    office.step_seconds = 0.02  # far less than a lease for each look
+    begin, stalled = office.outbox.begin, Outbox(office.url, now=office.clock)
+    late: list[Record] = []
+
+    async def begin_after_the_late_answer(claim: Claim, record: Record) -> bool:
+        if not late:
+            late.append(record)
+            await stalled.delivered(claim, record, kustomer_id="m", sent_ms=1_001)
+        return await begin(claim, record)
+
+    monkeypatch.setattr(office.outbox, "begin", begin_after_the_late_answer)
+    began = office.clock.now
+    await office.say("ann", "hello", "hi")
+    await office.deliver()
+
+    assert office.clock.now - began < LEASE_SECONDS, "the rest waits until the lease runs out, or while we are busy"
+    await stalled.close()
