@@ -415,7 +415,6 @@ async def test_two_couriers_on_one_outbox_double_nothing(sandbox: Sandbox, outbo
 
 
 @pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)  # whose leases go by the test's clock
-@pytest.mark.xfail(strict=True, reason="the courier keeps the lease of a session after `begin` said no")
 async def test_a_session_whose_turn_another_process_has_just_settled_is_not_kept(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,7 +119,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=st.sampled_from([0, 1]), limit=st.integers(1, 3))
     def claim(self, which: int, limit: int) -> None:
-        for claim in self.run(self.processes[which].claim(limit)):
+        stalled = {flight.claim.id for flight in self.flying if flight.which == which}
+        for claim in self.run(self.processes[which].claim(limit, but_not=stalled | set(self.held[which]))):
             assert all(claim.id not in held for held in self.held), "leased to two at a time"
             if not claim.conversation_id:
                 claim.customer_id = claim.conversation_id = "k"
@@ -167,8 +168,8 @@ class Machine(RuleBasedStateMachine):
             claim.records.pop(0)
 
     def give_up(self, which: int, claim: Claim) -> None:
-        """The courier stops at a lost lease, and gives nothing back that may be another's."""
-        self.held[which].pop(claim.id)
+        """The courier stops at a lost lease; whose it is now, the outbox knows."""
+        self.release(which, claim, None)
 
     @rule(which=st.sampled_from([0, 1]), refused=st.booleans())
     def send_and_stall(self, which: int, refused: bool) -> None:
@@ -250,8 +251,8 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 5))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        for process in self.processes:
-            self.run(process.heartbeat())
+        for process, held in zip(self.processes, self.held, strict=True):
+            self.run(process.heartbeat(held))
 
     @rule()
     def retry_the_dead(self) -> None:

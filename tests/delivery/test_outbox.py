@@ -10,6 +10,7 @@ import pytest
 from rasa_kustomer.delivery.outbox import (
     DEAD,
     DELIVERED,
+    LEASE_SECONDS,
     PENDING,
     Kind,
     NewRecord,
@@ -119,6 +120,31 @@ async def test_a_session_is_leased_to_one_courier_until_it_is_released(outbox_ur
     await second.close()
 
 
+async def test_a_lease_is_kept_only_while_its_session_is_at_hand(tmp_path: Path, clock: Clock) -> None:
+    """A session that could not be given back, because the database was away, is not kept from others for ever."""
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    first, second = Outbox(url, now=clock), Outbox(url, now=clock)
+    await first.record(SESSION, WHO, [turn(1)])
+    await first.record(OTHER, WHO, [turn(2)])
+    forgotten, kept = await first.claim(8)
+    clock.now += LEASE_SECONDS - 1
+    await first.heartbeat([kept.id])
+    clock.now += 2
+
+    assert [claim.id for claim in await second.claim(8)] == [forgotten.id]
+    await first.close()
+    await second.close()
+
+
+async def test_a_courier_that_stood_still_does_not_take_its_own_session_twice(outbox: Outbox, clock: Clock) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    clock.now += LEASE_SECONDS + 1
+
+    assert await outbox.claim(8, but_not=[claim.id]) == []
+    assert await outbox.begin(claim, claim.records[0]), "nobody else has it, so it goes on"
+
+
 async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_not_send(
     tmp_path: Path, clock: Clock
 ) -> None:
@@ -128,7 +154,7 @@ async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_n
     (stale,) = await first.claim(8)
 
     clock.now += 10
-    await first.heartbeat()
+    await first.heartbeat([stale.id])
     clock.now += 10
     assert await second.claim(8) == [], "the heartbeat kept the lease"
 

@@ -164,7 +164,7 @@ async def test_leases_run_by_the_servers_clock_whatever_the_machines_think(url: 
     assert await second.claim(8) == []
 
     postgres_server.sql("UPDATE kustomer_session SET leased_until = leased_until - 14", url)
-    await first.heartbeat()
+    await first.heartbeat([stale.id])
     assert await second.claim(8) == [], "the heartbeat kept the lease"
 
     postgres_server.sql("UPDATE kustomer_session SET leased_until = leased_until - 15", url)

@@ -112,7 +112,7 @@ class Courier:
             return
         busy = sum(escalated for _, escalated in self._running.values())
         if (room := PARALLEL_SESSIONS + EXTRA_FOR_HANDOFFS - busy) > 0:
-            self._carry_singly(await self._outbox.claim(room, escalated=True))
+            self._carry_singly(await self._claim(room, escalated=True))
         await self._take_turns()
 
     async def _take_turns(self) -> None:
@@ -121,11 +121,11 @@ class Courier:
         allowance = self._live.left()
         if not self._batching.permitted:
             if (room := PARALLEL_SESSIONS - busy) > 0:
-                self._carry_singly(await self._outbox.claim(room, escalated=False))
+                self._carry_singly(await self._claim(room, escalated=False))
             return
         if busy >= PARALLEL_SESSIONS or not (allowance >= 1 or self._live.gathered()):
             return
-        claims = await self._outbox.claim(MOST_SESSIONS, escalated=False)
+        claims = await self._claim(MOST_SESSIONS, escalated=False)
         if not claims:
             return
         cost = sum(units(claim) for claim in claims)
@@ -134,6 +134,12 @@ class Courier:
         self._carry_singly([one for one in claims if one not in together])
         if together:
             self._start(together, partial(self._batching.deliver, together, self._one_settled), escalated=False)
+
+    async def _claim(self, limit: int, *, escalated: bool) -> list[Claim]:
+        return await self._outbox.claim(limit, escalated=escalated, but_not=self._at_hand())
+
+    def _at_hand(self) -> set[int]:
+        return {claim.id for claims, _ in self._running.values() for claim in claims}
 
     def _carry_singly(self, claims: Sequence[Claim]) -> None:
         for one in claims:
@@ -166,13 +172,12 @@ class Courier:
             failures = dict.fromkeys((claim.id for claim in claims), error)
         for claim in claims:
             failure = failures.get(claim.id)
-            if isinstance(failure, LeaseLostError):
-                continue
             if isinstance(failure, InDoubtError):
                 release = partial(self._outbox.release, claim, wait_seconds=failure.wait_seconds, failed=False)
+            elif failure is None or isinstance(failure, LeaseLostError):  # which lease it was, the outbox knows
+                release = partial(self._outbox.release, claim)
             else:
-                wait = None if failure is None else self._after(failure, claim)
-                release = partial(self._outbox.release, claim, wait_seconds=wait)
+                release = partial(self._outbox.release, claim, wait_seconds=self._after(failure, claim))
             await self._guard(release)
 
     async def _deliver(self, claim: Claim) -> Failures:
@@ -212,7 +217,7 @@ class Courier:
         while True:
             await self._sleep(HEARTBEAT_SECONDS)
             if self._running:
-                await self._guard(self._outbox.heartbeat)
+                await self._guard(partial(self._outbox.heartbeat, self._at_hand()))
 
     async def _guard(self, work: Callable[[], Awaitable[Any]]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -158,15 +158,18 @@ class Outbox:
             except asyncio.TimeoutError:
                 continue
 
-    async def claim(self, limit: int, *, escalated: bool | None = None) -> list[Claim]:
+    async def claim(self, limit: int, *, escalated: bool | None = None, but_not: Collection[int] = ()) -> list[Claim]:
         """Lease sessions that have something to deliver, with their due records.
 
         Args:
             limit: How many sessions at most.
             escalated: Only those a human has, or only the others; None for both.
+            but_not: Ids of the sessions at hand; a process that stood still may have lost the leases of its own.
         """
         now = self._now()
-        ids = await self._transactor.read(lambda c: claiming.candidates(c, now, limit=limit, escalated=escalated))
+        ids = await self._transactor.read(
+            lambda c: claiming.candidates(c, now, limit=limit, escalated=escalated, but_not=but_not)
+        )
         if not ids:
             return []
         claims = await self._transactor.run(lambda c: claiming.lease(c, ids, self.owner, now, LEASE_SECONDS))
@@ -184,10 +187,10 @@ class Outbox:
         """How many of a session's turns Kustomer refused for good."""
         return await self._transactor.read(lambda c: claiming.dead_turns(c, claim.id))
 
-    async def heartbeat(self) -> None:
-        """Keep the leases of this process."""
+    async def heartbeat(self, ids: Collection[int]) -> None:
+        """Keep the leases of the sessions at hand, as far as they are still ours; all others run out."""
         now = self._now()
-        await self._transactor.run(lambda c: claiming.extend(c, self.owner, now, LEASE_SECONDS))
+        await self._transactor.run(lambda c: claiming.extend(c, self.owner, ids, now, LEASE_SECONDS))
 
     async def free_dead_owners(self) -> None:
         """Take back what killed processes of this host held (SQLite; on PostgreSQL leases run out)."""

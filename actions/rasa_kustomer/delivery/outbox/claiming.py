@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
@@ -33,7 +34,9 @@ def new_owner() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
 
 
-def candidates(connection: Connection, now: float, *, limit: int, escalated: bool | None) -> list[int]:
+def candidates(
+    connection: Connection, now: float, *, limit: int, escalated: bool | None, but_not: Collection[int]
+) -> list[int]:
     """Rows of sessions that have due records and that nobody holds; handed-off ones first, then the longest waiting.
 
     Args:
@@ -41,6 +44,7 @@ def candidates(connection: Connection, now: float, *, limit: int, escalated: boo
         now: Epoch seconds.
         limit: How many at most.
         escalated: Only those a human has, or only the others; None for both.
+        but_not: Sessions that the caller has at hand, whatever became of their leases.
     """
     due = exists().where(records.c.session_id == sessions.c.id, records.c.state == PENDING, records.c.not_before <= now)
     query = (
@@ -51,6 +55,8 @@ def candidates(connection: Connection, now: float, *, limit: int, escalated: boo
     )
     if escalated is not None:
         query = query.where(sessions.c.escalated.is_(escalated))
+    if but_not:
+        query = query.where(sessions.c.id.not_in(but_not))
     return list(connection.execute(query).scalars())
 
 
@@ -129,10 +135,11 @@ def dead_turns(connection: Connection, session_id: int) -> int:
     return int(connection.execute(select(func.count()).select_from(records).where(*mine)).scalar_one())
 
 
-def extend(connection: Connection, owner: str, now: float, seconds: float) -> None:
-    """Heartbeat: keep every session that `owner` holds, for so many seconds from now."""
+def extend(connection: Connection, owner: str, ids: Collection[int], now: float, seconds: float) -> None:
+    """Heartbeat: keep those of the sessions that `owner` still holds, for so many seconds from now."""
     until = _lease_clock(connection, now) + seconds
-    connection.execute(update(sessions).where(sessions.c.leased_by == owner).values(leased_until=until))
+    mine = and_(sessions.c.id.in_(ids), sessions.c.leased_by == owner)
+    connection.execute(update(sessions).where(mine).values(leased_until=until))
 
 
 def free_dead_owners(connection: Connection, owner: str) -> None:
