@@ -9,7 +9,7 @@ from cachetools import LRUCache
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.turns import Cursor, Message, SessionTurns, milliseconds, read_turns
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, Renew, SessionKey
 
 REMEMBERED_SENDERS = 20_000
 
@@ -26,7 +26,12 @@ class Recorder:
         self._cursors: LRUCache[str, tuple[Cursor, SessionKey]] = LRUCache(maxsize=REMEMBERED_SENDERS)
 
     async def record_turns(
-        self, sender_id: str, events: Sequence[Mapping[str, Any]], identity: Identity
+        self,
+        sender_id: str,
+        events: Sequence[Mapping[str, Any]],
+        identity: Identity,
+        *,
+        renew: Renew = Renew.ALWAYS,
     ) -> SessionKey | None:
         """Accept all turns that were not recorded yet.
 
@@ -35,7 +40,8 @@ class Recorder:
         Args:
             sender_id: Rasa's sender id.
             events: `tracker.events`, the latest session and perhaps more.
-            identity: The person as known now.
+            identity: The person as known now; a session that is over keeps the one that it had.
+            renew: When it replaces the one that the current session has.
 
         Returns:
             The sender's current session, or None while it has no turn.
@@ -45,24 +51,26 @@ class Recorder:
         """
         cursor, session = self._cursors.get(sender_id, (None, None))
         reading = read_turns(events, sender_id, cursor)
-        if cursor is not None and reading.cursor == cursor:
+        reached = reading.cursor
+        if cursor is not None and reached == cursor:
             return session
         complete = True
         for position, part in enumerate(reading.sessions):
             continues = session is not None and part.started_ms in {None, session.started_ms}
+            over = reached is None or part.started_ms != reached.started_ms
             if not part.messages:
                 continue
             if not continues and all(message.direction == "out" for message in part.messages):
                 known = await self._known(sender_id, part, reading.sessions[position + 1 :])
                 if known is None:
-                    complete = False
+                    complete = over  # nobody will speak in it any more
                     continue
                 session = known
             elif not continues:
                 session = await self._session(sender_id, part, reading.sessions[position + 1 :])
             if session is not None:
-                await self._outbox.record(session, identity_fields(identity), _records(part.messages))
-        reached = reading.cursor
+                fields, records = identity_fields(identity), _records(part.messages)
+                await self._outbox.record(session, fields, records, renew=Renew.NEVER if over else renew)
         if session is not None and complete and reached and reached.started_ms in {None, session.started_ms}:
             self._cursors[sender_id] = (reached, session)
             return session

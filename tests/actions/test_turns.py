@@ -92,6 +92,30 @@ async def test_a_second_session_is_a_second_conversation_and_its_greeting_waits_
     assert timeline(sandbox) == ["first", "one", "Welcome back!", "second", "two"]
 
 
+async def test_a_restart_leaves_the_ended_session_to_whom_it_belonged(sandbox: Sandbox) -> None:
+    """Rasa has emptied the slots by the time the hook sees the last words of the session (`/restart`)."""
+    bot = Bot()
+    bot.slots = {"email": "ann@example.com"}
+    bot.start()
+    await bot.turn("hello", "hi")
+    bot.user("/restart", "restart")
+    bot.slots = {}
+    bot.start()
+    await bot.call("action_listen")
+    await bot.turn("somebody else", "hi")
+    await delivered()
+
+    outbox = runtime.current().outbox
+    after = await outbox.latest_session("ann")
+    assert after is not None
+    before = await outbox.latest_session("ann", after.started_ms)
+    assert before is not None
+    people = [await outbox.session_state(one.key) for one in (before, after)]
+    assert [one and one["identity"]["email"] for one in people] == ["ann@example.com", None]
+    assert timeline(sandbox) == ["hello", "hi", "/restart", "somebody else", "hi"]
+    assert len({row["customer"] for row in sandbox.state.conversations.values()}) == 2
+
+
 async def test_a_tracker_without_a_session_start_continues_the_latest_session(sandbox: Sandbox) -> None:
     bot = Bot()
     bot.start()

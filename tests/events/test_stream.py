@@ -51,51 +51,6 @@ async def by_hook(runtime: Runtime, talk: Talk, begin: int) -> None:
     await runtime.recorder.record_turns(talk.sender, events, runtime.person(talk.sender, slots, {}))
 
 
-@pytest.mark.parametrize("seed", range(20))
-async def test_the_stream_records_what_the_hook_records(tmp_path: Path, seed: int) -> None:
-    """With restarts of the worker, redeliveries, and the hook at work at the same time on the second outbox."""
-    dice = random.Random(seed)
-    hook, both, beside = (runtime_on(tmp_path / name) for name in ("hook.db", "both.db", "both.db"))
-    stream, unsafe = Stream(both), list[tuple[bytes, Receipt]]()
-    talks = [Talk(f"visitor-{number}", dice) for number in range(3)]
-    begins, restarted, told = dict.fromkeys(talks, 0), False, list[bytes]()
-    for _ in range(25):
-        talk = dice.choice(talks)
-        published = len(talk.events)
-        if not talk.events or dice.random() < 0.15:
-            begins[talk] = talk.start()
-        else:
-            talk.turn()
-        await by_hook(hook, talk, begins[talk])
-        if dice.random() < 0.5:
-            await by_hook(beside, talk, begins[talk])
-        told += talk.published(published)
-        unsafe += [(body, Receipt()) for body in talk.published(published)]
-        for body, receipt in unsafe[-(len(talk.events) - published) :]:
-            assert stream.take(body, receipt)
-        await stream.record(everything=dice.random() < 0.7)
-        unsafe = [(body, receipt) for body, receipt in unsafe if not receipt.acknowledged]
-        if dice.random() < 0.2:  # the connection is lost, or the worker dies: what is not acknowledged comes again
-            if dice.random() < 0.5:
-                stream.forget_receipts()
-                oldest = told.index(unsafe[0][0]) if unsafe else len(told)
-                first = dice.randrange(oldest + 1)  # a broker that died forgot acknowledgements too
-                unsafe = [(body, Receipt()) for body in told[first:]]
-            else:
-                stream, restarted, told = Stream(both), True, [body for body, _ in unsafe]
-                unsafe = [(body, Receipt()) for body, _ in unsafe]
-            for body, receipt in unsafe:
-                stream.take(body, receipt)
-    await stream.record(everything=True)
-
-    columns = 3 if restarted else 4  # a button's title is not known any more after a restart
-    by_both = [row[:columns] for row in rows(tmp_path / "both.db")]
-    assert by_both
-    assert sorted(by_both) == sorted(row[:columns] for row in rows(tmp_path / "hook.db"))
-    for one in (hook, both, beside):
-        await one.stop()
-
-
 async def test_a_captured_turn_of_rasa_is_recorded_and_acknowledged(runtime: Runtime, tmp_path: Path) -> None:
     stream, receipts = Stream(runtime), []
     for event in json.loads(CAPTURE.read_text()):

@@ -58,8 +58,11 @@ async def consume(
             problem = "The connection to RabbitMQ was lost."
         except ChannelNotFoundEntity:
             problem = f"RabbitMQ has no queue {queue} yet. Rasa makes it; in its endpoints.yml: {ENDPOINTS % queue}"
-        except ChannelAccessRefused:
-            problem = f"Another worker consumes queue {queue}; this one stands by."
+        except ChannelAccessRefused as error:
+            if "exclusive" in str(error):
+                problem = f"Another worker consumes queue {queue}; this one stands by."
+            else:
+                problem = f"RabbitMQ does not let its user read queue {queue}: grant it the permission read."
         except (
             AMQPError,
             OSError,
@@ -93,6 +96,7 @@ async def _consume_once(
 
         found = await channel.get_queue(queue)
         tag = await found.consume(take, exclusive=True)
+        stream.connected()
         started()
         outbox_down = ""
         while not stop.is_set() and not lost.is_set():

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from rasa_kustomer.delivery.outbox import bulking, claiming, overview, recording
 from rasa_kustomer.delivery.outbox.auditing import Auditing
 from rasa_kustomer.delivery.outbox.bulking import Part, Settled
-from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, SessionKey
+from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, Renew, SessionKey
 from rasa_kustomer.delivery.outbox.hot_path import HotPath
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
 from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
@@ -30,6 +30,7 @@ __all__ = [
     "OutboxUnavailableError",
     "Part",
     "Record",
+    "Renew",
     "SessionKey",
     "Settled",
 ]
@@ -83,15 +84,22 @@ class Outbox:
         await self._transactor.close()
 
     async def record(
-        self, session: SessionKey, identity: dict[str, Any], new: Sequence[NewRecord], *, escalate: bool = False
+        self,
+        session: SessionKey,
+        identity: dict[str, Any],
+        new: Sequence[NewRecord],
+        *,
+        escalate: bool = False,
+        renew: Renew = Renew.ALWAYS,
     ) -> int:
         """Accept records of a session; known keys and turns that were purged since are ignored.
 
         Args:
             session: The Rasa session; its row is made on first use.
-            identity: The person as known now; replaces what was known before.
+            identity: The person as known now.
             new: What is to be delivered, in order.
             escalate: The session is handed to a human from now on.
+            renew: When the identity replaces the one that was known before.
 
         Returns:
             How many records were new.
@@ -100,7 +108,7 @@ class Outbox:
         known = self._rows.get(session.key)
 
         def work(on: recording.Database) -> tuple[int, recording.Row]:
-            return recording.accept(on, session, identity, new, now, known=known, escalate=escalate)
+            return recording.accept(on, session, identity, new, now, known=known, escalate=escalate, renew=renew)
 
         try:
             done = self._hot_path.run(work) if self._hot_path is not None else None

@@ -18,6 +18,14 @@ class Kind(str, Enum):
     CLOSE = "close"  # the bot solved it, or the visitor left
 
 
+class Renew(Enum):
+    """When the identity that comes with records replaces the one that a session has."""
+
+    ALWAYS = "always"
+    WITH_NEW_TURNS = "with new turns"  # who tells it may lag behind others, whose identity is newer then
+    NEVER = "never"  # the session is over: who it was has been told
+
+
 @dataclass(frozen=True, slots=True)
 class SessionKey:
     """A Rasa session as the outbox knows it.

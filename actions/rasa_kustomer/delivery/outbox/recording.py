@@ -3,13 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, SessionKey, dump
+from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, Renew, SessionKey, dump
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
 
 
@@ -58,14 +59,15 @@ class _Statement:
         return len(on.execute(self._core.returning(records.c.id), rows).all())
 
 
-def _open_session(dialect: Any) -> Insert:
+def _open_session(dialect: Any, *, renew: bool) -> Insert:
     new = dialect.insert(sessions).values(
         {name: bindparam(name) for name in ("key", "sender_id", "started_ms", "identity", "last_turn_at")}
         | {"creating": False, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
         | {"last_sent_ms": 0, "not_before": 0.0, "attempts": 0, "leased_until": 0.0}
     )
-    renewed = new.on_conflict_do_update(index_elements=[sessions.c.key], set_={"identity": new.excluded.identity})
-    return renewed.returning(sessions.c.id, sessions.c.purged_ms)  # type: ignore[no-any-return]
+    person = new.excluded.identity if renew else sessions.c.identity
+    opened = new.on_conflict_do_update(index_elements=[sessions.c.key], set_={"identity": person})
+    return opened.returning(sessions.c.id, sessions.c.purged_ms, sessions.c.identity)  # type: ignore[no-any-return]
 
 
 def _add_record(dialect: Any) -> Insert:
@@ -86,7 +88,8 @@ def _touch_session(_dialect: Any) -> Update:
 
 
 _this_session = update(sessions).where(sessions.c.id == bindparam("session"))
-_OPEN = _Statement(_open_session)
+_OPEN = _Statement(partial(_open_session, renew=True))
+_ENTER = _Statement(partial(_open_session, renew=False))
 _ADD = _Statement(_add_record)
 _TOUCH = _Statement(_touch_session)
 _PURGED = _Statement(lambda _: select(sessions.c.purged_ms).where(sessions.c.id == bindparam("session")))
@@ -102,37 +105,39 @@ def accept(
     *,
     known: Row | None,
     escalate: bool,
+    renew: Renew,
 ) -> tuple[int, Row]:
     """Accept records of a session; those whose key is known already are left as they are.
 
     Args:
         on: Where, in an open transaction.
         session: Its row is made on first use.
-        identity: Replaces what was known of the person.
+        identity: The person, by the caller's account.
         new: In the order of delivery.
         now: Epoch seconds.
         known: The session's row, if it is remembered.
         escalate: The session goes to a human: it goes first, and is never closed by us again.
+        renew: When the identity replaces what was known of the person.
 
     Returns:
         How many records were new, and the session's row.
     """
+    opening = {
+        "key": session.key,
+        "sender_id": sender_part(session.sender_id),  # a text that every database takes
+        "started_ms": session.started_ms,
+        "identity": dump(identity),
+        "last_turn_at": now,
+    }
     # Elsewhere than on SQLite others write at the same time. Opening the session first locks its row, so that its
     # records are numbered in the order in which they become visible, and no two transactions wait for each other.
-    row = known if isinstance(on, sqlite3.Connection) else None
+    row = known if isinstance(on, sqlite3.Connection) and renew is Renew.ALWAYS else None
     same = row is not None and row.identity == identity
     found = _PURGED.run(on, session=row.id).fetchone() if row is not None and same else None
     if row is None or found is None:
-        opened = _OPEN.run(
-            on,
-            key=session.key,
-            sender_id=sender_part(session.sender_id),  # a text that every database takes
-            started_ms=session.started_ms,
-            identity=dump(identity),
-            last_turn_at=now,
-        )
-        [(row_id, purged_ms)] = opened.fetchall()
-        row = Row(row_id, identity)
+        opened = (_OPEN if renew is Renew.ALWAYS else _ENTER).run(on, **opening)
+        [(row_id, purged_ms, person)] = opened.fetchall()
+        row = Row(row_id, json.loads(person))
     else:
         (purged_ms,) = found
     if escalate:
@@ -142,6 +147,9 @@ def accept(
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         _TOUCH.run(on, session=row.id, added=added, now=now, closed_now=closed)
+        if renew is Renew.WITH_NEW_TURNS and row.identity != identity:
+            _OPEN.run(on, **opening)
+            row = Row(row.id, identity)
     return added, row
 
 

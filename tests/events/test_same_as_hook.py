@@ -1,0 +1,238 @@
+"""The stream records what the action hook records: same sessions, keys and payloads, wherever it is cut or repeated."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.events.rasa import Event, Queue, captured, hook, people, process, published, recorded
+
+from rasa_kustomer.events.stream import CALM_SECONDS, QUIET_SECONDS, Stream
+
+Turns = list[list[Event]]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("sender", ["u1", "rc"])
+async def test_captured_conversations(sender: str, tmp_path: Path) -> None:
+    """Forms, fallbacks, buttons, pictures, /restart, a handoff loop with an agent's messages, a pause."""
+    trackers = captured(sender)
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "stream").mkdir()
+    async with process(tmp_path / "hook") as runtime:
+        for tracker in trackers:
+            await hook(runtime, tracker)
+    clock = Clock()
+    async with process(tmp_path / "stream") as runtime:
+        stream, queue = Stream(runtime, now=clock), Queue(published(trackers))
+        await queue.deliver(stream)
+        clock.now += 2 * QUIET_SECONDS
+        await queue.look(stream)
+
+    assert len(recorded(tmp_path / "hook")) > 5
+    assert recorded(tmp_path / "stream") == recorded(tmp_path / "hook")
+    assert queue.unacknowledged == []
+    assert stream.broken == 0
+
+
+def slot(name: str, value: Any) -> Event:
+    return {"event": "slot", "name": name, "value": value}
+
+
+def action(name: str) -> Event:
+    return {"event": "action", "name": name}
+
+
+TEXTS = st.sampled_from(["hello", "EXTERNAL: reminder", '/ask{"a": 1}', "/session_start", "  "])
+BUTTON = {"title": "Ask", "payload": '/ask{"a": 1}'}
+
+
+@st.composite
+def conversations(draw: st.DrawFn, *, ties: bool = True) -> Turns:
+    """Saved turns of one sender, each as Rasa publishes it; bot events of a turn may share their time (`ties`)."""
+    turns: Turns = []
+    metadata: Any = None
+    for number in range(draw(st.integers(1, 3))):
+        metadata = draw(st.sampled_from([None, {"customer_id": f"c{number}"}, {"email": "a@example.com"}]))
+        start = slot("session_started_metadata", metadata)
+        turn = [start, action("action_session_start"), {"event": "session_started"}, start, action("action_listen")]
+        if draw(st.booleans()):  # the widget starts the session, the visitor comes later or never
+            turns.append([*turn, *draw(bot_messages()), action("action_listen")])
+            turn = []
+        for _ in range(draw(st.integers(0 if turns else 1, 4))):
+            turns.append([*turn, *draw(user_turns(metadata))])
+            turn = []
+    _stamp(draw, turns, ties=ties)
+    return turns
+
+
+@st.composite
+def bot_messages(draw: st.DrawFn) -> list[Event]:
+    said = []
+    for number in range(draw(st.integers(0, 3))):
+        buttons = draw(st.sampled_from([None, [BUTTON]]))
+        source = draw(st.sampled_from([{}, {}, {"source": "kustomer"}]))
+        said.append({"event": "bot", "text": f"b{number}", "data": {"buttons": buttons}})
+        said[-1]["metadata"] = source
+    return said
+
+
+@st.composite
+def user_turns(draw: st.DrawFn, metadata: Any) -> list[Event]:
+    text = draw(TEXTS)
+    parsed = {"intent": {"name": "x", "confidence": 1.0}, "metadata": metadata or {}}
+    message_id = None if text.startswith("EXTERNAL") else draw(st.uuids()).hex
+    user = {"event": "user", "text": text, "message_id": message_id, "input_channel": "rest", "parse_data": parsed}
+    more: list[Event] = []
+    if text == "hello":  # an identity is recorded together with what is said
+        more = draw(
+            st.sampled_from([[], [slot("email", "b@example.com")], [slot("email", None)], [{"event": "rewind"}]])
+        )
+    return [user, *draw(bot_messages()), *more, action("action_listen")]
+
+
+def _stamp(draw: st.DrawFn, turns: Turns, *, ties: bool) -> None:
+    at = 1_795_330_500.0
+    for turn in turns:
+        at += 1.5
+        for place, event in enumerate(turn):
+            same = ties and event["event"] == "bot" and draw(st.booleans())
+            at += 0.0 if same else 0.001
+            turn[place] = {"sender_id": "u1", **event, "timestamp": at}
+
+
+def trackers_of(turns: Turns) -> list[dict[str, Any]]:
+    """What the hook at the end of each turn gets: Rasa runs it before it writes down the turn's `action_listen`."""
+    trackers = []
+    slots: dict[str, Any] = {}
+    latest: dict[str, Any] = {}
+    before: list[Any] = []
+    events: list[Event] = []
+    for turn in turns:
+        for event in turn:
+            if event["event"] == "session_started":
+                slots, latest, before = {}, {}, []
+            elif event["event"] == "slot":
+                slots = slots | {event["name"]: event["value"]}
+            elif event["event"] == "user":
+                before.append((slots, latest))
+                latest = event["parse_data"]
+            elif event["event"] == "rewind":
+                slots, latest = before.pop()
+        events = [*events, *turn]
+        trackers.append({"sender_id": "u1", "events": events[:-1], "slots": slots, "latest_message": latest})
+    return trackers
+
+
+async def by_hook(folder: Path, turns: Turns) -> None:
+    async with process(folder) as runtime:
+        for tracker in trackers_of(turns):
+            await hook(runtime, tracker)
+
+
+@settings(deadline=None, max_examples=30)
+@given(conversations(), st.data())
+async def test_repeats_and_lost_connections_change_nothing(turns: Turns, data: st.DataObject) -> None:
+    """Nor do pauses of more than half a second within a turn; what is acknowledged was recorded or needs no record."""
+    with tempfile.TemporaryDirectory() as name:
+        one, other = Path(name) / "hook", Path(name) / "stream"
+        one.mkdir()
+        other.mkdir()
+        await by_hook(one, turns)
+        clock = Clock()
+        async with process(other) as runtime:
+            stream, queue = Stream(runtime, now=clock), Queue([event for turn in turns for event in turn])
+            for _ in range(data.draw(st.integers(0, 6))):
+                await queue.deliver(stream, data.draw(st.integers(1, 12)))
+                happens = data.draw(st.sampled_from(["quiet", "lost", "lost with acknowledgements"]))
+                if happens == "quiet":
+                    clock.now += 2 * QUIET_SECONDS
+                    await queue.look(stream)
+                else:
+                    queue.disconnect(acknowledgements_arrive=happens == "lost")
+                    stream.forget_receipts()
+                    if data.draw(st.booleans()):
+                        stream.connected()
+            await queue.deliver(stream)
+            clock.now += 2 * CALM_SECONDS
+            await queue.look(stream)
+        assert recorded(other) == recorded(one)
+        assert people(other) == people(one)
+
+
+@settings(deadline=None, max_examples=30)
+@given(conversations(), st.data())
+async def test_hook_and_stream_at_once_record_each_turn_once(turns: Turns, data: st.DataObject) -> None:
+    """Even if the hook is off for a while, and however far the stream lags behind: it takes nobody's identity back."""
+    with tempfile.TemporaryDirectory() as name:
+        one, other = Path(name) / "hook", Path(name) / "both"
+        one.mkdir()
+        other.mkdir()
+        await by_hook(one, turns)
+        async with process(other) as server, process(other) as worker:
+            stream, queue = Stream(worker), Queue()
+            calls = [data.draw(st.sampled_from([True, True, False])) for _ in turns]
+            for turn, tracker, called in zip(turns, trackers_of(turns), calls, strict=True):
+                if called:
+                    await hook(server, tracker)
+                queue.publish(*turn)
+                await queue.deliver(stream, data.draw(st.integers(0, 20)))
+            await queue.deliver(stream)
+        assert sorted(recorded(other)) == sorted(recorded(one))
+        if all(calls):
+            assert people(other) == people(one)
+
+
+@settings(deadline=None, max_examples=30)
+@given(conversations(), st.data())
+async def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(turns: Turns, data: st.DataObject) -> None:
+    """A new one knows nothing but the outbox: a pressed button may show its payload instead of its title then."""
+    with tempfile.TemporaryDirectory() as name:
+        one, other = Path(name) / "hook", Path(name) / "stream"
+        one.mkdir()
+        other.mkdir()
+        await by_hook(one, turns)
+        queue = Queue([event for turn in turns for event in turn])
+        for _ in range(data.draw(st.integers(0, 4))):
+            async with process(other) as runtime:
+                await queue.deliver(Stream(runtime), data.draw(st.integers(1, 12)))
+            queue.disconnect(acknowledgements_arrive=data.draw(st.booleans()))
+        async with process(other) as runtime:
+            await queue.deliver(Stream(runtime))
+        keys = [row[:2] for row in recorded(one)]
+        assert [row[:2] for row in recorded(other)] == keys
+
+
+@settings(deadline=None, max_examples=30)
+@given(conversations(ties=False), st.data())
+async def test_what_comes_shuffled_and_twice_after_an_outage_of_the_broker_is_put_in_order(
+    turns: Turns, data: st.DataObject
+) -> None:
+    """As Rasa 3.6.21 was seen to publish what RabbitMQ had not confirmed when it went away."""
+    with tempfile.TemporaryDirectory() as name:
+        one, other = Path(name) / "hook", Path(name) / "stream"
+        one.mkdir()
+        other.mkdir()
+        await by_hook(one, turns)
+        clock = Clock()
+        async with process(other) as runtime:
+            stream, queue = Stream(runtime, now=clock), Queue()
+            before = data.draw(st.integers(0, len(turns)))
+            queue.publish(*(event for turn in turns[:before] for event in turn))
+            await queue.deliver(stream)
+            rest = [event for turn in turns[max(0, before - 1) :] for event in turn]  # some were not confirmed
+            stream.connected()
+            queue.publish(*data.draw(st.permutations(rest)))
+            await queue.deliver(stream)
+            clock.now += 2 * CALM_SECONDS
+            await queue.look(stream)
+        assert recorded(other) == recorded(one)
+        assert people(other) == people(one)
