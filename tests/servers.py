@@ -227,6 +227,11 @@ class Rabbitmq:
             assert time.monotonic() < deadline, "RabbitMQ did not start in time"
             time.sleep(0.1)
 
+    def control(self, *command: str) -> None:
+        """Run `rabbitmqctl`."""
+        program = self._program.with_name("rabbitmqctl")
+        subprocess.run([program, *command], env=self._environment, cwd=self._folder, check=True, capture_output=True)
+
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:

@@ -113,3 +113,21 @@ def test_a_killed_worker_loses_nothing(rasa: httpx.Client, worker: Service, desk
     worker.restart()
     user.say("bye")
     desk(user).shows(user.said, seconds=60)
+
+
+def test_a_broker_that_restarts_loses_and_disorders_nothing(
+    rasa: httpx.Client, worker: Service, broker: Rabbitmq, desk: Callable[[Dialogue], Desk]
+) -> None:
+    """Rasa keeps what it cannot publish, and publishes again, in any order, what had not been confirmed."""
+    users = [Dialogue(rasa, f"{SENDER}{uuid4().hex[:12]}") for _ in range(5)]
+    for user in users:
+        user.say("hello")
+    broker.stop()
+    for text in ("qwertz 12345", "show me the menu"):
+        for user in users:
+            user.say(text)
+    broker.start()
+    for user in users:
+        user.say("bye")
+    for user in users:
+        desk(user).shows(user.said, seconds=60)

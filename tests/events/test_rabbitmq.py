@@ -158,6 +158,25 @@ async def test_without_an_outbox_the_events_stay_with_the_broker(
     assert await left(broker.url, queue) == 0
 
 
+async def test_a_user_who_may_not_read_the_queue_is_told_so_and_the_worker_goes_on_once_he_may(
+    broker: Rabbitmq, queue: str, threaded_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    talk = Talk("ann", random.Random(3))
+    talk.start()
+    talk.turn("hello")
+    await publish(broker.url, queue, talk.published())
+    await asyncio.to_thread(broker.control, "add_user", queue, "secret")
+    await asyncio.to_thread(broker.control, "set_permissions", queue, ".*", ".*", "")
+    worker = Worker(tmp_path, threaded_sandbox, broker.url.replace("guest:guest", f"{queue}:secret"), queue)
+    worker.start()
+    await eventually(lambda: "grant it the permission read" in worker.log.read_text())
+
+    await asyncio.to_thread(broker.control, "set_permissions", queue, ".*", ".*", ".*")
+    await all_recorded(worker, talk)
+    assert worker.end(signal.SIGTERM) == 0
+    assert "secret" not in worker.log.read_text()
+
+
 async def test_a_second_worker_stands_by_and_takes_over(
     broker: Rabbitmq, queue: str, threaded_sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from tests.events.conftest import build
 from tests.events.talks import Talk
 
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
-from rasa_kustomer.events.stream import HELD_SECONDS, QUIET_SECONDS, Stream
+from rasa_kustomer.events.stream import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, Stream
 from rasa_kustomer.runtime import Runtime
 
 CAPTURE = Path(__file__).parents[1] / "fixtures" / "rasa" / "broker-pika-turn1.json"
@@ -44,11 +44,9 @@ def rows(path: Path) -> list[Any]:
         ).fetchall()
 
 
-async def by_hook(runtime: Runtime, talk: Talk, begin: int) -> None:
-    """What the actions do at the end of a turn."""
-    events = talk.events[begin:]
-    slots = {event["name"]: event["value"] for event in events if event["event"] == "slot"}
-    await runtime.recorder.record_turns(talk.sender, events, runtime.person(talk.sender, slots, {}))
+def shown(event: dict[str, Any]) -> str:
+    buttons = " ".join(f"[{one['title']}]" for one in event.get("data", {}).get("buttons", []))
+    return "\n".join(part for part in (event["text"], buttons) if part)
 
 
 async def test_a_captured_turn_of_rasa_is_recorded_and_acknowledged(runtime: Runtime, tmp_path: Path) -> None:
@@ -82,6 +80,55 @@ async def test_nothing_is_acknowledged_before_it_is_recorded(runtime: Runtime, m
 
     await stream.record(everything=True)
     assert all(receipt.acknowledged for receipt in receipts)
+
+
+async def test_a_turn_that_cannot_be_recorded_for_its_own_sake_does_not_hold_up_the_others(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream, receipts, record = Stream(runtime), [], runtime.recorder.record_turns
+
+    async def not_for_eve(sender_id: str, *rest: Any, **more: Any) -> Any:
+        if sender_id == "eve":
+            raise ValueError("my secret")
+        return await record(sender_id, *rest, **more)
+
+    monkeypatch.setattr(runtime.recorder, "record_turns", not_for_eve)
+    for name in ("eve", "ann"):
+        talk = Talk(name, random.Random(1))
+        talk.start()
+        talk.turn("hello")
+        for body in talk.published():
+            receipts.append(Receipt())
+            stream.take(body, receipts[-1])
+    await stream.record(everything=True)
+
+    assert {row[0].split(":")[1] for row in rows(tmp_path / "outbox.db")} == {"ann"}
+    assert all(receipt.acknowledged for receipt in receipts)
+    assert "was left out: ValueError at " in caplog.text
+    assert "my secret" not in caplog.text
+
+
+async def test_after_a_connection_is_made_turns_wait_for_what_belongs_between_them(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    clock = Clock()
+    stream, talk = Stream(runtime, now=clock), Talk("ann", random.Random(1))
+    stream.connected()
+    talk.start()
+    talk.turn("hello")
+    question = next(number for number, event in enumerate(talk.events) if event["event"] == "user")
+    bodies = talk.published()
+    for body in [*bodies[:question], *bodies[question + 1 :]]:
+        stream.take(body, Receipt())
+    await stream.record()
+    stream.take(bodies[question], Receipt())
+    await stream.record()
+    assert stream.recorded == 0
+
+    clock.now += CALM_SECONDS
+    await stream.record()
+    said = [json.loads(row[3])["text"] for row in rows(tmp_path / "outbox.db")]
+    assert said == [shown(event) for event in talk.events if event["event"] in {"user", "bot"}]
 
 
 async def test_a_turn_without_an_end_is_recorded_after_a_moment_of_silence(runtime: Runtime) -> None:
