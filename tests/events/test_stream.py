@@ -116,6 +116,8 @@ async def test_after_a_connection_is_made_turns_wait_for_what_belongs_between_th
     stream.connected()
     talk.start()
     talk.turn("hello")
+    for number, event in enumerate(talk.events):
+        event["timestamp"] = 1_795_330_500.0 + number
     question = next(number for number, event in enumerate(talk.events) if event["event"] == "user")
     bodies = talk.published()
     for body in [*bodies[:question], *bodies[question + 1 :]]:
