@@ -95,9 +95,10 @@ class Server:
 
 @dataclass
 class Site:
-    """A sandbox and action servers that share an outbox."""
+    """A sandbox and action servers that share an outbox; `environment` holds their settings."""
 
     folder: Path
+    environment: dict[str, str]
     outbox_url: str
     kustomer_port: int
     ports: list[int]
@@ -156,8 +157,9 @@ class Site:
     def books(self) -> dict[str, Any]:
         """`rasa-kustomer outbox status --json`."""
         command = [str(Path(sys.executable).with_name("rasa-kustomer")), "outbox", "status", "--json"]
-        environment = {**os.environ, "KUSTOMER_OUTBOX_URL": self.outbox_url}
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         return dict(json.loads(done.stdout.splitlines()[0]))
 
 
@@ -201,7 +203,9 @@ async def site(
             **(settings or {}),
         }
         ports = [free_port() for _ in range(servers)]
-        made = Site(folder, url, port, ports, kustomer, [_action_server(one, folder, environment) for one in ports])
+        made = Site(
+            folder, environment, url, port, ports, kustomer, [_action_server(one, folder, environment) for one in ports]
+        )
         try:
             await kustomer.start()
             async with httpx.AsyncClient(base_url=made.kustomer_url) as http:

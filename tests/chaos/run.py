@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.chaos import disk, drain, kill, lost_answers, outage, rate_limit, units
+from tests.chaos import broker, disk, drain, kill, lost_answers, outage, rate_limit, units
 from tests.chaos.harness import Report
 from tests.servers import postgres
 
@@ -43,13 +43,17 @@ PARTS: dict[str, Part] = {
     "drain": lambda report, options: drain.run(
         report, turns=6_000 if options.short else 100_000, rate_limit=400 if options.short else 2_000
     ),
+    "broker": lambda report, options: broker.run(report, seconds=3 if options.short else 10),
     "disk": lambda report, options: disk.run(report, seconds=3 if options.short else 10),
 }
 
 LONG = {"units", "drain"}  # they need time to mean something
 # After a kill in the middle of a bulk job a minute of doubt passes in which next to nothing happens, so the short set
 # runs the other parts meanwhile. `disk` measures answers and comes last, when the kills are over.
-LANES = (("kill, SQLite", "kill, PostgreSQL and two servers"), ("lost answers", "outage", "rate limit", "disk"))
+LANES = (
+    ("kill, SQLite", "kill, PostgreSQL and two servers"),
+    ("lost answers", "outage", "rate limit", "broker", "disk"),
+)
 
 
 def main() -> None:
