@@ -123,7 +123,7 @@ async def test_a_ticket_whose_record_was_purged_is_raised_and_not_opened_anew(sa
     (row,) = sandbox.state.conversations.values()
     row["assignedTeams"] = []
     outbox = runtime.current().outbox
-    while await outbox.purge(older_than_seconds=-60):
+    while await outbox.maintenance.purge(older_than_seconds=-60):
         pass
 
     bot.user("urgent", "human_handoff")

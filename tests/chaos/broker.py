@@ -34,9 +34,9 @@ async def run(report: Report, *, seconds: float) -> None:
                 await trouble
             await asyncio.sleep(2)
             over.set()
-            again = sum(await asyncio.gather(*talking))
+            failed = sum(await asyncio.gather(*talking))
             expected = sum(len(visitor.expected()) for visitor in visitors)
-            report.say(f"RabbitMQ was away for {seconds:g} s, the worker killed twice, {again} attempts to publish failed")
+            report.say(f"RabbitMQ was away for {seconds:g} s, the worker killed twice, {failed} turns not confirmed")
             while (await place.health())["outbox"]["accepted"] < expected:
                 await asyncio.sleep(0.5)
             report.check("everything is delivered afterwards", holds=await place.drained())
@@ -63,7 +63,7 @@ async def _restart(broker: Rabbitmq, seconds: float) -> None:
 
 async def _talk(broker: Rabbitmq, visitor: Visitor, over: asyncio.Event) -> int:
     """Publish turn by turn as Rasa does; what was not confirmed is published again. How often that was."""
-    again, exchange = 0, None
+    failed, exchange = 0, None
     while not over.is_set() or visitor.accepted < visitor.said:
         events = json.loads(payloads.body(visitor.sender_id, visitor.accepted + 1))["tracker"]["events"]
         known = len(json.loads(payloads.body(visitor.sender_id, visitor.accepted))["tracker"]["events"])
@@ -76,12 +76,12 @@ async def _talk(broker: Rabbitmq, visitor: Visitor, over: asyncio.Event) -> int:
                 message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
                 await exchange.publish(message, routing_key="", timeout=5)
         except Exception:  # noqa: BLE001 - whatever it is, it was not confirmed
-            exchange, again = None, again + 1
+            exchange, failed = None, failed + 1
             await asyncio.sleep(PAUSE_SECONDS)
             continue
         visitor.accepted = visitor.said
         await asyncio.sleep(PAUSE_SECONDS * 2 * random.random())
-    return again
+    return failed
 
 
 async def _exchange(broker: Rabbitmq) -> AbstractExchange:

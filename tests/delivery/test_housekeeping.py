@@ -14,6 +14,7 @@ from rasa_kustomer.delivery.housekeeping import (
     Housekeeping,
 )
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
+from rasa_kustomer.delivery.outbox.maintenance import Maintenance
 
 WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
@@ -68,7 +69,7 @@ async def outbox(outbox_url: str, time: Time) -> AsyncIterator[Outbox]:
 
 
 async def keys(outbox: Outbox) -> list[str]:
-    return [one["key"].rsplit(":", 1)[1] for one in await outbox.entries()]
+    return [one["key"].rsplit(":", 1)[1] for one in await outbox.maintenance.entries()]
 
 
 async def test_delivered_records_go_after_the_retention_and_all_others_stay(outbox: Outbox, time: Time) -> None:
@@ -120,23 +121,23 @@ async def test_quiet_chats_are_closed_every_minute(outbox: Outbox, time: Time) -
     await house.stop()
 
     assert time.sleeps == [IDLE_CHECK_SECONDS, IDLE_CHECK_SECONDS]
-    assert [one["kind"] for one in await outbox.entries(state="pending")] == [Kind.CLOSE.value]
+    assert [one["kind"] for one in await outbox.maintenance.entries(state="pending")] == [Kind.CLOSE.value]
 
 
 async def test_it_goes_on_when_the_outbox_can_be_used_again(
     outbox: Outbox, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    purge: Callable[..., object] = outbox.purge
+    purge: Callable[..., object] = Maintenance.purge
 
-    async def fail(**_: object) -> int:
+    async def fail(*_: object, **__: object) -> int:
         raise OutboxUnavailableError("disk full")
 
-    monkeypatch.setattr(outbox, "purge", fail)
+    monkeypatch.setattr(Maintenance, "purge", fail)
     house = Housekeeping(outbox, idle_close_minutes=0, retention_days=7, sleep=time.sleep)
     house.start()
     await asyncio.wait_for(time.asleep.wait(), 10)
     await time.pass_on()
-    monkeypatch.setattr(outbox, "purge", purge)
+    monkeypatch.setattr(Maintenance, "purge", purge)
     await time.pass_on()
     await house.stop()
 
@@ -157,5 +158,5 @@ async def test_a_batch_is_of_a_thousand_at_the_most(outbox: Outbox, time: Time) 
         await outbox.release(claim)
     time.now += 8 * DAY_SECONDS
 
-    assert await outbox.count_purgeable(older_than_seconds=DAY_SECONDS) == 1_102
-    assert [await outbox.purge(older_than_seconds=DAY_SECONDS) for _ in range(3)] == [1_000, 102, 0]
+    assert await outbox.maintenance.count_purgeable(older_than_seconds=DAY_SECONDS) == 1_102
+    assert [await outbox.maintenance.purge(older_than_seconds=DAY_SECONDS) for _ in range(3)] == [1_000, 102, 0]

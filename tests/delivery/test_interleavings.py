@@ -214,11 +214,11 @@ class Machine(RuleBasedStateMachine):
         if not records:
             return
         parts = parts_of(claim, records)
-        if claim.id not in self.run(process.begin_bulk(parts)):
+        if claim.id not in self.run(process.bulk.begin(parts)):
             self.give_up(which, claim)
             return
         if outcome == "unsent":
-            self.run(process.bulk_unsent(parts))
+            self.run(process.bulk.unsent(parts))
         else:
             chosen = {"half": slice(len(records) // 2), "holes": slice(1, None, 2)}.get(outcome, slice(None))
             done = parts[chosen]
@@ -227,12 +227,12 @@ class Machine(RuleBasedStateMachine):
             if outcome == "holes":
                 self.of_holes.add(claim.key)
             if outcome != "answer lost":
-                self.run(process.bulk_posted(parts, "job"))
+                self.run(process.bulk.posted(parts, "job"))
             if outcome in {"settled", "half", "holes"}:
-                self.run(process.bulk_delivered([Settled(part, "k") for part in done]))
-                self.run(process.bulk_returned([part for part in parts if part not in done], unsure=False))
+                self.run(process.bulk.delivered([Settled(part, "k") for part in done]))
+                self.run(process.bulk.returned([part for part in parts if part not in done], unsure=False))
             elif outcome == "nothing told":
-                self.run(process.bulk_returned(parts, unsure=True))
+                self.run(process.bulk.returned(parts, unsure=True))
         self.release(which, claim, 0.0)
 
     def release(self, which: int, claim: Claim, wait_seconds: float | None) -> None:
@@ -256,13 +256,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def retry_the_dead(self) -> None:
-        self.run(self.processes[0].retry())
+        self.run(self.processes[0].maintenance.retry())
         self.dead.clear()
 
     @rule(which=st.sampled_from([0, 1]), dead=st.booleans())
     def purge(self, which: int, dead: bool) -> None:
         """Deletes what is settled and old; delivered records stay counted, dead ones were given up by the operator."""
-        while count := self.run(self.processes[which].purge(older_than_seconds=10, dead=dead)):
+        while count := self.run(self.processes[which].maintenance.purge(older_than_seconds=10, dead=dead)):
             self.purged_dead += count if dead else 0
         self.dead = {key for key in self.dead if self.run(self.processes[which].record_state(key)) == DEAD}
 
@@ -271,7 +271,7 @@ class Machine(RuleBasedStateMachine):
         self.now += IDLE_MINUTES * 60 + 1
         for held in self.held:
             held.clear()  # nobody has kept a lease meanwhile
-        self.closings += self.run(self.processes[which].close_idle(IDLE_MINUTES))
+        self.closings += self.run(self.processes[which].maintenance.close_idle(IDLE_MINUTES))
 
     @rule()
     def everything_is_delivered_in_the_end(self) -> None:

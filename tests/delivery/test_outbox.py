@@ -182,7 +182,7 @@ async def test_a_late_answer_does_not_turn_the_last_sent_time_back(
 
     late = stalled.records[0]
     if in_a_job:
-        await outbox.bulk_delivered([Settled(Part(stalled.id, late.id, 5_000), "m")])
+        await outbox.bulk.delivered([Settled(Part(stalled.id, late.id, 5_000), "m")])
     else:
         await outbox.delivered(stalled, late, kustomer_id="m", sent_ms=5_000)
 
@@ -343,11 +343,11 @@ async def test_idle_sessions_are_closed_once_and_never_when_handed_off(outbox: O
         await outbox.resolved(claim)
         await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
         await outbox.release(claim)
-    assert await outbox.close_idle(60) == 0
+    assert await outbox.maintenance.close_idle(60) == 0
 
     clock.now += 3601
-    assert await outbox.close_idle(60) == 1
-    assert await outbox.close_idle(60) == 0
+    assert await outbox.maintenance.close_idle(60) == 1
+    assert await outbox.maintenance.close_idle(60) == 0
 
     (claim,) = await outbox.claim(8)
     assert (claim.key, [record.kind for record in claim.records]) == (SESSION.key, [Kind.CLOSE])
@@ -372,7 +372,7 @@ async def test_a_session_whose_turn_was_refused_after_it_was_closed_is_closed_ag
         await outbox.record(SESSION, WHO, [turn(number)])
         await settle(refused)
         clock.now += 4_000
-        assert await outbox.close_idle(60) == 1
+        assert await outbox.maintenance.close_idle(60) == 1
         await settle()
 
 
@@ -389,8 +389,8 @@ async def test_processes_that_tidy_up_at_the_same_time_do_it_once(
     await outbox.release(claim)
     clock.now += 3601
 
-    assert sum(await asyncio.gather(*(box.purge(older_than_seconds=5) for box in (outbox, other)))) == 1
-    assert sum(await asyncio.gather(*(box.close_idle(60) for box in (outbox, other)))) == 1
+    assert sum(await asyncio.gather(*(box.maintenance.purge(older_than_seconds=5) for box in (outbox, other)))) == 1
+    assert sum(await asyncio.gather(*(box.maintenance.close_idle(60) for box in (outbox, other)))) == 1
 
     assert (await outbox.counts()).accepted == 2
     await other.close()
@@ -403,7 +403,7 @@ async def test_a_dead_record_that_is_retried_is_looked_up_first(outbox: Outbox) 
     await outbox.release(claim)
     assert await outbox.claim(8) == []
 
-    assert await outbox.retry() == 1
+    assert await outbox.maintenance.retry() == 1
 
     (again,) = await outbox.claim(8)
     assert again.records[0].unsure
@@ -416,8 +416,8 @@ async def test_purged_turns_stay_counted_and_are_not_accepted_again(outbox: Outb
     await outbox.release(claim)
     clock.now += 10
 
-    assert await outbox.purge(older_than_seconds=5) == 1
-    assert await outbox.purge(older_than_seconds=5) == 0
+    assert await outbox.maintenance.purge(older_than_seconds=5) == 1
+    assert await outbox.maintenance.purge(older_than_seconds=5) == 0
 
     counts = await outbox.counts()
     assert (counts.accepted, counts.delivered) == (1, 1)
@@ -435,7 +435,7 @@ async def test_what_another_process_purged_is_not_accepted_again(outbox: Outbox,
     clock.now += 10
 
     operator = Outbox(outbox_url, now=clock)
-    assert await operator.purge(older_than_seconds=5) == 1
+    assert await operator.maintenance.purge(older_than_seconds=5) == 1
     await operator.close()
 
     assert await outbox.record(SESSION, WHO, [turn(1), turn(2)]) == 1

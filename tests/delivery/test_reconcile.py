@@ -98,12 +98,12 @@ async def test_what_is_there_after_all_is_not_sent_twice(office: Office, sandbox
 async def test_a_dry_run_changes_nothing(office: Office, sandbox: Sandbox) -> None:
     await delivered(office, "ann")
     lose(sandbox, "my order")
-    before = await office.outbox.entries()
+    before = await office.outbox.maintenance.entries()
 
     report = await compare(office, dry_run=True)
 
     assert (report.missing, report.put_back) == (1, 0)
-    assert await office.outbox.entries() == before
+    assert await office.outbox.maintenance.entries() == before
 
 
 async def test_what_stands_twice_is_counted_and_what_has_no_external_id_is_known_by_its_id(
@@ -177,7 +177,7 @@ async def test_a_session_that_a_courier_takes_meanwhile_is_not_touched(office: O
     await delivered(office, "ann")
     await office.say("ann", "one more", start=5)
     (claim,) = await office.outbox.claim(1)
-    first = (await office.outbox.entries())[0]["id"]
+    first = (await office.outbox.maintenance.entries())[0]["id"]
 
     assert await office.outbox.auditing.put_back(claim.id, {first: None}) == 0
 
@@ -186,7 +186,7 @@ async def test_a_closed_chat_is_closed_again_after_what_was_missing(office: Offi
     """A customer's words reopen a conversation, and nobody else would close it."""
     await delivered(office, "ann")
     office.clock.now += 3_601
-    assert await office.outbox.close_idle(60) == 1
+    assert await office.outbox.maintenance.close_idle(60) == 1
     await deliver_again(office)
     lose(sandbox, "my order")
 
@@ -196,7 +196,7 @@ async def test_a_closed_chat_is_closed_again_after_what_was_missing(office: Offi
 
     assert office.texts("ann") == list(TEXTS)
     assert office.conversations("ann")[0]["status"] == "done"
-    closings = [one for one in await office.outbox.entries() if one["kind"] == Kind.CLOSE.value]
+    closings = [one for one in await office.outbox.maintenance.entries() if one["kind"] == Kind.CLOSE.value]
     assert len(closings) == 1
 
 

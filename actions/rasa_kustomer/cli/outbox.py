@@ -94,7 +94,9 @@ def list_records(  # noqa: PLR0917 - a command takes its options so
     """List records, oldest first. Texts are not shown; see `show`."""
     state = _state(dead, pending, delivered)
     wanted = None if kind is None else kind.value
-    found = _with_outbox(lambda outbox: outbox.entries(state=state, session=session, kind=wanted, limit=limit))
+    found = _with_outbox(
+        lambda outbox: outbox.maintenance.entries(state=state, session=session, kind=wanted, limit=limit)
+    )
     if as_json:
         typer.echo(json.dumps([{k: v for k, v in one.items() if k != "payload"} for one in found], default=str))
         return
@@ -109,7 +111,7 @@ def list_records(  # noqa: PLR0917 - a command takes its options so
 @app.command()
 def show(record_id: int) -> None:
     """Everything about one record, its text included, as JSON."""
-    found = _with_outbox(lambda outbox: outbox.entry(record_id))
+    found = _with_outbox(lambda outbox: outbox.maintenance.entry(record_id))
     if found is None:
         console.print(f"There is no record {record_id}.")
         raise typer.Exit(1)
@@ -127,13 +129,13 @@ def retry(
 
     async def work(outbox: Outbox) -> int:
         if not every:
-            return await outbox.retry(ids)
+            return await outbox.maintenance.retry(ids)
         revived, after = 0, 0
-        with _progress("retrying", await outbox.count(state=DEAD)) as told:
-            while page := await outbox.entries(state=DEAD, limit=PAGE, after=after):
-                revived, after = revived + await outbox.retry([one["id"] for one in page]), page[-1]["id"]
+        with _progress("retrying", await outbox.maintenance.count(state=DEAD)) as told:
+            while page := await outbox.maintenance.entries(state=DEAD, limit=PAGE, after=after):
+                revived, after = revived + await outbox.maintenance.retry([one["id"] for one in page]), page[-1]["id"]
                 told(revived)
-        return revived or await outbox.retry([])  # waiting times end also when nothing is dead
+        return revived or await outbox.maintenance.retry([])  # waiting times end also when nothing is dead
 
     console.print(f"{_with_outbox(work)} records wait again.")
 
@@ -151,9 +153,9 @@ def export(
 
     async def work(outbox: Outbox) -> int:
         written, after = 0, 0
-        total = await outbox.count(state=state, session=session)
+        total = await outbox.maintenance.count(state=state, session=session)
         with file.open("x", encoding="utf-8") as out, _progress("exporting", total) as told:
-            while page := await outbox.entries(state=state, session=session, limit=PAGE, after=after):
+            while page := await outbox.maintenance.entries(state=state, session=session, limit=PAGE, after=after):
                 out.writelines(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in page)
                 after, written = page[-1]["id"], written + len(page)
                 told(written)
@@ -181,8 +183,10 @@ def purge(
 
     async def work(outbox: Outbox) -> int:
         deleted, seconds = 0, older_than_days * 86_400
-        with _progress("purging", await outbox.count_purgeable(older_than_seconds=seconds, dead=dead)) as told:
-            while batch := await outbox.purge(older_than_seconds=seconds, dead=dead):
+        with _progress(
+            "purging", await outbox.maintenance.count_purgeable(older_than_seconds=seconds, dead=dead)
+        ) as told:
+            while batch := await outbox.maintenance.purge(older_than_seconds=seconds, dead=dead):
                 deleted += batch
                 told(deleted)
         return deleted

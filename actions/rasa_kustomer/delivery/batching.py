@@ -97,7 +97,7 @@ class Batching:
 
     async def _new_conversations(self, claims: Sequence[Claim], failures: Failures) -> None:
         parking = await self._delivery.find_parking()
-        mine = await self._outbox.begin_bulk_conversations(claims)
+        mine = await self._outbox.bulk.begin_conversations(claims)
         by_key = {one.key: one for one in claims if one.id in mine}
         items = [
             {
@@ -132,18 +132,18 @@ class Batching:
             failures[claim.id] = error
 
     async def _messages(self, batch: Batch, failures: Failures) -> None:
-        mine = await self._outbox.begin_bulk([item.part for item in batch.items])
+        mine = await self._outbox.bulk.begin([item.part for item in batch.items])
         items = [item for item in batch.items if item.part.session_id in mine]
         parts = [item.part for item in items]
         try:
             job = await self._jobs.send("messages", [item.body for item in items])
-            await self._outbox.bulk_posted(parts, job)
+            await self._outbox.bulk.posted(parts, job)
             results = await self._jobs.results(job)
         except (KustomerError, NotPermittedError) as error:
             if isinstance(error, Rejected):
-                await self._outbox.bulk_returned(parts, unsure=False, reason=str(error))
+                await self._outbox.bulk.returned(parts, unsure=False, reason=str(error))
             elif surely_unsent(error):
-                await self._outbox.bulk_unsent(parts)
+                await self._outbox.bulk.unsent(parts)
             if isinstance(error, NotPermittedError):
                 raise
             failures |= dict.fromkeys((part.session_id for part in parts), error)

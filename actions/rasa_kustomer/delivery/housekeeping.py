@@ -54,7 +54,7 @@ class Housekeeping:
     async def _close_idle(self) -> None:
         while True:
             await self._sleep(IDLE_CHECK_SECONDS)
-            await _guard(lambda: self._outbox.close_idle(self._idle_minutes))
+            await _guard(lambda: self._outbox.maintenance.close_idle(self._idle_minutes))
 
     async def _purge(self) -> None:
         await self._sleep(FIRST_PURGE_SECONDS)
@@ -64,7 +64,7 @@ class Housekeeping:
 
     async def _purge_all(self) -> None:
         total = 0
-        while batch := await self._outbox.purge(older_than_seconds=self._retention_days * DAY_SECONDS):
+        while batch := await self._outbox.maintenance.purge(older_than_seconds=self._retention_days * DAY_SECONDS):
             total += batch
             await self._sleep(PAUSE_SECONDS)
         if total:

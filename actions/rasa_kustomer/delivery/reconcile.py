@@ -159,7 +159,7 @@ class Reconciliation:
                 self.report.out_of_order += sent < latest
                 latest = max(latest, sent)
             else:
-                payload = (await self._outbox.entry(one.id) or {}).get("payload", {})
+                payload = (await self._outbox.maintenance.entry(one.id) or {}).get("payload", {})
                 missing[one.id] = latest = plan.sent_ms({"at_ms": 0, **payload}, latest)
         return missing
 

@@ -29,12 +29,12 @@ async def settle(outbox: Outbox, parts: Mapping[str, Part], results: Results) ->
         results: The job's results; those of unknown references are ignored.
     """
     told = {key: results[key] for key in parts if key in results}
-    await outbox.bulk_delivered([Settled(parts[key], one.object_id) for key, one in told.items() if one.ok])
+    await outbox.bulk.delivered([Settled(parts[key], one.object_id) for key, one in told.items() if one.ok])
     unknown = [parts[key] for key in parts if key not in told or told[key].duplicate]
-    await outbox.bulk_returned(unknown, unsure=True)
+    await outbox.bulk.returned(unknown, unsure=True)
     for key, one in told.items():
         if not one.ok and not one.duplicate:
-            await outbox.bulk_returned([parts[key]], unsure=False, reason=one.error)
+            await outbox.bulk.returned([parts[key]], unsure=False, reason=one.error)
 
 
 async def recover(outbox: Outbox, jobs: Jobs, claim: Claim, now: float) -> InDoubtError | None:
@@ -77,5 +77,5 @@ async def _one_job(outbox: Outbox, jobs: Jobs, claim: Claim, records: Sequence[R
     age = now - min(record.bulk_at or 0.0 for record in records)
     if 0 <= age < patience:  # below zero the clock was set back
         return min(patience - age, LONGEST_PAUSE_SECONDS)
-    await outbox.bulk_returned(list(parts.values()), unsure=True)
+    await outbox.bulk.returned(list(parts.values()), unsure=True)
     return None

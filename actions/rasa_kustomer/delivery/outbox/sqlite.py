@@ -18,10 +18,10 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from rasa_kustomer.delivery.outbox import damage, jobs
-from rasa_kustomer.delivery.outbox.jobs import Job
+from rasa_kustomer.delivery.outbox import damage, tasks
 from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError, prepare
 from rasa_kustomer.delivery.outbox.sqlite_engine import PRAGMAS, make_engine
+from rasa_kustomer.delivery.outbox.tasks import Task
 from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class SqliteTransactor:
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url).set(drivername="sqlite")
-        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()  # None ends the thread
+        self._tasks: SimpleQueue[Task[Any] | None] = SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
         self.generation = 0  # changes whenever the database was opened anew
@@ -76,18 +76,18 @@ class SqliteTransactor:
         return await self._submit(work, None, writes=False)
 
     async def _submit(self, work: Callable[[Connection], T], patience_seconds: float | None, *, writes: bool) -> T:
-        if self._jobs.qsize() >= MAX_WAITING:
+        if self._tasks.qsize() >= MAX_WAITING:
             raise OutboxUnavailableError("too many transactions wait for the outbox: its disk is too slow or stuck")
-        job = Job(work, asyncio.get_running_loop(), writes=writes)
-        self._jobs.put(job)
+        task = Task(work, asyncio.get_running_loop(), writes=writes)
+        self._tasks.put(task)
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="kustomer-outbox", daemon=True)
             self._thread.start()
         if patience_seconds is None:
-            return await job.future
-        timer = job.loop.call_later(patience_seconds, job.give_up)
+            return await task.future
+        timer = task.loop.call_later(patience_seconds, task.give_up)
         try:
-            return await job.future
+            return await task.future
         finally:
             timer.cancel()
 
@@ -112,50 +112,50 @@ class SqliteTransactor:
         """Finish what waits, close the connection and end the thread."""
         if self._thread is None:
             return
-        self._jobs.put(None)
+        self._tasks.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._thread = None
 
     def _serve(self) -> None:
-        job = self._jobs.get()
-        while job is not None:
-            batch, job = self._drain(job)
+        task = self._tasks.get()
+        while task is not None:
+            batch, task = self._drain(task)
             self._transact(batch)
-            jobs.resolve(batch)
+            tasks.resolve(batch)
             self._checkpoint()
-            if job is batch[-1]:
-                job = self._jobs.get()
+            if task is batch[-1]:
+                task = self._tasks.get()
         self._disconnect()
 
-    def _drain(self, first: Job[Any]) -> tuple[list[Job[Any]], Job[Any] | None]:
+    def _drain(self, first: Task[Any]) -> tuple[list[Task[Any]], Task[Any] | None]:
         """Everything that waits by now, and the last thing taken: the end sign, if it was among it."""
-        batch, job = [first], first
-        while not self._jobs.empty():
-            following = self._jobs.get()
+        batch, task = [first], first
+        while not self._tasks.empty():
+            following = self._tasks.get()
             if following is None:
                 return batch, None
-            batch.append(job := following)
-        return batch, job
+            batch.append(task := following)
+        return batch, task
 
-    def _transact(self, batch: list[Job[Any]]) -> None:
+    def _transact(self, batch: list[Task[Any]]) -> None:
         try:
             self._commit(batch)
-        except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller, not to this thread
+        except Exception as error:  # noqa: BLE001 - whatever a task raises belongs to its caller, not to this thread
             if self._set_aside_if_damaged(error):
                 self._transact(batch)
             elif len(batch) > 1 and not isinstance(_cause(error), (sqlite3.OperationalError, OSError)):
-                for job in batch:  # one job's own mistake must not cost its neighbours their commit
-                    self._transact([job])
+                for task in batch:  # one task's own mistake must not cost its neighbours their commit
+                    self._transact([task])
             else:
-                for job in batch:
-                    job.error = _translate(error)
+                for task in batch:
+                    task.error = _translate(error)
 
-    def _commit(self, batch: list[Job[Any]]) -> None:
+    def _commit(self, batch: list[Task[Any]]) -> None:
         connection = self._connection or self._connect()
-        self._begin = "BEGIN IMMEDIATE" if any(job.writes for job in batch) else "BEGIN"
+        self._begin = "BEGIN IMMEDIATE" if any(task.writes for task in batch) else "BEGIN"
         with connection.begin():
-            for job in batch:
-                job.attempt(connection)
+            for task in batch:
+                task.attempt(connection)
 
     def _checkpoint(self) -> None:
         """Move the log into the database file now and then; the event loop's commits leave that to this thread."""

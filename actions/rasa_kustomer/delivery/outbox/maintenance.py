@@ -1,13 +1,16 @@
-"""Transactions of the operator: counts, listing, retry, export and purge."""
+"""Transactions of the operator and of the clock: counts, listing, retry, purge, and closing what is idle."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, delete, exists, func, select, update
 
+from rasa_kustomer.delivery.outbox import progress
 from rasa_kustomer.delivery.outbox.entries import Counts
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
+from rasa_kustomer.delivery.outbox.transactor import Transactor
 
 
 def counts(connection: Connection) -> Counts:
@@ -60,7 +63,7 @@ def _selection(state: str | None = None, session: str | None = None, kind: str |
     return query.order_by(records.c.id)
 
 
-def entries(
+def _entries(
     connection: Connection,
     *,
     state: str | None = None,
@@ -71,26 +74,26 @@ def entries(
 ) -> list[dict[str, Any]]:
     """Records as dictionaries, oldest first, with ids above `after`."""
     query = _selection(state, session, kind).where(records.c.id > after).limit(limit)
-    return [_entry(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+    return [_as_dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def count(connection: Connection, *, state: str | None = None, session: str | None = None) -> int:
+def _count(connection: Connection, *, state: str | None = None, session: str | None = None) -> int:
     """How many records `entries` would find without a limit."""
     found = _selection(state, session).order_by(None).subquery()
     return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
 
 
-def entry(connection: Connection, record_id: int) -> dict[str, Any] | None:
+def _entry(connection: Connection, record_id: int) -> dict[str, Any] | None:
     """One record, or None."""
     row = connection.execute(_selection().where(records.c.id == record_id)).one_or_none()
-    return None if row is None else _entry(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return None if row is None else _as_dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def _entry(row: Any) -> dict[str, Any]:
+def _as_dict(row: Any) -> dict[str, Any]:
     return {**row, "payload": json.loads(row["payload"])}
 
 
-def retry(connection: Connection, now: float, *, ids: list[int] | None = None) -> int:
+def _retry(connection: Connection, now: float, *, ids: list[int] | None = None) -> int:
     """Put dead records (all, or those with the ids) back in line; pending ones become due at once.
 
     Returns:
@@ -110,7 +113,7 @@ def retry(connection: Connection, now: float, *, ids: list[int] | None = None) -
     return revived
 
 
-def purgeable(connection: Connection, *, settled_before: float, dead: bool = False, limit: int = 1_000) -> list[int]:
+def _purgeable(connection: Connection, *, settled_before: float, dead: bool = False, limit: int = 1_000) -> list[int]:
     """Ids of up to `limit` records that `purge` may delete: delivered ones, or dead ones, the oldest first.
 
     Records of sessions that had a turn since are kept, so that a server which reads their tracker again knows them.
@@ -125,7 +128,7 @@ def purgeable(connection: Connection, *, settled_before: float, dead: bool = Fal
     return list(connection.execute(query).scalars())
 
 
-def count_purgeable(connection: Connection, *, settled_before: float, dead: bool = False) -> int:
+def _count_purgeable(connection: Connection, *, settled_before: float, dead: bool = False) -> int:
     """How many records `purgeable` would find without a limit."""
     query = select(func.count()).select_from(records.join(sessions, sessions.c.id == records.c.session_id))
     return int(connection.execute(query.where(*_purged(settled_before, dead))).scalar_one())
@@ -139,7 +142,7 @@ def _purged(settled_before: float, dead: bool) -> tuple[ColumnElement[bool], ...
     )
 
 
-def purge(connection: Connection, ids: Sequence[int], *, settled_before: float, dead: bool = False) -> int:
+def _purge(connection: Connection, ids: Sequence[int], *, settled_before: float, dead: bool = False) -> int:
     """Delete those of the records that were settled before a moment (epoch seconds) and still are.
 
     Returns:
@@ -167,3 +170,79 @@ def purge(connection: Connection, ids: Sequence[int], *, settled_before: float, 
         )
     connection.execute(delete(records).where(records.c.id.in_([row.id for row in chosen])))
     return len(chosen)
+
+
+class Maintenance:
+    """The outbox as its operator sees it, and what is done by the clock.
+
+    Every method is one transaction and raises `OutboxUnavailableError` when the database cannot be used just now.
+
+    Args:
+        transactor: Runs the transactions.
+        now: Clock in epoch seconds.
+        work_arrived: Set when there is something to deliver.
+    """
+
+    def __init__(self, transactor: Transactor, now: Callable[[], float], work_arrived: asyncio.Event) -> None:
+        self._transactor, self._now, self._work_arrived = transactor, now, work_arrived
+
+    async def close_idle(self, minutes: float, *, limit: int = 100) -> int:
+        """Queue the closing of conversations that were quiet for `minutes` and never handed off.
+
+        Returns:
+            How many were queued.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> int:
+            found = progress.idle(connection, now - minutes * 60, limit=limit)
+            for session_id, key, last_turn_at in found:
+                progress.close(connection, session_id, f"{key}:close:{int(last_turn_at * 1000)}", now)
+            return len(found)
+
+        closed = await self._transactor.run(work)
+        if closed:
+            self._work_arrived.set()
+        return closed
+
+    async def entries(
+        self,
+        *,
+        state: str | None = None,
+        session: str | None = None,
+        kind: str | None = None,
+        limit: int = 50,
+        after: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Records as dictionaries, oldest first, with ids above `after`."""
+        return await self._transactor.read(
+            lambda c: _entries(c, state=state, session=session, kind=kind, limit=limit, after=after)
+        )
+
+    async def count(self, *, state: str | None = None, session: str | None = None) -> int:
+        """How many records `entries` would find without a limit."""
+        return await self._transactor.read(lambda c: _count(c, state=state, session=session))
+
+    async def count_purgeable(self, *, older_than_seconds: float, dead: bool = False) -> int:
+        """How many records `purge` would delete in all."""
+        before = self._now() - older_than_seconds
+        return await self._transactor.read(lambda c: _count_purgeable(c, settled_before=before, dead=dead))
+
+    async def entry(self, record_id: int) -> dict[str, Any] | None:
+        """One record as a dictionary."""
+        return await self._transactor.read(lambda c: _entry(c, record_id))
+
+    async def retry(self, ids: list[int] | None = None) -> int:
+        """Put dead records (all, or some) back in line; returns how many."""
+        now = self._now()
+        revived = await self._transactor.run(lambda c: _retry(c, now, ids=ids))
+        self._work_arrived.set()
+        return revived
+
+    async def purge(self, *, older_than_seconds: float, dead: bool = False) -> int:
+        """Delete one batch of settled records older than a time; returns how many (0: done)."""
+        before = self._now() - older_than_seconds
+        ids = await self._transactor.read(lambda c: _purgeable(c, settled_before=before, dead=dead))
+        if not ids:
+            return 0
+        return await self._transactor.run(lambda c: _purge(c, ids, settled_before=before, dead=dead))

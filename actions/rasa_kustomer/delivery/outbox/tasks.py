@@ -11,7 +11,7 @@ from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
 T = TypeVar("T")
 
 
-class Job(Generic[T]):
+class Task(Generic[T]):
     """One function to be run by the thread, and the future that its caller awaits.
 
     Args:
@@ -45,16 +45,16 @@ class Job(Generic[T]):
             self.future.set_exception(self.error)
 
 
-def resolve(batch: list[Job[Any]]) -> None:
+def resolve(batch: list[Task[Any]]) -> None:
     """Wake the callers, with one call into each of their loops."""
-    loops: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
-    for job in batch:
-        loops.setdefault(job.loop, []).append(job)
-    for loop, jobs in loops.items():
+    loops: dict[asyncio.AbstractEventLoop, list[Task[Any]]] = {}
+    for task in batch:
+        loops.setdefault(task.loop, []).append(task)
+    for loop, tasks in loops.items():
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve_all, jobs)
+            loop.call_soon_threadsafe(_resolve_all, tasks)
 
 
-def _resolve_all(jobs: list[Job[Any]]) -> None:
-    for job in jobs:
-        job.resolve()
+def _resolve_all(tasks: list[Task[Any]]) -> None:
+    for task in tasks:
+        task.resolve()
