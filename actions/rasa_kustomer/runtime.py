@@ -15,6 +15,7 @@ from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
+from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
@@ -73,10 +74,17 @@ class Runtime:
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url)
         jobs = Jobs(client)
+        conversations = Conversations(outbox, client, directory, parking=settings.parking)
         delivery = Delivery(
-            outbox, client, directory, teams, jobs, parking=settings.parking, default_team=settings.default_team_id
+            outbox,
+            client,
+            conversations=conversations,
+            directory=directory,
+            teams=teams,
+            jobs=jobs,
+            default_team=settings.default_team_id,
         )
-        batching = Batching(outbox, jobs, directory, delivery)
+        batching = Batching(outbox, jobs, directory, conversations)
         housekeeping = Housekeeping(
             outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
         )

@@ -8,6 +8,7 @@ from typing import Any
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
+from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.jobs import Jobs
@@ -65,20 +66,21 @@ class Office:
         directory = Directory(self.client, ttl_seconds=300, size=100, now=self.clock)
         teams = Teams(self.client, ttl_seconds=300, now=self.clock)
         self.jobs = Jobs(self.client, now=self.clock, sleep=self.clock.sleep)
+        conversations = Conversations(self.outbox, self.client, directory, parking=self.parking, now=self.clock)
         self.delivery = Delivery(
             self.outbox,
             self.client,
-            directory,
-            teams,
-            self.jobs,
-            parking=self.parking,
+            conversations=conversations,
+            directory=directory,
+            teams=teams,
+            jobs=self.jobs,
             default_team=self.default_team,
             now=self.clock,
         )
         self.courier = Courier(
             self.outbox,
             self.delivery,
-            Batching(self.outbox, self.jobs, directory, self.delivery),
+            Batching(self.outbox, self.jobs, directory, conversations),
             self.breaker,
             self.budget,
             now=self.clock,

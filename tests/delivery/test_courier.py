@@ -368,6 +368,32 @@ async def test_a_ticket_that_met_a_change_of_somebody_else_is_opened_later(offic
 
 
 @pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
+async def test_a_closing_that_is_refused_for_ever_does_not_hold_up_what_is_said_later(
+    office: Office, sandbox: Sandbox
+) -> None:
+    session = await office.say("ann", *HELLO[:2])
+    await office.deliver()
+    sandbox.fail("PATCH /v1/conversations/*", "status:409", times=None)
+    await office.outbox.record(session, ANONYMOUS, [NewRecord(f"{session.key}:close:1", Kind.CLOSE, {})])
+    await office.say("ann", *HELLO[2:], start=3)
+    office.step_seconds = 5.0
+    await office.deliver()
+
+    assert office.texts("ann") == list(HELLO)
+    assert await office.outbox.record_state(f"{session.key}:close:1") == DEAD
+
+
+@pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
+async def test_tags_that_are_there_already_are_no_failure(office: Office, sandbox: Sandbox) -> None:
+    sandbox.fail("POST /v1/conversations/*/tags", "status:409", times=1)
+    session = await office.say("ann", *HELLO)
+    await office.hand_off(session)
+    await office.deliver()
+
+    assert await office.outbox.record_state(f"{session.key}:tags") == DELIVERED
+
+
+@pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
 async def test_a_conversation_that_cannot_be_moved_holds_up_no_turns(office: Office, sandbox: Sandbox) -> None:
     """Whether Kustomer moves conversations, and how it says that it does not, is not documented."""
     session = await office.say("ann", *HELLO[:2])

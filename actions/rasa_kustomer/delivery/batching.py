@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.batches import HANDFUL, Batch, plan_batches
-from rasa_kustomer.delivery.delivery import Delivery, LeaseLostError, identity_of, surely_unsent
+from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError
 from rasa_kustomer.delivery.outbox import Claim, Outbox
 from rasa_kustomer.delivery.recovery import InDoubtError, settle
+from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, surely_unsent
 from rasa_kustomer.directory import Directory, create_body
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Customer
@@ -29,11 +30,11 @@ class Batching:
         outbox: Where the records and their progress are kept.
         jobs: Kustomer's bulk jobs.
         directory: Finds customers.
-        delivery: Delivers single sessions, and knows how conversations are parked.
+        conversations: Makes single conversations, and knows how they are parked.
     """
 
-    def __init__(self, outbox: Outbox, jobs: Jobs, directory: Directory, delivery: Delivery) -> None:
-        self._outbox, self._jobs, self._directory, self._delivery = outbox, jobs, directory, delivery
+    def __init__(self, outbox: Outbox, jobs: Jobs, directory: Directory, conversations: Conversations) -> None:
+        self._outbox, self._jobs, self._directory, self._conversations = outbox, jobs, directory, conversations
 
     @property
     def permitted(self) -> bool:
@@ -54,7 +55,7 @@ class Batching:
         try:
             await self._customers([one for one in claims if not one.customer_id], failures)
             missing = [one for one in claims if one.customer_id and not one.conversation_id]
-            await self._conversations(missing, failures)
+            await self._resolve(missing, failures)
             ready = [one for one in claims if one.conversation_id]
             for batch in plan_batches(ready):
                 await self._messages(batch, failures)
@@ -88,15 +89,15 @@ class Batching:
         except KustomerError as error:
             failures[claim.id] = error
 
-    async def _conversations(self, claims: Sequence[Claim], failures: Failures) -> None:
+    async def _resolve(self, claims: Sequence[Claim], failures: Failures) -> None:
         fresh = [one for one in claims if not one.creating]
         if len(fresh) > HANDFUL:
             await self._new_conversations(fresh, failures)
         rest = [one for one in claims if not one.conversation_id and one.id not in failures]
-        await asyncio.gather(*(self._conversation(one, failures) for one in rest))
+        await asyncio.gather(*(self._resolve_singly(one, failures) for one in rest))
 
     async def _new_conversations(self, claims: Sequence[Claim], failures: Failures) -> None:
-        parking = await self._delivery.find_parking()
+        parking = await self._conversations.find_parking()
         mine = await self._outbox.bulk.begin_conversations(claims)
         by_key = {one.key: one for one in claims if one.id in mine}
         items = [
@@ -125,9 +126,9 @@ class Batching:
                 claim.creating = result.duplicate  # then it is looked up instead of made
         await self._outbox.resolved(*(one for one in by_key.values() if one.id not in failures))
 
-    async def _conversation(self, claim: Claim, failures: Failures) -> None:
+    async def _resolve_singly(self, claim: Claim, failures: Failures) -> None:
         try:
-            await self._delivery.resolve(claim)
+            await self._conversations.resolve(claim)
         except (KustomerError, InDoubtError, LeaseLostError) as error:
             failures[claim.id] = error
 

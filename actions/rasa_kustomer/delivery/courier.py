@@ -13,10 +13,11 @@ from rasa_kustomer.delivery.batches import HANDFUL, batchable, units
 from rasa_kustomer.delivery.batching import Batching, Failures
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget, lane
-from rasa_kustomer.delivery.delivery import Delivery, LeaseLostError
+from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.outbox import Claim, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.pace import LiveTurns, lane_of
 from rasa_kustomer.delivery.recovery import InDoubtError
+from rasa_kustomer.delivery.sending import LeaseLostError
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,

@@ -1,0 +1,60 @@
+"""What all that is sent has in common: mending a body, telling what surely was not carried out, saying it once."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.delivery import plan
+from rasa_kustomer.delivery.jobs import NotPermittedError
+from rasa_kustomer.delivery.outbox import Claim
+from rasa_kustomer.kustomer.errors import NotAllowed, RateLimited, Rejected, Unreachable
+
+R = TypeVar("R")
+
+
+class LeaseLostError(Exception):
+    """Another process has the session by now; nothing more may be sent for it here."""
+
+
+class Spoken:
+    """Logs each WARNING once, however often its cause comes again.
+
+    Args:
+        logger: Where to.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger, self._said = logger, set[str]()
+
+    def __call__(self, sentence: str) -> None:
+        """Say it, unless it was said."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._logger.warning("%s", sentence)
+
+
+async def mended(
+    body: dict[str, Any], optional: tuple[str, ...], send: Callable[[dict[str, Any]], Awaitable[R]]
+) -> tuple[R, dict[str, Any]]:
+    """Send; after a rejection send again without what was refused. Returns the answer and the body that went."""
+    while True:
+        try:
+            return await send(body), body
+        except Rejected as error:
+            smaller = None if error.duplicate else plan.without_refused(body, error, optional)
+            if smaller is None:
+                raise
+            body = smaller
+
+
+def identity_of(claim: Claim) -> Identity:
+    """The person of a session."""
+    return Identity(sender_id=claim.sender_id, **claim.identity)
+
+
+def surely_unsent(error: Exception) -> bool:
+    """Whether a request that ended so was certainly not carried out."""
+    if isinstance(error, Unreachable):
+        return not error.ambiguous
+    return isinstance(error, (RateLimited, NotAllowed, Rejected, NotPermittedError))
