@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.delivery.office import ANONYMOUS, Office
@@ -405,6 +407,51 @@ async def test_a_conversation_that_cannot_be_moved_holds_up_no_turns(office: Off
     await office.deliver()
 
     assert office.texts("ann") == list(HELLO)
+
+
+async def test_what_a_newer_release_has_written_is_left_to_it_and_holds_up_nobody_else(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Two releases side by side, as in a rolling update; both share the schema, one knows a kind of record more."""
+    path = tmp_path / "outbox.db"
+    old = Office(sandbox, f"sqlite:///{path}")
+    await old.say("ann", "hello", "hi")
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "INSERT INTO kustomer_record"
+            " (session_id, key, kind, payload, state, unsure, attempts, not_before, created_at)"
+            " SELECT id, 'new', 'rating', '{}', 'pending', 0, 0, 0, 0 FROM kustomer_session"
+        )
+        database.execute("UPDATE kustomer_session SET accepted = accepted + 1")
+    await old.say("bob", *HELLO)
+    await old.deliver(pending=3)
+
+    assert old.texts("bob") == list(HELLO)
+    assert old.conversations("ann") == []
+    with sqlite3.connect(path) as database:  # the newer one has done its part
+        database.execute("UPDATE kustomer_record SET state = 'delivered' WHERE key = 'new'")
+    await old.deliver()
+    assert old.texts("ann") == ["hello", "hi"]
+    await old.close()
+
+
+async def test_a_surprise_does_not_end_the_courier(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim, surprises = office.outbox.claim, [ValueError("a text of a customer")]
+
+    async def surprising(*args: Any, **more: Any) -> Any:
+        if surprises:
+            raise surprises.pop()
+        return await claim(*args, **more)
+
+    monkeypatch.setattr(office.outbox, "claim", surprising)
+    await office.say("ann", *HELLO)
+    await office.deliver()
+
+    assert office.texts("ann") == list(HELLO)
+    assert "stumbled and goes on: ValueError at " in caplog.text
+    assert "a text of a customer" not in caplog.text
 
 
 async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_on(

@@ -136,6 +136,18 @@ async def test_a_lease_is_kept_only_while_its_session_is_at_hand(tmp_path: Path,
     await second.close()
 
 
+async def test_a_clock_that_is_set_back_holds_nothing_up(outbox: Outbox, clock: Clock) -> None:
+    await outbox.record(SESSION, WHO, [turn(1)])
+    (claim,) = await outbox.claim(8)
+    await outbox.defer(claim.records[0], seconds=300, reason="a role is missing")
+    await outbox.release(claim, wait_seconds=60)
+    assert await outbox.claim(8) == []
+
+    clock.now -= 3 * 3_600
+    (again,) = await outbox.claim(8)
+    assert [record.key for record in again.records] == [turn(1).key]
+
+
 async def test_a_courier_that_stood_still_does_not_take_its_own_session_twice(outbox: Outbox, clock: Clock) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
     (claim,) = await outbox.claim(8)

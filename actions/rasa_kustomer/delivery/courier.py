@@ -17,7 +17,7 @@ from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.outbox import Claim, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.pace import LiveTurns, lane_of
 from rasa_kustomer.delivery.recovery import InDoubtError
-from rasa_kustomer.delivery.sending import LeaseLostError
+from rasa_kustomer.delivery.sending import LeaseLostError, Spoken
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
@@ -74,6 +74,7 @@ class Courier:
         self._places = asyncio.Semaphore(PARALLEL_SESSIONS)
         self._tasks: list[asyncio.Task[None]] = []
         self._outbox_failed = False
+        self._say = Spoken(logger)
         self._stopping = False
 
     def start(self) -> None:
@@ -225,6 +226,8 @@ class Courier:
             await work()
         except OutboxUnavailableError as error:
             self._outbox_is_down(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the courier must not end
+            self._say(f"The courier stumbled and goes on: {where(error)}")
         else:
             self._outbox_failed = False
 

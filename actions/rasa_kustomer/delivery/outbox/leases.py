@@ -20,7 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from rasa_kustomer.delivery.outbox.entries import Claim
+from rasa_kustomer.delivery.outbox.entries import Claim, Kind
+from rasa_kustomer.delivery.outbox.progress import is_due
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
 
 
@@ -41,10 +42,19 @@ def candidates(
         escalated: Only those a human has, or only the others; None for both.
         but_not: Sessions that the caller has at hand, whatever became of their leases.
     """
-    due = exists().where(records.c.session_id == sessions.c.id, records.c.state == PENDING, records.c.not_before <= now)
+    pending = (records.c.session_id == sessions.c.id, records.c.state == PENDING)
+    due = exists().where(*pending, is_due(records.c.not_before, now))
+    # During a rolling update a newer release may write what this one cannot read: such a session is left to the other.
+    foreign = exists().where(*pending, records.c.kind.not_in([kind.value for kind in Kind]))
     query = (
         select(sessions.c.id)
-        .where(sessions.c.open_since.is_not(None), sessions.c.not_before <= now, _free(connection, now), due)
+        .where(
+            sessions.c.open_since.is_not(None),
+            is_due(sessions.c.not_before, now),
+            _free(connection, now),
+            due,
+            ~foreign,
+        )
         .order_by(sessions.c.escalated.desc(), sessions.c.open_since)
         .limit(limit)
     )

@@ -3,12 +3,20 @@
 import json
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, case, exists, func, insert, or_, select, update
 
 from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
 
 RECORDS_PER_CLAIM = 25
+LONGEST_WAIT_SECONDS = (
+    900.0  # more than anything is told to wait; what is later was written before the clock was set back
+)
+
+
+def is_due(not_before: Column[float], now: float) -> ColumnElement[bool]:
+    """Whether a wait is over, by a clock (epoch seconds) that may jump."""
+    return or_(not_before <= now, not_before > now + LONGEST_WAIT_SECONDS)
 
 
 def due_records(connection: Connection, session_id: int, now: float) -> list[Record]:
@@ -25,7 +33,7 @@ def due_records(connection: Connection, session_id: int, now: float) -> list[Rec
             records.c.bulk_job,
             records.c.sent_ms,
         )
-        .where(records.c.session_id == session_id, records.c.state == PENDING, records.c.not_before <= now)
+        .where(records.c.session_id == session_id, records.c.state == PENDING, is_due(records.c.not_before, now))
         .order_by(records.c.id)
         .limit(RECORDS_PER_CLAIM)
     )
