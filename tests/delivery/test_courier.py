@@ -215,11 +215,13 @@ async def test_after_a_rate_limit_nothing_is_sent_before_the_reset(office: Offic
     office.courier.start()
     await office.until(lambda _counts: office.budget.blocked_seconds > 0)
     sent, end = len(sandbox.requests), office.budget.blocked_until
+    await office.say("bob", "somebody else waits too")
 
     while office.clock.now < end - 1:
         office.clock.now += 0.5
         office.outbox.work_arrived.set()
-        await asyncio.sleep(0.001)
+        office.outbox.handoff_arrived.set()  # so that the courier does not gather
+        await asyncio.sleep(0.005)
     assert len(sandbox.requests) == sent
 
     await office.deliver()
