@@ -26,6 +26,7 @@ from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.recorder import Recorder
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
+from rasa_kustomer.unrecorded import Unrecorded
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +36,14 @@ MOST_WARNINGS = 1_000  # of values that a bot gives; a log is no place for more
 
 @dataclass
 class Runtime:
-    """What the actions work with. When `off_because` is set they do nothing.
-
-    Attributes:
-        unrecorded: Calls whose turns could not be written to the outbox; Rasa sends the same turns again with the next
-            call of the session.
-    """
+    """What the actions work with. When `off_because` is set they do nothing."""
 
     settings: Settings
     off_because: str | None
     routing: Routing
     outbox: Outbox
     recorder: Recorder
+    unrecorded: Unrecorded
     client: KustomerClient
     directory: Directory
     teams: Teams
@@ -54,8 +51,6 @@ class Runtime:
     budget: Budget
     courier: Courier
     housekeeping: Housekeeping
-    unrecorded: int = 0
-    losing: bool = False
     warned: set[int] = field(default_factory=set)
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -73,6 +68,7 @@ class Runtime:
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url)
+        recorder = Recorder(outbox)
         jobs = Jobs(client)
         conversations = Conversations(outbox, client, directory, parking=settings.parking)
         delivery = Delivery(
@@ -93,7 +89,8 @@ class Runtime:
             off_because=off_because,
             routing=routing,
             outbox=outbox,
-            recorder=Recorder(outbox),
+            recorder=recorder,
+            unrecorded=Unrecorded(recorder),
             client=client,
             directory=directory,
             teams=teams,
@@ -138,24 +135,12 @@ class Runtime:
         """Finish within 5 seconds; what is not delivered by then waits in the outbox for the next start."""
         await self.housekeeping.stop()
         await self.courier.stop()
+        await self.unrecorded.stop()
         for task in self.background:
             task.cancel()
         await self.directory.close()
         await self.client.aclose()
         await self.outbox.close()
-
-    def lost(self, error: Exception) -> None:
-        """Count turns that could not be recorded, and say so once until it works again."""
-        self.unrecorded += 1
-        if not self.losing:
-            self.losing = True
-            logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", error)
-
-    def recorded(self) -> None:
-        """Recording works (again)."""
-        if self.losing:
-            self.losing = False
-            logger.info("Turns are recorded again; %d calls were not.", self.unrecorded)
 
     def warn_once(self, about: Hashable, sentence: str) -> None:
         """Log a WARNING, once for each `about`, of which nothing but a hash is kept; at most `MOST_WARNINGS` in all."""
@@ -171,7 +156,7 @@ class Runtime:
             "enabled": self.off_because is None,
             "reason": self.off_because,
             "courier": self.settings.courier,
-            "unrecorded": self.unrecorded,
+            "unrecorded": self.unrecorded.calls,
         }
         if self.off_because is not None:
             return body
@@ -188,7 +173,7 @@ class Runtime:
             "dead": counts.dead,
             "oldest_pending_seconds": None if oldest is None else round(max(0.0, time.time() - oldest), 1),
         }
-        if self.breaker.is_open or counts.dead or self.losing:
+        if self.breaker.is_open or counts.dead or self.unrecorded.losing:
             body["status"] = "degraded"
         return body
 

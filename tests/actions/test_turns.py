@@ -1,5 +1,6 @@
 """`action_listen` and `action_kustomer_mirror`: every turn once, in order, and never a wait for Kustomer."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
@@ -232,13 +233,49 @@ async def test_a_locked_database_costs_a_moment_is_counted_and_said_once_and_hea
     await bot.turn("really?", "no")
     blocker.execute("ROLLBACK")
     blocker.close()
-    assert runtime.current().unrecorded == 2
+    assert runtime.current().unrecorded.calls == 2
     assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
 
     await runtime.shut_down()
     await bot.turn("good", "yes")
     await delivered()
     assert timeline(sandbox) == ["hello", "hi", "lost?", "no", "really?", "no", "good", "yes"]
+
+
+async def test_the_last_words_before_the_visitor_leaves_are_recorded_when_that_is_possible_again(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No further turn brings them again."""
+    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 0.01)
+    bot = Bot()
+    bot.start()
+    await bot.turn("hello", "hi")
+    await delivered()
+    blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    await bot.turn("bye", "bye")
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert runtime.current().unrecorded.losing
+
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "kustomer_unrecorded"))
+    await delivered()
+    assert timeline(sandbox) == ["hello", "hi", "bye", "bye"]
+
+
+async def test_what_waits_to_be_recorded_is_tried_a_last_time_at_the_end(sandbox: Sandbox, tmp_path: Path) -> None:
+    bot = Bot()
+    bot.start()
+    await bot.turn("hello", "hi")
+    await delivered()
+    blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    await bot.turn("bye", "bye")
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    await runtime.shut_down()
+
+    assert (await runtime.current().outbox.counts()).accepted == 4
 
 
 async def test_a_sender_outside_the_rollout_is_not_served(sandbox: Sandbox, configure: Callable[..., None]) -> None:

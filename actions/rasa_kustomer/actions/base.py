@@ -68,9 +68,10 @@ class Call:
         try:
             session = await self.runtime.recorder.record_turns(self.sender_id, self.events, self.identity)
         except OutboxUnavailableError as error:
-            self.runtime.lost(error)
+            self.runtime.unrecorded.failed(error)
+            self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)
             return None
-        self.runtime.recorded()
+        self.runtime.unrecorded.succeeded(self.sender_id)
         return session
 
     async def current_session(self, now_ms: int) -> SessionKey:

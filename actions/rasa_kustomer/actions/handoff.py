@@ -37,7 +37,7 @@ class ActionKustomerHandoff(KustomerAction):
                     ticket.session, identity_fields(call.identity), ticket.records, escalate=True
                 )
         except OutboxUnavailableError as error:
-            call.runtime.lost(error)
+            call.runtime.unrecorded.failed(error)
             return self._failed(call, None)
         call.runtime.breaker.probe_soon()
         state = await self._confirmation(call, ticket)
