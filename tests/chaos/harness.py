@@ -154,6 +154,10 @@ class Site:
             await asyncio.sleep(0.5)
         return False
 
+    def refused(self) -> int:
+        """How often a server said that turns could not be recorded; what it was told then is not accepted yet."""
+        return (self.folder / "server.log").read_text(errors="replace").count("Turns cannot be recorded")
+
     def books(self) -> dict[str, Any]:
         """`rasa-kustomer outbox status --json`."""
         command = [str(Path(sys.executable).with_name("rasa-kustomer")), "outbox", "status", "--json"]

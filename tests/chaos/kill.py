@@ -20,5 +20,7 @@ async def run(report: Report, *, kills: int, servers: int = 1, outbox_url: str |
         stop.set()
         await talking
         report.say(f"{kills} kills of {servers} server(s), {len(visitors)} visitors")
+        if refused := place.refused():
+            report.say(f"{refused} times the machine was too busy to record a turn within a second")
         report.check("everything is delivered in the end", holds=await place.drained())
         await judge(report, place, visitors)
