@@ -7,7 +7,7 @@ from rasa_kustomer.delivery.budget import WINDOW_SECONDS, Lane
 from rasa_kustomer.delivery.outbox import Claim, Kind
 
 LIVE_UNITS = 12.0  # a minute; about one chat at a person's pace
-GATHER_SECONDS = 3.0
+GATHER_SECONDS = 5.0
 
 
 class LiveTurns:
