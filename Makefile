@@ -10,7 +10,7 @@ export PYTHON
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint e2e check chaos bench format lock clean
+.PHONY: help setup demo test lint e2e check chaos mutants bench format lock clean
 
 help:
 	@echo "make demo    the plugin at work against a pretend Kustomer (no account needed)"
@@ -18,6 +18,7 @@ help:
 	@echo "make e2e     the same on a real Rasa server and in a browser"
 	@echo "make check   the deployment checklist against the account in .env"
 	@echo "make chaos   kills, outages, lost answers and backlogs, with their figures (ARGS=--short: some minutes)"
+	@echo "make mutants break each rule in a copy, and show that a test notices (ARGS=leases: one module of tests/mutants)"
 	@echo "make bench   speed and memory"
 	@echo "make format  fix style; make lock  refresh requirements/ (UPGRADE=1: newer versions); make clean"
 
@@ -60,6 +61,10 @@ check: .venv/.ready-runtime
 chaos: .venv/.ready-dev
 	@PYTHONPATH=benchmarks $(BIN)/python -m tests.chaos.run $(ARGS)
 	@echo "Next: make e2e"
+
+mutants: .venv/.ready-dev
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
+	@echo "Next: make test"
 
 bench: .venv/.ready-dev
 	@$(BIN)/python benchmarks/run.py $(ARGS)
