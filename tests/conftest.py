@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.searching import choose_profile
 from tests.servers import REQUIRED, Postgres, ServerMissingError, postgres
 
 from rasa_kustomer.sandbox import Sandbox
+
+choose_profile()
 
 
 @pytest_asyncio.fixture

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.chaos import broker, disk, drain, kill, lost_answers, outage, rate_limit, units
+from tests.chaos import broker, disk, drain, kill, lost_answers, outage, rate_limit, search, units
 from tests.chaos.harness import Report
 from tests.servers import postgres
 
@@ -44,6 +44,9 @@ PARTS: dict[str, Part] = {
         report, turns=6_000 if options.short else 100_000, rate_limit=400 if options.short else 2_000
     ),
     "broker": lambda report, options: broker.run(report, seconds=3 if options.short else 10),
+    "search": lambda report, options: search.run(
+        report, interleavings=100 if options.short else 5_000, others=100 if options.short else 1_000
+    ),
     "disk": lambda report, options: disk.run(report, seconds=3 if options.short else 10),
 }
 
@@ -52,7 +55,7 @@ LONG = {"units", "drain"}  # they need time to mean something
 # runs the other parts meanwhile. `disk` measures answers and comes last, when the kills are over.
 LANES = (
     ("kill, SQLite", "kill, PostgreSQL and two servers"),
-    ("lost answers", "outage", "rate limit", "broker", "disk"),
+    ("lost answers", "outage", "rate limit", "search", "broker", "disk"),
 )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
@@ -230,7 +230,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     events=st.lists(
         JSON | st.fixed_dictionaries({"event": st.just("user")}, optional={"parse_data": JSON, "metadata": JSON}),

@@ -31,7 +31,6 @@ SLOTS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(SOURCE, SOURCE, SOURCE, st.booleans())
 @example({"customer_id": 10**5000, "phone": 10**5000}, None, None, True)
 @example({"phone": "+" + "9" * 5000, "email": "a" * 5000 + "@b.com"}, None, None, False)
@@ -53,7 +52,6 @@ def test_an_identity_is_read_from_anything(slots: Any, session: Any, message: An
         assert field != "externalId" or not value.lower().startswith(PREFIX)
 
 
-@settings(deadline=None)
 @given(st.lists(EVENT | JSON, max_size=6), SLOTS, JSON, JSON)
 @example([{"event": "user", "parse_data": {"intent": {"name": "a", "confidence": 10**400}}}], {}, None, None)
 @example([], {"a": float("nan"), "b": {"c": [None]}}, {"name": "f"}, {"f": {"required_slots": [["x"], 3, None]}})
@@ -73,7 +71,7 @@ WORDS = (
 YAML_BITS = st.sampled_from([*WORDS.split(), " ", "\n", "\n  ", "\n- ", "\t", "\x00", "é"])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(YAML_BITS | st.text(max_size=3), max_size=12).map("".join), SLOTS)
 def test_a_routing_file_is_read_or_its_problems_are_named_with_their_line(
     tmp_path: Path, text: str, slots: dict[str, Any]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.searching import examples
 
 from rasa_kustomer.conversation.turns import Cursor, Message, read_turns
 
@@ -136,7 +137,7 @@ def tell(told: Told, events: list[Event], cursor: Cursor | None) -> Cursor | Non
     return reading.cursor
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(conversations(), st.data())
 def test_growing_lists_with_cut_heads_and_restarts_tell_what_one_list_tells(
     events: list[Event], data: st.DataObject
@@ -156,7 +157,6 @@ def test_growing_lists_with_cut_heads_and_restarts_tell_what_one_list_tells(
     assert list(told.items()) == list(whole.items())
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 10_000), unique=True, min_size=1, max_size=20), st.data())
 def test_whatever_is_put_in_wherever_it_is_told(times: list[int], data: st.DataObject) -> None:
     events = [bot(f"b{at}", float(at)) for at in times]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.searching import examples
 
 from rasa_kustomer.conversation.rendering import LONGEST_TEXT
 from rasa_kustomer.conversation.turns import Cursor, Message, read_turns
@@ -223,7 +224,6 @@ def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     return events
 
 
-@settings(deadline=None)
 @given(conversations(), st.data())
 def test_reading_in_pieces_gives_what_reading_at_once_gives(events: list[dict[str, Any]], data: st.DataObject) -> None:
     """As Rasa sends them: the whole list again with every call. Recording ignores keys that it has."""
@@ -273,7 +273,7 @@ EVENT = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(EVENT | JSON, max_size=8), st.text(max_size=5))
 def test_nothing_that_json_can_say_makes_it_raise(events: list[Any], sender: str) -> None:
     for message in messages(events, sender):

@@ -4,6 +4,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.searching import examples
 
 from rasa_kustomer.delivery.batches import MOST_BYTES, MOST_ITEMS, plan_batches
 from rasa_kustomer.delivery.outbox import Claim, Kind, Record
@@ -50,7 +51,7 @@ def claims(draw: st.DrawFn) -> list[Claim]:
     return made
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(claims())
 def test_a_batch_keeps_the_rules_of_jobs_and_the_order_of_sessions(given_claims: list[Claim]) -> None:
     batches = plan_batches(given_claims)

@@ -4,6 +4,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.searching import examples
 
 from rasa_kustomer.delivery.budget import BURST_SECONDS, WINDOW_SECONDS, Budget, Lane, lane
 from rasa_kustomer.kustomer.errors import RateLimited
@@ -35,7 +36,7 @@ async def admit(budget: Budget, number: int, at: Lane, clock: Clock) -> list[flo
     return sent
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.tuples(st.integers(1, 60), st.floats(0, 90)), max_size=12), st.sampled_from([0.1, 0.5, 1.0]))
 async def test_no_minute_holds_more_than_the_share_and_the_burst(bursts: list[tuple[int, float]], share: float) -> None:
     clock = Clock()

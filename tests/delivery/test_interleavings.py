@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.searching import examples
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.batches import batchable
@@ -315,7 +316,7 @@ class Machine(RuleBasedStateMachine):
                 assert [key for key in arrived if key not in self.ever_dead] == recorded
 
 
-Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=40)
 TestInterleavings = Machine.TestCase
 
 

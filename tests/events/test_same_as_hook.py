@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.events.rasa import Event, Queue, captured, hook, people, process, published, recorded
+from tests.searching import examples
 
 from rasa_kustomer.events.stream import CALM_SECONDS, QUIET_SECONDS, Stream
 
@@ -138,7 +139,7 @@ async def by_hook(folder: Path, turns: Turns) -> None:
             await hook(runtime, tracker)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(conversations(), st.data())
 async def test_repeats_and_lost_connections_change_nothing(turns: Turns, data: st.DataObject) -> None:
     """Nor do pauses of more than half a second within a turn; what is acknowledged was recorded or needs no record."""
@@ -168,7 +169,7 @@ async def test_repeats_and_lost_connections_change_nothing(turns: Turns, data: s
         assert people(other) == people(one)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(conversations(), st.data())
 async def test_hook_and_stream_at_once_record_each_turn_once(turns: Turns, data: st.DataObject) -> None:
     """Even if the hook is off for a while, and however far the stream lags behind: it takes nobody's identity back."""
@@ -191,7 +192,7 @@ async def test_hook_and_stream_at_once_record_each_turn_once(turns: Turns, data:
         assert sorted(recorded(other)) == sorted(recorded(one))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(conversations(), st.data())
 async def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(turns: Turns, data: st.DataObject) -> None:
     """A new one knows nothing but the outbox: a pressed button may show its payload instead of its title then."""
@@ -211,7 +212,7 @@ async def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(turns: Turn
         assert [row[:2] for row in recorded(other)] == keys
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(conversations(ties=False), st.data())
 async def test_what_comes_shuffled_and_twice_after_an_outage_of_the_broker_is_put_in_order(
     turns: Turns, data: st.DataObject

@@ -1,0 +1,55 @@
+"""The search of property tests is the same every time, unless a wide one is asked for."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.searching import EXAMPLES
+
+PROPERTY = """
+from hypothesis import given, strategies as st
+
+tried = []
+
+@given(st.integers(), st.sampled_from(["a", "b", "c"]), st.dictionaries(st.text(max_size=3), st.floats()))
+def test_property(number, letter, table):
+    tried.append(repr((number, letter, table)))
+
+def test_print():
+    print("tried:", len(tried), "|".join(tried).encode().hex())
+"""
+
+
+@pytest.fixture
+def tried(tmp_path: Path) -> "Tried":
+    """Runs a property with the configuration of this folder."""
+    return Tried(tmp_path)
+
+
+class Tried:
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "test_property.py"
+        self._file.write_text(PROPERTY)
+        (folder / "conftest.py").write_text("from tests.searching import choose_profile\nchoose_profile()\n")
+
+    def __call__(self, *, hash_seed: str, **variables: str) -> str:
+        """What was tried."""
+        environment = {name: value for name, value in os.environ.items() if name != EXAMPLES}
+        environment |= {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[1]), **variables}
+        command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", self._file.name]
+        done = subprocess.run(
+            command, cwd=self._file.parent, env=environment, check=True, capture_output=True, text=True
+        )
+        return next(line for line in done.stdout.splitlines() if "tried:" in line)
+
+
+def test_a_property_tries_the_same_examples_every_time_and_with_every_hash_seed(tried: Tried) -> None:
+    assert tried(hash_seed="1") == tried(hash_seed="2")
+
+
+def test_a_wide_search_tries_other_and_more_examples_each_time(tried: Tried) -> None:
+    wide = tried(hash_seed="1", **{EXAMPLES: "150"})
+    assert " 150 " in wide
+    assert wide != tried(hash_seed="1", **{EXAMPLES: "150"})
