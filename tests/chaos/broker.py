@@ -9,14 +9,12 @@ from pathlib import Path
 
 import aio_pika
 from aio_pika.abc import AbstractExchange
-from payloads import Payloads  # benchmarks/
 from tests.chaos.harness import Report, Server, Site, Visitor, judge, site
 from tests.servers import Rabbitmq, rabbitmq
 
 VISITORS = 10
 QUEUE = "rasa_kustomer"
 PAUSE_SECONDS = 0.2
-payloads = Payloads()
 
 
 async def run(report: Report, *, seconds: float) -> None:
@@ -65,8 +63,8 @@ async def _talk(broker: Rabbitmq, visitor: Visitor, over: asyncio.Event) -> int:
     """Publish turn by turn as Rasa does; what was not confirmed is published again. How often that was."""
     failed, exchange = 0, None
     while not over.is_set() or visitor.accepted < visitor.said:
-        events = json.loads(payloads.body(visitor.sender_id, visitor.accepted + 1))["tracker"]["events"]
-        known = len(json.loads(payloads.body(visitor.sender_id, visitor.accepted))["tracker"]["events"])
+        events = json.loads(visitor.payloads.body(visitor.sender_id, visitor.accepted + 1))["tracker"]["events"]
+        known = len(json.loads(visitor.payloads.body(visitor.sender_id, visitor.accepted))["tracker"]["events"])
         fresh = [{"sender_id": visitor.sender_id, **event} for event in events[known if visitor.accepted else 0 :]]
         visitor.said = visitor.accepted + 1
         try:

@@ -25,7 +25,7 @@ from rasa_kustomer.conversation.turns import read_turns
 START_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
 KEY = "sandbox-key"
-payloads = Payloads()
+PAYLOADS = Payloads()
 
 
 def free_port() -> int:
@@ -232,30 +232,41 @@ def _action_server(port: int, folder: Path, environment: dict[str, str]) -> Serv
 
 @dataclass
 class Visitor:
-    """Somebody who talks; what was answered with 200 is accepted."""
+    """Somebody who talks, as the shipped snippets let Rasa tell it; what was answered with 200 is accepted."""
 
     sender_id: str
+    payloads: Payloads = PAYLOADS
     said: int = 0
     accepted: int = 0
 
     async def turn(self, http: httpx.AsyncClient, url: str) -> bool:
         """Say one thing more; the call carries the whole conversation, as Rasa's do. False when nobody answered."""
+        began = self.said > 0
         self.said += 1
         try:
-            answer = await http.post(
-                f"{url}/webhook",
-                content=payloads.body(self.sender_id, self.said),
-                headers={"content-type": "application/json"},
-            )
-        except httpx.HTTPError:
+            if not began:
+                await self.call(http, url, self.payloads.session_start(self.sender_id))
+            await self.call(http, url, self.payloads.body(self.sender_id, self.said))
+        except httpx.TransportError:
             return False
-        answer.raise_for_status()
         self.accepted = self.said
         return True
 
+    async def hand_off(self, http: httpx.AsyncClient, url: str) -> str:
+        """Ask for a human; returns the status that the bot reports."""
+        body = json.loads(self.payloads.body(self.sender_id, self.said)) | {"next_action": "action_kustomer_handoff"}
+        answer = await self.call(http, url, json.dumps(body).encode())
+        return str(next(one["value"] for one in answer["events"] if one.get("name") == "kustomer_handoff_status"))
+
+    async def call(self, http: httpx.AsyncClient, url: str, body: bytes) -> dict[str, Any]:
+        """One call of the action server; raises what httpx raises."""
+        answer = await http.post(f"{url}/webhook", content=body, headers={"content-type": "application/json"})
+        return dict(answer.raise_for_status().json())
+
     def expected(self) -> list[tuple[str, str]]:
         """Key and text of all that was accepted, in order."""
-        events = json.loads(payloads.body(self.sender_id, self.accepted))["tracker"]["events"] if self.accepted else []
+        body = self.payloads.body(self.sender_id, self.accepted) if self.accepted else b'{"tracker": {"events": []}}'
+        events = json.loads(body)["tracker"]["events"]
         reading = read_turns(events, self.sender_id, None)
         return [(message.key, message.text) for part in reading.sessions for message in part.messages]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 from tests.chaos.drain import fill
 from tests.chaos.harness import Report, Visitor, balance, site
-from tests.chaos.units import hand_off
 from tests.delivery.office import Clock, Office
 
 from rasa_kustomer.sandbox import Sandbox
@@ -25,7 +24,7 @@ async def run(report: Report, *, backlog: int, refusals: int) -> None:
         visitor, began = Visitor("in-a-hurry"), time.monotonic()
         async with httpx.AsyncClient(timeout=30) as http:
             await visitor.turn(http, place.url())
-            said = await hand_off(http, place.url(), visitor)
+            said = await visitor.hand_off(http, place.url())
         while not (ticket := (await place.held())["notes"]):
             if time.monotonic() - began > WINDOW_SECONDS:
                 break
