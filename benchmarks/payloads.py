@@ -43,7 +43,7 @@ class Payloads:
     def session_start(self, sender_id: str) -> bytes:
         """The JSON of a request for `action_session_start`, the first of a conversation."""
         tracker = {**self._tracker(sender_id), "events": self._head[:1], "latest_input_channel": None}
-        nothing = {"intent": {}, "entities": [], "text": None, "message_id": None, "metadata": {}}
+        nothing: dict[str, Any] = {"intent": {}, "entities": [], "text": None, "message_id": None, "metadata": {}}
         call = {**self._call, "next_action": "action_session_start", "sender_id": sender_id}
         return json.dumps(call | {"tracker": tracker | {"latest_message": nothing}}).encode()
 

@@ -13,11 +13,12 @@ from cachetools import TTLCache
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import anonymous_id
-from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.client import IdentityField, KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable
 from rasa_kustomer.kustomer.models import Customer
 
 FAILURE_SECONDS = 5.0
+ABSENT_SECONDS = 60.0
 OUR_PREFIX = "rasa:"
 
 
@@ -42,7 +43,9 @@ class Directory:
         self._client = client
         self._known: TTLCache[Hashable, Customer] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
         self._failed: TTLCache[Hashable, KustomerError] = TTLCache(maxsize=size, ttl=FAILURE_SECONDS, timer=now)
+        self._absent: TTLCache[Hashable, bool] = TTLCache(maxsize=size, ttl=ABSENT_SECONDS, timer=now)
         self._flights: dict[Hashable, asyncio.Task[Customer]] = {}
+        self._looks: dict[Hashable, asyncio.Task[Customer | None]] = {}
 
     async def resolve(self, identity: Identity, *, retry_failed: bool = False) -> Customer:
         """The person's customer record, made when there is none.
@@ -56,45 +59,75 @@ class Directory:
         Raises:
             KustomerError: Kustomer could not be asked, or refused.
         """
-        key = _cache_key(identity)
+        key = cache_key(identity)
         if (known := self._known.get(key)) is not None:
             return known
         if not retry_failed and (failure := self._failed.get(key)) is not None:
             raise failure.with_traceback(None)
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._find_or_create(identity))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda task: self._land(key, task))
+            flight = self._flights[key] = asyncio.create_task(self._find_or_create(identity))
+            flight.add_done_callback(lambda task: self._land(identity, task, self._flights))
         return await asyncio.shield(flight)
+
+    async def look_up(self, identity: Identity, *, fresh: bool) -> Customer | None:
+        """The person's record as it is, by the surest of their identifiers: one request at the most, and nothing made.
+
+        Args:
+            identity: The person; of an anonymous one nothing is asked.
+            fresh: Ask even when the person is known, since what the record tells may have changed.
+
+        Raises:
+            KustomerError: Kustomer could not be asked, now or a moment ago.
+        """
+        key = cache_key(identity)
+        known = self._known.get(key)
+        if identity.anonymous or (known is not None and not fresh):
+            return known
+        if (failure := self._failed.get(key)) is not None:
+            raise failure.with_traceback(None)
+        look = self._looks.get(key)
+        if look is None:
+            look = self._looks[key] = asyncio.create_task(self._ask(identity, *identity.lookups[0]))
+            look.add_done_callback(lambda task: self._land(identity, task, self._looks))
+        return await asyncio.shield(look)
 
     def knows(self, identity: Identity) -> bool:
         """Whether the person is in the cache."""
-        return _cache_key(identity) in self._known
+        return cache_key(identity) in self._known
 
     def learn(self, identity: Identity, customer: Customer) -> None:
         """Put a person into the cache whose record was made elsewhere."""
-        self._known[_cache_key(identity)] = customer
+        self._known[cache_key(identity)] = customer
+        self._expect_everything_of(identity)
 
     def forget(self, identity: Identity) -> None:
         """Drop a person from the cache: their record is gone or has changed."""
-        self._known.pop(_cache_key(identity), None)
-        self._failed.pop(_cache_key(identity), None)
+        self._known.pop(cache_key(identity), None)
+        self._failed.pop(cache_key(identity), None)
+        self._expect_everything_of(identity)
 
     async def close(self) -> None:
         """Cancel what is under way."""
-        flights = list(self._flights.values())
+        flights = [*self._flights.values(), *self._looks.values()]
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _land(self, key: Hashable, task: asyncio.Task[Customer]) -> None:
-        self._flights.pop(key, None)
+    def _expect_everything_of(self, identity: Identity) -> None:
+        """What was not there a moment ago may be there now."""
+        for lookup in identity.lookups:
+            self._absent.pop(lookup, None)
+
+    def _land(self, identity: Identity, task: asyncio.Task[Any], among: dict[Hashable, asyncio.Task[Any]]) -> None:
+        key = cache_key(identity)
+        among.pop(key, None)
         if task.cancelled():
             return
         error = task.exception()
         if error is None:
-            self._known[key] = task.result()
+            if (found := task.result()) is not None:
+                self.learn(identity, found)
         elif isinstance(error, KustomerError):
             self._failed[key] = error
 
@@ -110,6 +143,7 @@ class Directory:
     async def _after_refusal(self, identity: Identity, error: Rejected) -> Customer:
         """A refused create: somebody was quicker, an address belongs to another person, or a value is not accepted."""
         if error.duplicate:
+            self._expect_everything_of(identity)
             found = await self._find(identity)
             if found is not None:
                 return await self._adopt(found, identity)
@@ -127,10 +161,17 @@ class Directory:
         if identity.anonymous:
             return await self._by_anonymous_id(identity)
         for field, value in identity.lookups:
-            found = await self._client.find_customer(field, value)
-            if found is not None and not _another_person(found, identity):
+            if (field, value) in self._absent:
+                continue
+            if (found := await self._ask(identity, field, value)) is not None:
                 return found
         return None
+
+    async def _ask(self, identity: Identity, field: IdentityField, value: str) -> Customer | None:
+        found = await self._client.find_customer(field, value)
+        if found is None:
+            self._absent[field, value] = True
+        return found if found is None or not _another_person(found, identity) else None
 
     async def _by_anonymous_id(self, identity: Identity) -> Customer | None:
         return await self._client.find_customer("externalId", anonymous_id(identity.sender_id))
@@ -156,7 +197,8 @@ class Directory:
             return found  # somebody changes the record all the time: the id is not worth a session that waits
 
 
-def _cache_key(identity: Identity) -> Hashable:
+def cache_key(identity: Identity) -> Hashable:
+    """What a person is remembered by: two people never share it."""
     if identity.anonymous:
         return ("sender", identity.sender_id)
     return (identity.external_id, identity.email, identity.phone, identity.trusted)

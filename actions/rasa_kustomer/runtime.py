@@ -20,6 +20,7 @@ from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
+from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
@@ -46,6 +47,7 @@ class Runtime:
     unrecorded: Unrecorded
     client: KustomerClient
     directory: Directory
+    newcomers: Newcomers
     teams: Teams
     breaker: Breaker
     budget: Budget
@@ -80,7 +82,8 @@ class Runtime:
             jobs=jobs,
             default_team=settings.default_team_id,
         )
-        batching = Batching(outbox, jobs, directory, conversations)
+        newcomers = Newcomers(jobs, directory, breaker)
+        batching = Batching(outbox, jobs, directory, newcomers, conversations)
         housekeeping = Housekeeping(
             outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
         )
@@ -93,6 +96,7 @@ class Runtime:
             unrecorded=Unrecorded(recorder),
             client=client,
             directory=directory,
+            newcomers=newcomers,
             teams=teams,
             breaker=breaker,
             budget=budget,
@@ -138,6 +142,7 @@ class Runtime:
         await self.unrecorded.stop()
         for task in self.background:
             task.cancel()
+        await self.newcomers.close()
         await self.directory.close()
         await self.client.aclose()
         await self.outbox.close()

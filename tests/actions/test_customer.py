@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -77,18 +78,98 @@ async def test_a_claim_does_not_learn_of_anybodys_tickets(sandbox: Sandbox) -> N
     assert bot.said[-1]["text"] == "You have no open ticket."
 
 
-async def test_a_stranger_becomes_an_anonymous_customer(sandbox: Sandbox) -> None:
-    slots = await started(Bot("visitor-7"))
+async def said_hello(bot: Bot, metadata: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Start a session and say something in it; the slots after the start."""
+    bot.metadata = metadata or {}
+    slots = await started(bot, metadata)
+    await bot.turn("hello", "hi")
+    return slots
 
+
+async def test_nothing_is_asked_for_an_anonymous_visitor_who_becomes_a_customer_with_the_first_turn(
+    sandbox: Sandbox,
+) -> None:
+    slots = await started(bot := Bot("visitor-7"))
+    assert (slots["kustomer_customer_id"], sandbox.requests) == (None, [])
+
+    bot.start()
+    await bot.turn("hello", "hi")
+    await delivered()
     (customer,) = sandbox.state.customers.values()
-    assert slots["kustomer_customer_id"] == customer["id"]
     assert customer["externalIds"][0]["externalId"] == "rasa:visitor-7"
+    assert (await started(bot))["kustomer_customer_id"] == customer["id"]
+
+
+async def test_somebody_who_is_identified_and_new_costs_one_look_up_at_the_start(sandbox: Sandbox) -> None:
+    slots = await started(Bot(), ANN)
+
+    assert slots["kustomer_customer_id"] is None
+    assert [f"{one.method} {one.path}" for one in sandbox.requests] == ["GET /v1/customers/externalId=c-1"]
 
 
 async def test_ten_sessions_of_one_new_customer_make_one(sandbox: Sandbox) -> None:
-    await asyncio.gather(*(started(Bot(f"tab-{number}"), ANN) for number in range(10)))
+    await asyncio.gather(*(said_hello(Bot(f"tab-{number}"), ANN) for number in range(10)))
+    await delivered()
 
     assert len(sandbox.state.customers) == 1
+    assert sum(one.path == "/v1/customers/externalId=c-1" for one in sandbox.requests) == 1
+
+
+HISTORY = ("kustomer_open_conversations", "kustomer_last_conversation_at")
+
+
+async def test_the_customers_own_counts_are_enough_when_nothing_is_open(
+    sandbox: Sandbox, configure: Callable[..., None]
+) -> None:
+    configure(trust_metadata="true")
+    async with KustomerClient(sandbox.url, sandbox.api_key) as client:
+        ann = await client.create_customer({"externalId": "c-1", "name": "Ann Lee"})
+        old = await client.create_conversation({"customer": ann.id, "name": "an old matter", "status": "done"})
+        await client.create_message(old.id, {"channel": "email", "app": "mail", "direction": "out", "preview": "Bye."})
+    (last,) = [row["lastMessageAt"] for row in sandbox.state.conversations.values()]
+    before = len(sandbox.requests)
+
+    slots = await started(Bot(), ANN)
+
+    assert slots["kustomer_open_conversations"] == 0
+    assert datetime.fromisoformat(slots["kustomer_last_conversation_at"]) == datetime.fromisoformat(
+        last.replace("Z", "+00:00")
+    )
+    assert len(sandbox.requests) == before + 1
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_mirrored_chat_of_ours_does_not_count_as_open(
+    sandbox: Sandbox, configure: Callable[..., None], told: bool
+) -> None:
+    configure(trust_metadata="true")
+    sandbox.rules.customer_counts = told
+    await known_ann(sandbox)
+    bot = Bot()
+    bot.metadata = ANN
+    await started(bot, ANN)
+    bot.start(ANN)
+    await bot.turn("hello", "hi")
+    await delivered()
+    assert sum(row["status"] == "open" for row in sandbox.state.conversations.values()) == 3
+
+    slots = await started(bot, ANN)
+
+    assert slots["kustomer_open_conversations"] == 2
+    assert slots["kustomer_last_conversation_at"] is not None
+
+
+async def test_what_the_slots_tell_is_not_older_than_the_session(
+    sandbox: Sandbox, configure: Callable[..., None]
+) -> None:
+    """A customer is remembered for minutes, but not what they have open."""
+    configure(trust_metadata="true")
+    async with KustomerClient(sandbox.url, sandbox.api_key) as client:
+        ann = await client.create_customer({"externalId": "c-1"})
+        assert (await started(Bot(), ANN))["kustomer_open_conversations"] == 0
+        await client.create_conversation({"customer": ann.id, "name": "a new matter"})
+
+    assert (await started(Bot(), ANN))["kustomer_open_conversations"] == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "reset-before", "status:503", "html:502", "429:org"])
@@ -176,12 +257,15 @@ async def test_identify_moves_the_conversation_where_kustomer_lets_it(sandbox: S
 async def test_two_people_who_share_an_address_stay_two(sandbox: Sandbox, configure: Callable[..., None]) -> None:
     configure(trust_metadata="true")
     await known_ann(sandbox)
+    bob = {"customer_id": "c-2", "email": "ann@example.com", "name": "Bob"}
 
-    slots = await started(Bot("bob"), {"customer_id": "c-2", "email": "ann@example.com", "name": "Bob"})
+    slots = await said_hello(Bot("bob"), bob)
+    await delivered()
 
-    assert slots["kustomer_customer_name"] == "Bob"
-    assert slots["kustomer_open_conversations"] == 0
+    assert [slots[name] for name in ("kustomer_customer_name", *HISTORY)] == [None, None, None]
     assert len(sandbox.state.customers) == 2
+    slots = await started(Bot("bob-again"), bob)
+    assert (slots["kustomer_customer_name"], slots["kustomer_open_conversations"]) == ("Bob", 0)
 
 
 async def test_a_record_without_an_external_id_is_adopted_only_when_the_channel_vouches(
@@ -189,10 +273,13 @@ async def test_a_record_without_an_external_id_is_adopted_only_when_the_channel_
 ) -> None:
     async with KustomerClient(sandbox.url, sandbox.api_key) as client:
         mailed = await client.create_customer({"name": "Ann", "emails": [{"email": "ann@example.com"}]})
-    assert (await started(Bot("claims"), ANN))["kustomer_customer_id"] == mailed.id
+    await said_hello(Bot("claims"), ANN)
+    await delivered()
     assert not sandbox.state.customers[mailed.id].get("externalIds")
 
     await runtime.shut_down()
     configure(trust_metadata="true")
-    assert (await started(Bot("vouched"), ANN))["kustomer_customer_id"] == mailed.id
+    await said_hello(Bot("vouched"), ANN)
+    await delivered()
     assert sandbox.state.customers[mailed.id]["externalIds"][0]["externalId"] == "c-1"
+    assert len(sandbox.state.customers) == 1

@@ -283,9 +283,11 @@ async def judge(report: Report, place: Site, visitors: list[Visitor]) -> None:
     balance(report, place)
     held = await place.held()
     by_sender: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    owner = {row["id"]: str(row["externalId"]).removeprefix("rasa:").rsplit(":", 1)[0] for row in held["conversations"]}
+    mirrored = [row for row in held["conversations"] if str(row["externalId"]).startswith("rasa:")]
+    owner = {row["id"]: str(row["externalId"]).removeprefix("rasa:").rsplit(":", 1)[0] for row in mirrored}
     for row in held["messages"]:
-        by_sender[owner[row["conversation"]]].append(row)
+        if row["app"] == "rasa":
+            by_sender[owner[row["conversation"]]].append(row)
     lost = doubled = disorder = foreign = altered = total = 0
     for visitor in visitors:
         rows = sorted(by_sender.pop(visitor.sender_id, []), key=lambda row: str(row["sentAt"]))

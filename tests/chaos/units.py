@@ -1,4 +1,4 @@
-"""What a conversation costs of the request budget, as it ships: snippets on, default settings, 100 of 6 turns at once."""
+"""What a conversation costs of the request budget as it ships, with snippets and defaults: 100 of 6 turns at once."""
 
 import asyncio
 import random
@@ -56,7 +56,9 @@ async def run(report: Report, *, conversations: int, pause_seconds: float) -> No
             for call, number in calls.most_common():
                 report.say(f"    {number:5d}  {call}")
             each = (calls.total() - before) / conversations
-            report.check(f"{each:.2f} units a conversation, {kind.name} (at most {kind.most:g})", holds=each <= kind.most)
+            report.check(
+                f"{each:.2f} units a conversation, {kind.name} (at most {kind.most:g})", holds=each <= kind.most
+            )
 
 
 def _payloads(kind: Kind, number: int) -> Payloads:

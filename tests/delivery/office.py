@@ -12,6 +12,7 @@ from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.jobs import Jobs
+from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
@@ -77,10 +78,11 @@ class Office:
             default_team=self.default_team,
             now=self.clock,
         )
+        newcomers = Newcomers(self.jobs, directory, self.breaker, sleep=self.clock.sleep)
         self.courier = Courier(
             self.outbox,
             self.delivery,
-            Batching(self.outbox, self.jobs, directory, conversations),
+            Batching(self.outbox, self.jobs, directory, newcomers, conversations),
             self.breaker,
             self.budget,
             now=self.clock,

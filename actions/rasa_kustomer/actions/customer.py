@@ -1,10 +1,11 @@
 """What the slots say of the customer; shared by session start and identify."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from rasa_kustomer.actions.base import Call
-from rasa_kustomer.conversation.keys import anonymous_id
+from rasa_kustomer.conversation.keys import PREFIX
 from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.kustomer.models import Conversation, Customer
 from rasa_kustomer.runtime import Runtime
@@ -18,9 +19,11 @@ UNKNOWN: dict[str, Any] = {
 
 
 async def customer_slots(call: Call, seconds: float) -> dict[str, Any]:
-    """Customer slots, as far as Kustomer tells within the time.
+    """Customer slots, as far as Kustomer tells within the time; a customer whom it does not have is made soon.
 
-    Name and history are filled only for a trusted identity: what somebody typed must not disclose another person.
+    Kustomer is asked only for what the bot can use at once, with one request as a rule, and not at all for an anonymous
+    visitor. Name and history are filled only for a trusted identity: what somebody typed must not disclose another
+    person.
 
     Args:
         call: The action's call.
@@ -38,18 +41,34 @@ async def customer_slots(call: Call, seconds: float) -> dict[str, Any]:
 
 async def _fill(call: Call, slots: dict[str, Any]) -> None:
     try:
-        customer = await call.runtime.directory.resolve(call.identity)
-        slots["kustomer_customer_id"] = customer.id
-        if call.identity.trusted:
-            slots["kustomer_customer_name"] = _name(customer)
-            conversations = await open_and_closed(call.runtime, customer.id, call.sender_id)
-            slots["kustomer_open_conversations"] = sum(one.status == "open" for one in conversations)
-            latest = max(
-                (when for one in conversations if (when := one.last_activity_at or one.updated_at)), default=None
-            )
-            slots["kustomer_last_conversation_at"] = latest.isoformat() if latest else None
+        customer = await call.runtime.directory.look_up(call.identity, fresh=call.identity.trusted)
+        if customer is not None:
+            slots["kustomer_customer_id"] = customer.id
+            if call.identity.trusted:
+                slots["kustomer_customer_name"] = _name(customer)
+                await _fill_history(call, customer, slots)
+        elif not call.identity.anonymous:
+            call.runtime.newcomers.expect(call.identity)
     except KustomerError:
         return  # what is known by now is used; the courier meets the same error and says it
+
+
+async def _fill_history(call: Call, customer: Customer, slots: dict[str, Any]) -> None:
+    """The record's own counts are enough unless something is open, which may be a mirrored chat of ours.
+
+    Source: Kustomer API reference, Customers: `conversationCounts` and `lastMessageAt` were observed, so either may be
+    missing.
+    """
+    counts, last = customer.conversation_counts, customer.last_message_at
+    if counts is None or counts.open or (counts.all and last is None):
+        conversations = await call.runtime.client.customer_conversations(customer.id)
+        theirs = await _without_chats(call.runtime, conversations, call.sender_id)
+        slots["kustomer_open_conversations"] = sum(one.status == "open" for one in theirs)
+        moments = (one.last_activity_at or one.updated_at for one in conversations)
+        last = last or max((moment for moment in moments if moment), default=None)
+    else:
+        slots["kustomer_open_conversations"] = 0
+    slots["kustomer_last_conversation_at"] = last.isoformat() if last else None
 
 
 async def open_and_closed(runtime: Runtime, customer_id: str, sender_id: str) -> list[Conversation]:
@@ -58,14 +77,17 @@ async def open_and_closed(runtime: Runtime, customer_id: str, sender_id: str) ->
     Raises:
         KustomerError: They could not be read.
     """
-    found = await runtime.client.customer_conversations(customer_id)
+    return await _without_chats(runtime, await runtime.client.customer_conversations(customer_id), sender_id)
+
+
+async def _without_chats(runtime: Runtime, found: Sequence[Conversation], sender_id: str) -> list[Conversation]:
     tickets = {ticket["key"] for ticket in await runtime.outbox.tickets(sender_id)}
     return [one for one in found if not _is_chat(one) or one.external_id in tickets]
 
 
 def _is_chat(conversation: Conversation) -> bool:
     """Whether it mirrors a bot chat that no agent has: ours, and assigned to no team."""
-    ours = (conversation.external_id or "").startswith(anonymous_id(""))
+    ours = (conversation.external_id or "").startswith(PREFIX)
     return ours and not conversation.assigned_teams
 
 

@@ -9,7 +9,7 @@ FRESH = {"kustomer_conversation_id": None, "kustomer_handoff_status": "none", "k
 
 
 class ActionSessionStart(KustomerAction):
-    """Looks up or creates the customer, waiting at most `KUSTOMER_SESSION_WAIT_SECONDS`.
+    """Looks up an identified customer, waiting at most `KUSTOMER_SESSION_WAIT_SECONDS`.
 
     It also records the turns of the session that ends, since no later call has those of a /restart (Rasa notes,
     action_session_start).

@@ -6,19 +6,18 @@ after a crash the next process asks for its results instead of sending again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.batches import HANDFUL, Batch, plan_batches
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError
+from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import Claim, Outbox
 from rasa_kustomer.delivery.recovery import InDoubtError, settle
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, surely_unsent
-from rasa_kustomer.directory import Directory, create_body
-from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected
-from rasa_kustomer.kustomer.models import Customer
+from rasa_kustomer.directory import Directory
+from rasa_kustomer.kustomer.errors import KustomerError, Rejected
 
 Failures = dict[int, Exception]
 
@@ -30,11 +29,15 @@ class Batching:
         outbox: Where the records and their progress are kept.
         jobs: Kustomer's bulk jobs.
         directory: Finds customers.
+        newcomers: Makes them.
         conversations: Makes single conversations, and knows how they are parked.
     """
 
-    def __init__(self, outbox: Outbox, jobs: Jobs, directory: Directory, conversations: Conversations) -> None:
-        self._outbox, self._jobs, self._directory, self._conversations = outbox, jobs, directory, conversations
+    def __init__(
+        self, outbox: Outbox, jobs: Jobs, directory: Directory, newcomers: Newcomers, conversations: Conversations
+    ) -> None:
+        self._outbox, self._jobs, self._directory = outbox, jobs, directory
+        self._newcomers, self._conversations = newcomers, conversations
 
     @property
     def permitted(self) -> bool:
@@ -65,23 +68,9 @@ class Batching:
         return failures
 
     async def _customers(self, claims: Sequence[Claim], failures: Failures) -> None:
-        """Anonymous visitors are new as a rule and are made together; whoever gave a name is looked for first."""
-        people = {claim.sender_id: identity_of(claim) for claim in claims}
-        strangers = {sender: one for sender, one in people.items() if one.anonymous and not self._directory.knows(one)}
-        if len(strangers) > HANDFUL:
-            await self._new_customers(strangers)
+        """New customers are made together; whoever exists already is looked for."""
+        await self._newcomers.make_together(identity_of(claim) for claim in claims)
         await asyncio.gather(*(self._customer(one, failures) for one in claims))
-
-    async def _new_customers(self, people: Mapping[str, Identity]) -> None:
-        """Their externalId is unique in Kustomer, so one that exists or is sent twice does no harm: it is found."""
-        items = [{**create_body(one), "_clientRef": sender} for sender, one in people.items()]
-        try:
-            results = await self._jobs.results(await self._jobs.send("customers", items))
-        except (Rejected, NotFound):
-            return
-        for reference, result in (results or {}).items():
-            if result.ok and result.object_id and reference in people:
-                self._directory.learn(people[reference], Customer.read({"id": result.object_id}))
 
     async def _customer(self, claim: Claim, failures: Failures) -> None:
         try:
@@ -108,7 +97,7 @@ class Batching:
             for one in by_key.values()
         ]
         try:
-            results = await self._jobs.results(await self._jobs.send("conversations", items)) or {}
+            results = await self._jobs.results(await self._jobs.send("conversations", items), by_key) or {}
         except (KustomerError, NotPermittedError) as error:
             if surely_unsent(error):
                 await self._outbox.resolved(*by_key.values())  # takes the mark back
@@ -139,7 +128,7 @@ class Batching:
         try:
             job = await self._jobs.send("messages", [item.body for item in items])
             await self._outbox.bulk.posted(parts, job)
-            results = await self._jobs.results(job)
+            results = await self._jobs.results(job, [item.record.key for item in items])
         except (KustomerError, NotPermittedError) as error:
             if isinstance(error, Rejected):
                 await self._outbox.bulk.returned(parts, unsure=False, reason=str(error))

@@ -1,5 +1,6 @@
 """The Kustomer conversation of a session: found, or made with its customer and parked, so that no agent gets it yet."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ class Conversations:
         self._outbox, self._client, self._directory, self._now = outbox, client, directory, now
         self._parking_wish = parking
         self._parking: Parking | None = None
+        self._one_asks = asyncio.Lock()
         self._say = Spoken(logging.getLogger(__name__))
 
     async def resolve(self, claim: Claim) -> None:
@@ -106,15 +108,18 @@ class Conversations:
 
     async def find_parking(self) -> Parking:
         """How conversations are kept from agents; asks for the key's own user once."""
-        if self._parking is None:
-            if self._parking_wish == "assign-bot":
-                try:
-                    self._parking = Parking(user_id=(await self._client.current_user()).id)
-                except (NotAllowed, NotFound) as error:
-                    if isinstance(error, KeyRefused):
-                        raise
-                    self._say(f"Bot chats are created unparked, the key's own user cannot be read: {error}")
-                    self._parking = Parking()
-            else:
-                self._parking = Parking(queue_id=self._parking_wish.partition(":")[2] or None)
-        return self._parking
+        async with self._one_asks:
+            if self._parking is None:
+                self._parking = await self._wished_parking()
+            return self._parking
+
+    async def _wished_parking(self) -> Parking:
+        if self._parking_wish != "assign-bot":
+            return Parking(queue_id=self._parking_wish.partition(":")[2] or None)
+        try:
+            return Parking(user_id=(await self._client.current_user()).id)
+        except (NotAllowed, NotFound) as error:
+            if isinstance(error, KeyRefused):
+                raise
+            self._say(f"Bot chats are created unparked, the key's own user cannot be read: {error}")
+            return Parking()

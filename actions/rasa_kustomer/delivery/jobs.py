@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cachetools import TTLCache
@@ -27,6 +28,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
 DOUBT_SECONDS = 60.0  # how long a job whose answer was lost may still be at work; completion times are not documented
 GIVE_UP_SECONDS = 600.0
+SOONER = 0.9
 
 Results = Mapping[str, BulkResult]
 
@@ -56,6 +58,7 @@ class Jobs:
     ) -> None:
         self._client, self._now, self._sleep = client, now, sleep
         self._known: TTLCache[str, Results] = TTLCache(maxsize=100, ttl=GIVE_UP_SECONDS, timer=now)
+        self._first_look = FIRST_LOOK_SECONDS  # what the last jobs took: each look costs a request
         self.permitted = True
 
     async def send(self, resource: BulkResource, items: Sequence[Mapping[str, Any]]) -> str:
@@ -73,11 +76,14 @@ class Jobs:
             self._refused(error)
             raise NotPermittedError from None
 
-    async def results(self, job: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Results | None:
+    async def results(
+        self, job: str, items: Collection[str], *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Results | None:
         """What became of each item, by `_clientRef`; None when that is not known within the patience.
 
         Args:
             job: The job's id.
+            items: The `_clientRef` of each; once all are told of, nothing more is asked.
             patience_seconds: 0 asks once.
 
         Raises:
@@ -85,19 +91,33 @@ class Jobs:
         """
         if (known := self._known.get(job)) is not None:
             return known
-        deadline, pause = self._now() + patience_seconds, FIRST_LOOK_SECONDS
+        began, pause, looks = self._now(), self._first_look, 0
+        deadline = began + patience_seconds
         while True:
             if patience_seconds:
                 await self._sleep(pause)
-            if (found := await self._look(job)) is not None:
+            looks += 1
+            if (found := await self._look(job, items)) is not None:
                 self._known[job] = found
+                if patience_seconds:
+                    self._learn(self._now() - began if looks > 1 else 0.0)
                 return found
             if self._now() >= deadline:
                 return None
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def _look(self, job: str) -> Results | None:
+    def _learn(self, seconds: float) -> None:
+        """Look later next time when the first look was too early, else a little sooner."""
+        wish = seconds or self._first_look * SOONER
+        self._first_look = min(max(wish, FIRST_LOOK_SECONDS), LONGEST_PAUSE_SECONDS)
+
+    async def _look(self, job: str, items: Collection[str]) -> Results | None:
+        """The results: as soon as they tell of every item the job is done, and its status need not be asked for."""
         try:
+            with suppress(NotFound):  # perhaps only not yet
+                told = _by_ref(await self._client.bulk_results(job))
+                if all(item in told for item in items):
+                    return told
             if not await self._client.bulk_complete(job):
                 return None
             return _by_ref(await self._client.bulk_results(job))

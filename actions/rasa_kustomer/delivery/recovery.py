@@ -65,7 +65,7 @@ async def _one_job(outbox: Outbox, jobs: Jobs, claim: Claim, records: Sequence[R
     parts = {record.key: Part(claim.id, record.id, record.sent_ms or 0) for record in records}
     job, patience = records[0].bulk_job, GIVE_UP_SECONDS
     try:
-        results = await jobs.results(job, patience_seconds=0) if job else None
+        results = await jobs.results(job, parts, patience_seconds=0) if job else None
     except NotFound:
         job, results = None, None
     if results is not None:

@@ -83,11 +83,25 @@ class _Dated(Resource):
     sent_at: Moment | None = Field(None, alias="sentAt")
 
 
+class ConversationCounts(BaseModel):
+    """How many conversations a customer has."""
+
+    open: int
+    all: int
+
+
 class Customer(Resource):
-    """A person."""
+    """A person.
+
+    Attributes:
+        conversation_counts: None where the record does not tell.
+        last_message_at: Of any conversation, in either direction; None where the record does not tell.
+    """
 
     name: str | None = None
     display_name: str | None = Field(None, alias="displayName")
+    conversation_counts: ConversationCounts | None = Field(None, alias="conversationCounts")
+    last_message_at: Moment | None = Field(None, alias="lastMessageAt")
     external_ids: Strings = Field(default_factory=list, alias="externalIds")
     tags: Strings = Field(default_factory=list)
 

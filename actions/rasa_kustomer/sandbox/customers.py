@@ -126,7 +126,11 @@ def _check_unique(org: Org, changes: Mapping[str, Any], own_id: str) -> None:
 
 
 def _answer(org: Org, row: Row, status: int = 200) -> Answer:
-    extra = {"conversationCounts": counts(org.state, row["id"])}
+    extra: dict[str, Any] = {}
+    if org.rules.customer_counts:
+        extra["conversationCounts"] = counts(org.state, row["id"])
+        conversations = org.state.conversations.where("customer", row["id"])
+        extra["lastMessageAt"] = max((one.get("lastMessageAt") or "" for one in conversations), default="") or None
     return Answer(status, {"data": resource(org, "customers", row, extra)})
 
 

@@ -57,6 +57,7 @@ class Rules:
             a client that sends something twice is then seen to have sent it twice.
         bot_assignable: Whether the key's machine user may be an assignee; unknown.
         customer_movable: Whether PATCH may move a conversation to another customer; unknown.
+        customer_counts: Whether a customer's record has `conversationCounts` and `lastMessageAt`; seen, not documented.
         imported_reopens: Whether an inbound message with `importedAt` reopens its conversation; unknown.
         bulk_seconds: How long a bulk job takes at least; completion times are unknown.
         bulk_nested: Whether a job's attributes sit in `attributes` or beside its id; uncertain.
@@ -79,6 +80,7 @@ class Rules:
     unique_external_ids: bool = False
     bot_assignable: bool = True
     customer_movable: bool = True
+    customer_counts: bool = True
     imported_reopens: bool = True
     bulk_seconds: float = 0.2
     bulk_nested: bool = True
