@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
@@ -17,6 +18,7 @@ from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.recorder import identity_fields
 from rasa_kustomer.sandbox import Sandbox
 
 ANONYMOUS: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
@@ -64,7 +66,7 @@ class Office:
             sleep=self.clock.sleep,
             now=self.clock,
         )
-        directory = Directory(self.client, ttl_seconds=300, size=100, now=self.clock)
+        self.directory = directory = Directory(self.client, ttl_seconds=300, size=100, now=self.clock)
         teams = Teams(self.client, ttl_seconds=300, now=self.clock)
         self.jobs = Jobs(self.client, now=self.clock, sleep=self.clock.sleep)
         conversations = Conversations(self.outbox, self.client, directory, parking=self.parking, now=self.clock)
@@ -78,7 +80,7 @@ class Office:
             default_team=self.default_team,
             now=self.clock,
         )
-        newcomers = Newcomers(self.jobs, directory, self.breaker, sleep=self.clock.sleep)
+        self.newcomers = newcomers = Newcomers(self.jobs, directory, self.breaker, sleep=self.clock.sleep)
         self.courier = Courier(
             self.outbox,
             self.delivery,
@@ -91,11 +93,12 @@ class Office:
 
     async def close(self) -> None:
         await self.courier.stop()
+        await self.newcomers.close()
         await self.client.aclose()
         await self.outbox.close()
 
-    async def say(self, sender: str, *texts: str, start: int = 1) -> SessionKey:
-        """Record turns of a sender's one session, alternately by customer and bot."""
+    async def say(self, sender: str, *texts: str, start: int = 1, person: Identity | None = None) -> SessionKey:
+        """Record turns of a sender's one session, alternately by customer and bot; of an anonymous one by default."""
         session = SessionKey(f"rasa:{sender}:1000", sender, 1000)
         new = [
             NewRecord(
@@ -106,7 +109,7 @@ class Office:
             )
             for number, text in enumerate(texts, start=start)
         ]
-        await self.outbox.record(session, ANONYMOUS, new)
+        await self.outbox.record(session, identity_fields(person) if person else ANONYMOUS, new)
         return session
 
     async def hand_off(self, session: SessionKey, team: str | None = None) -> None:
@@ -124,6 +127,7 @@ class Office:
         await self.until(lambda counts: counts.pending <= pending)
 
     async def until(self, done: Any) -> None:
+        """Let time pass until the outbox's counts are as wanted."""
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not done(await self.outbox.counts()):
             assert asyncio.get_running_loop().time() < deadline, await self.outbox.counts()

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.delivery.office import Office
+from tests.delivery.office import Clock, Office
 
 from rasa_kustomer.delivery.jobs import GIVE_UP_SECONDS
 from rasa_kustomer.delivery.outbox import DELIVERED
@@ -61,7 +61,31 @@ async def test_many_chats_cost_less_than_one_request_each(office: Office, sandbo
 
     check_timelines(office, *HELLO)
     assert [calls(sandbox)[job] for job in JOBS] == [1, 1, 1]
-    assert len(sandbox.requests) <= 3 * 3 + 1
+    assert len(sandbox.requests) == 3 * 2 + 1, (
+        "a job is sent and its results are read; the parking user is asked for once"
+    )
+
+
+async def test_a_job_that_takes_its_time_is_looked_at_later_from_then_on(outbox_url: str) -> None:
+    """Each look costs a request, so the first one comes when the jobs before were done."""
+    clock = Clock()
+    async with Sandbox(now=clock).serve() as sandbox:
+        sandbox.rules.bulk_seconds = 3
+        office = Office(sandbox, outbox_url, clock=clock, step_seconds=0.05)
+        await everybody_says(office, *HELLO)
+        await office.deliver()
+        before = looks(sandbox)
+        await everybody_says(office, *HELLO, start=5)
+        await office.deliver()
+        await office.close()
+
+        assert (looks(sandbox) - before).total() == 1
+        check_timelines(office, *HELLO, *HELLO)
+
+
+def looks(sandbox: Sandbox) -> Counter[str]:
+    """How often each job was asked about."""
+    return Counter({call: number for call, number in calls(sandbox).items() if "/v1/bulk/" in call})
 
 
 async def test_a_few_turns_are_shown_at_once_one_by_one(office: Office, sandbox: Sandbox) -> None:

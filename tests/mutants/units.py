@@ -1,0 +1,48 @@
+"""What a conversation costs of the request budget."""
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS = [
+    Mutant(
+        "A session start makes nobody: customers are made together, later",
+        "actions/rasa_kustomer/actions/customer.py",
+        "customer = await call.runtime.directory.look_up(call.identity, fresh=call.identity.trusted)",
+        "customer = await call.runtime.directory.resolve(call.identity)",
+        "tests/actions/test_customer.py",
+    ),
+    Mutant(
+        "A session start tells what is open now, not what was when the customer was last asked for",
+        "actions/rasa_kustomer/actions/customer.py",
+        "fresh=call.identity.trusted",
+        "fresh=False",
+        "tests/actions/test_customer.py",
+    ),
+    Mutant(
+        "Whoever is identified at a session start and is not in Kustomer is made",
+        "actions/rasa_kustomer/delivery/newcomers.py",
+        "self._expected[cache_key(identity)] = identity",
+        "pass",
+        "tests/delivery/test_newcomers.py",
+    ),
+    Mutant(
+        "Mirrored chats do not count as open conversations of a customer",
+        "actions/rasa_kustomer/actions/customer.py",
+        "if counts is None or counts.open or (counts.all and last is None):",
+        "if counts is None or (counts.all and last is None):",
+        "tests/actions/test_customer.py",
+    ),
+    Mutant(
+        "Results that tell of every item end a job without a look at its status",
+        "actions/rasa_kustomer/delivery/jobs.py",
+        "if all(item in told for item in items):",
+        "if not items:",
+        "tests/delivery/test_batching.py",
+    ),
+    Mutant(
+        "Results that tell of some items only do not end a job",
+        "actions/rasa_kustomer/delivery/jobs.py",
+        "if all(item in told for item in items):",
+        "if any(item in told for item in items):",
+        "tests/delivery/test_batching.py",
+    ),
+]
