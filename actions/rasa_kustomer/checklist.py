@@ -1,24 +1,21 @@
 """The deployment checklist, executed. Each item is one finding that says what to do; nothing is written to Kustomer."""
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from rasa_kustomer.bot.check import check_bot
+from rasa_kustomer.bot.domain import check_domain
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed
 from rasa_kustomer.kustomer.models import Team, Token, User
 from rasa_kustomer.settings import Settings, exposed_browser_keys
 
 WORKER_SECONDS = 120.0  # a worker that runs needs seconds, so something has waited too long after this
-Level = Literal["ok", "warn", "fail", "skip"]
 
 # What each role is for. Source: Kustomer API reference, Minimum role set.
 ROLES = {
@@ -52,54 +49,6 @@ LEGACY = {
     "org.permission.team.read": "org.user.team.read",
     "org.permission.bulk.read": "org.user.bulk.read",
 }
-ACTIONS = (
-    "action_session_start",
-    "action_listen",
-    "action_kustomer_mirror",
-    "action_kustomer_identify",
-    "action_kustomer_handoff",
-    "action_kustomer_resolve",
-    "action_kustomer_ticket_status",
-)
-HOOKS = frozenset({"action_session_start", "action_listen", "action_kustomer_mirror"})  # any way to mirror will do
-SLOTS = (
-    "kustomer_customer_id",
-    "kustomer_conversation_id",
-    "kustomer_customer_name",
-    "kustomer_open_conversations",
-    "kustomer_last_conversation_at",
-    "kustomer_handoff_status",
-    "kustomer_ticket",
-    "kustomer_team",
-    "kustomer_priority",
-    "kustomer_handoff_reason",
-)
-RESPONSES = (
-    "utter_kustomer_handoff_created",
-    "utter_kustomer_handoff_queued",
-    "utter_kustomer_unavailable",
-    "utter_kustomer_no_ticket",
-    "utter_kustomer_ticket_status",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the checklist.
-
-    Attributes:
-        item: What was looked at.
-        level: ok, warn (works, but look at it), fail (mend it), skip (could not be looked at, with the reason).
-        message: What was found and, unless ok, what to do.
-    """
-
-    item: str
-    level: Level
-    message: str
-
-    def as_dict(self) -> dict[str, str]:
-        """For `--json`."""
-        return asdict(self)
 
 
 async def run_checklist(
@@ -111,6 +60,7 @@ async def run_checklist(
     findings += routing_findings
     findings += await _check_kustomer(settings, client, routing)
     findings += check_domain(domain)
+    findings += check_bot(Path(), domain)
     return findings
 
 
@@ -277,44 +227,3 @@ def check_parking(parking: str, user: User | None) -> Finding:
     if parking == "assign-bot" and user is None:
         return Finding("parking", "warn", "The key's own user cannot be read, so bot chats are created unparked.")
     return Finding("parking", "ok", parking)
-
-
-def check_domain(path: Path | None) -> list[Finding]:
-    """Whether a bot's domain (file or folder) declares what the snippets bring."""
-    if path is None:
-        return [Finding("domain", "skip", "give your bot's domain with --domain to compare it with the snippets")]
-    if not path.exists():
-        return [Finding("domain", "fail", f"{path} does not exist")]
-    try:
-        declared = _read_domain(path)
-    except (YAMLError, OSError, UnicodeDecodeError) as error:
-        return [Finding("domain", "fail", f"{path} cannot be read: {type(error).__name__}")]
-    hooked = bool({"action_listen", "action_kustomer_mirror"} & declared["actions"])
-    actions = [name for name in ACTIONS if name not in HOOKS or (name == "action_listen" and not hooked)]
-    return [
-        _declared(path, "actions", actions, declared, "fail"),
-        _declared(path, "slots", SLOTS, declared, "fail"),
-        _declared(path, "responses", RESPONSES, declared, "warn"),
-    ]
-
-
-def _declared(
-    path: Path, section: str, names: Iterable[str], declared: Mapping[str, set[str]], level: Level
-) -> Finding:
-    missing = [name for name in names if name not in declared[section]]
-    if missing:
-        return Finding(f"domain: {section}", level, f"{path} lacks {', '.join(missing)} (see domain_snippets/)")
-    return Finding(f"domain: {section}", "ok", "all there")
-
-
-def _read_domain(path: Path) -> dict[str, set[str]]:
-    files = sorted([*path.rglob("*.yml"), *path.rglob("*.yaml")]) if path.is_dir() else [path]
-    declared: dict[str, set[str]] = {"actions": set(), "slots": set(), "responses": set()}
-    for file in files:
-        content: Any = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-        if not isinstance(content, Mapping):
-            continue
-        for section, names in declared.items():
-            listed = content.get(section) or ()
-            names |= {next(iter(one)) if isinstance(one, Mapping) else str(one) for one in listed}
-    return declared

@@ -1,4 +1,6 @@
-"""`make chaos`: everything that may go wrong, with figures. Exit code 1 when a promise does not hold.
+"""`make chaos`: everything that may go wrong, with figures.
+
+Exit code 0: all promises hold. 1: one does not. 3: all that could be tried hold, but a server to try the rest is missing.
 
 `--short` takes some minutes, leaves out what measures only, and is what CI runs; `--only NAME` runs one part, of which
 `kill` takes `--kills`, `--servers` and `--outbox-url` as well.
@@ -9,12 +11,12 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from tests.chaos import broker, disk, drain, kill, lost_answers, outage, rate_limit, search, units
 from tests.chaos.harness import Report
-from tests.servers import postgres
+from tests.servers import ServerMissingError, postgres
 
 Options = argparse.Namespace
 Part = Callable[[Report, Options], Coroutine[Any, Any, None]]
@@ -50,6 +52,7 @@ PARTS: dict[str, Part] = {
     "disk": lambda report, options: disk.run(report, seconds=3 if options.short else 10),
 }
 
+HOLDS, BROKEN, UNTRIED = 0, 1, 3  # exit codes; 2 is that of wrong arguments
 LONG = {"units", "drain"}  # they need time to mean something
 # After a kill in the middle of a bulk job a minute of doubt passes in which next to nothing happens, so the short set
 # runs the other parts meanwhile. `disk` measures answers and comes last, when the kills are over.
@@ -70,34 +73,48 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended too
     if options.short and not options.only:
-        broken = asyncio.run(_in_lanes(sys.argv[1:]))
+        outcomes = asyncio.run(_in_lanes(sys.argv[1:]))
     else:
-        broken = _one_by_one({name: part for name, part in PARTS.items() if (options.only or "") in name}, options)
-    print("\nAll promises hold." if not broken else "\nBroken:\n  " + "\n  ".join(broken))
-    raise SystemExit(bool(broken))
+        outcomes = {name: _run(name, part, options) for name, part in PARTS.items() if (options.only or "") in name}
+    raise SystemExit(_verdict(outcomes))
 
 
-def _one_by_one(parts: dict[str, Part], options: Options) -> list[str]:
-    broken = []
-    for name, part in parts.items():
-        print(f"\n{name}", flush=True)
-        report, began = Report(name), time.monotonic()
+def _verdict(outcomes: Mapping[str, int]) -> int:
+    """Say how it ended, in one line for each part that did not end well; the exit code."""
+    untried = [name for name, outcome in outcomes.items() if outcome == UNTRIED]
+    broken = [name for name, outcome in outcomes.items() if outcome not in {HOLDS, UNTRIED}]
+    print()
+    for name in broken:
+        print(f"Broken: {name}")
+    for name in untried:
+        print(f"Not tried: {name}, since a server is missing (see above)")
+    if not broken:
+        print("All promises that were tried hold." if untried else "All promises hold.")
+    return BROKEN if broken else UNTRIED if untried else HOLDS
+
+
+def _run(name: str, part: Part, options: Options) -> int:
+    print(f"\n{name}", flush=True)
+    report, began = Report(name), time.monotonic()
+    try:
         asyncio.run(part(report, options))
-        print(f"  ({time.monotonic() - began:.0f} s)", flush=True)
-        broken += [f"{name}: {promise}" for promise in report.broken]
-    return broken
+    except ServerMissingError as error:
+        print(f"  not tried: {error}", flush=True)
+        return UNTRIED
+    print(f"  ({time.monotonic() - began:.0f} s)", flush=True)
+    return BROKEN if report.broken else HOLDS
 
 
-async def _in_lanes(arguments: list[str]) -> list[str]:
-    """Each part in a process of its own, whose output is shown when it has ended; returns those that failed."""
+async def _in_lanes(arguments: list[str]) -> dict[str, int]:
+    """Each part in a process of its own, whose output is shown when it has ended; their exit codes."""
 
-    async def lane(names: tuple[str, ...]) -> list[str]:
-        return [name for name in names if not await _in_a_process(name, arguments)]
+    async def lane(names: tuple[str, ...]) -> list[tuple[str, int]]:
+        return [(name, await _in_a_process(name, arguments)) for name in names]
 
-    return [name for broken in await asyncio.gather(*map(lane, LANES)) for name in broken]
+    return dict(outcome for outcomes in await asyncio.gather(*map(lane, LANES)) for outcome in outcomes)
 
 
-async def _in_a_process(name: str, arguments: list[str]) -> bool:
+async def _in_a_process(name: str, arguments: list[str]) -> int:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __spec__.name, *arguments, "--only", name, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -107,8 +124,8 @@ async def _in_a_process(name: str, arguments: list[str]) -> bool:
         if process.returncode is None:
             process.terminate()
             await process.wait()
-    print(output.decode().rpartition("\n\n")[0], flush=True)  # without its own last line about all promises
-    return process.returncode == 0
+    print(output.decode().rpartition("\n\n")[0], flush=True)  # without its own last lines about all promises
+    return BROKEN if process.returncode is None else process.returncode
 
 
 if __name__ == "__main__":

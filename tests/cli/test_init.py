@@ -137,9 +137,9 @@ def test_a_dry_run_writes_nothing(bot: Path) -> None:
         (CALM_CONFIG, [], FLOWS),
         (CALM_CONFIG, ["--rules"], RULES),
         ("policies: null\n", ["--calm"], FLOWS),
-        ("policies: [\n", [], RULES),
+        ("policies: [\n", ["--rules"], RULES),
     ],
-    ids=["flows", "flows, but rules wanted", "rules, but flows wanted", "broken config"],
+    ids=["flows", "flows, but rules wanted", "rules, but flows wanted", "broken config, rules wanted"],
 )
 def test_the_variant_follows_the_bot_unless_told(
     config: str, options: list[str], expected: set[str], bot: Path
@@ -154,16 +154,16 @@ def test_missing_endpoints_are_copied_and_not_asked_for(bot: Path) -> None:
     (bot / "endpoints.yml").unlink()
     result = run(bot)
     assert YAML(typ="safe").load(bot / "endpoints.yml")["action_endpoint"]["url"] == "http://localhost:5055/webhook"
-    assert "Add to endpoints.yml" not in result.output
+    assert "Put into endpoints.yml" not in result.output
 
 
 def test_what_is_left_is_said_for_a_new_bot(bot: Path) -> None:
     """Each thing that a bot made by `rasa init` lacks is a step, in the order of doing."""
     output = run(bot).output
     expected = [
-        "mv domain.yml domain/",
+        "mv domain.yml domain/domain.yml",
         "Add to actions/__init__.py: from rasa_kustomer.actions import *",
-        "Add to endpoints.yml",
+        "Put into endpoints.yml",
         "no slot named customer_id, email or phone",
         "KUSTOMER_API_KEY and KUSTOMER_SUBDOMAIN not set",
         "rasa train --domain domain",
@@ -196,14 +196,21 @@ def test_nothing_is_left_for_a_bot_that_has_it_all_but_training(bot: Path) -> No
             "action_endpoint:\n  url: x\n  enable_selective_domain: true\n",
             "Delete enable_selective_dom",
         ),
-        ("data/more.yml", "nlu:\n  - intent: human_handoff\n", "knows the intent human_handoff from data/more.yml"),
+        ("data/more.yml", "nlu:\n  - intent: human_handoff\n", "has examples of human_handoff in data/more.yml"),
         (".env", "KUSTOMER_DEFAULT_PRIORITY=soon\n", "KUSTOMER_DEFAULT_PRIORITY: "),
-        ("actions.py", "", "Add to actions.py: from rasa_kustomer.actions import *"),
     ],
 )
 def test_what_would_not_work_is_said(file: str, content: str, step: str, bot: Path) -> None:
     write(bot / file, content)
     assert step in run(bot).output
+
+
+def test_the_line_goes_where_python_finds_the_actions(bot: Path) -> None:
+    """Beside a package of the same name a module is never read."""
+    write(bot / "actions.py", "")
+    assert "Add to actions/__init__.py: from rasa_kustomer.actions import *" in run(bot).output
+    (bot / "actions/__init__.py").unlink()
+    assert "Add to actions.py: from rasa_kustomer.actions import *" in run(bot).output
 
 
 def test_a_bot_without_actions_is_told_to_start_ours(bot: Path) -> None:
@@ -217,13 +224,6 @@ def test_a_folder_that_is_no_bot_is_refused(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "is not a Rasa bot" in result.output
     assert files(tmp_path) == {}
-
-
-def test_files_that_are_not_text_are_nobodys_problem(bot: Path) -> None:
-    """Rasa complains about them; init does its work."""
-    (bot / "data/broken.yml").write_bytes(b"\xff\xfe\x00")
-    write(bot / "domain/list.yml", "- 1\n- 2\n")
-    assert run(bot).exit_code == 0
 
 
 def test_a_place_that_cannot_be_written_is_named(bot: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from rasa_kustomer import actions
-from rasa_kustomer.checklist import ACTIONS, RESPONSES, SLOTS
-from rasa_kustomer.cli.bot_folder import OUR_INTENTS
+from rasa_kustomer.bot.dialogue import OUR_INTENTS
+from rasa_kustomer.bot.domain import ACTIONS, RESPONSES, SLOTS
 from rasa_kustomer.cli.init import FLOWS, ROUTING, RULES
 from rasa_kustomer.cli.snippets import snippets_folder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from rasa_kustomer.checklist import ACTIONS, RESPONSES, SLOTS
+from rasa_kustomer.bot.domain import ACTIONS, RESPONSES, SLOTS
 from rasa_kustomer.cli import COMMANDS, app, outbox
 from rasa_kustomer.settings import PREFIX, Settings
 

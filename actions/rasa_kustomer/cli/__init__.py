@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 import typer.main
@@ -60,6 +61,16 @@ def _load(name: str) -> Any:
 app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rasa-kustomer {version('rasa-kustomer')}")
+        raise typer.Exit
+
+
 @app.callback()
-def rasa_kustomer() -> None:
+def rasa_kustomer(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Rasa custom actions for Kustomer: see them work, bring them into your bot, run them."""

@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rasa_kustomer.checklist import Finding, run_checklist
+from rasa_kustomer.checklist import run_checklist
 from rasa_kustomer.delivery.outbox import Outbox
+from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
