@@ -22,7 +22,9 @@ def found(folder: Path) -> list[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize("file", ["actions.py", "actions/actions.py", "actions/profile/deep/start.py", "bot/custom.py"])
 @pytest.mark.parametrize("action", ACTIONS)
-def test_each_name_of_ours_is_found_in_a_module_a_package_and_deep_inside(file: str, action: str, tmp_path: Path) -> None:
+def test_each_name_of_ours_is_found_in_a_module_a_package_and_deep_inside(
+    file: str, action: str, tmp_path: Path
+) -> None:
     write(tmp_path / file, ACTION.format(f'"{action}"'))
     assert found(tmp_path) == [(action, "Profile", True)]
 
@@ -35,7 +37,7 @@ NAMES = {
     "a constant of the module": "    def name(self):\n        return LISTEN\n",
     "an attribute of the class": "    NAME = 'action_listen'\n    def name(self):\n        return self.NAME\n",
     "an annotated attribute": "    NAME: str = 'action_listen'\n    def name(self):\n        return type(self).NAME\n",
-    "set when it is made": "    def __init__(self):\n        self._n = 'action_listen'\n    def name(self):\n        return self._n\n",
+    "set later": "    def __init__(self):\n        self.n = LISTEN\n    def name(self):\n        return self.n\n",
     "an f-string": "    def name(self):\n        return f'action_{WHAT}'\n",
     "a sum": "    def name(self):\n        return 'action_' + WHAT\n",
     "one of two": "    def name(self):\n        return LISTEN if FLAG else 'action_other'\n",
@@ -93,9 +95,17 @@ def test_the_star_does_not_excuse_a_class_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_names_that_are_inherited_are_found(tmp_path: Path) -> None:
-    write(tmp_path / "actions/base.py", "from rasa_sdk import Action\nclass Base(Action):\n    N = ''\n    def name(self):\n        return self.N\n")
-    write(tmp_path / "actions/x.py", "from actions.base import Base\nclass Start(Base):\n    N = 'action_session_start'\n")
-    write(tmp_path / "actions/y.py", "class Mixin:\n    def name(self):\n        return 'action_listen'\n\nclass Ours(Mixin, Action):\n    pass\n")
+    write(
+        tmp_path / "actions/base.py",
+        "from rasa_sdk import Action\nclass Base(Action):\n    N = ''\n    def name(self):\n        return self.N\n",
+    )
+    write(
+        tmp_path / "actions/x.py", "from actions.base import Base\nclass Start(Base):\n    N = 'action_session_start'\n"
+    )
+    write(
+        tmp_path / "actions/y.py",
+        "class Mixin:\n    def name(self):\n        return 'action_listen'\n\nclass Ours(Mixin, Action):\n    pass\n",
+    )
     assert found(tmp_path) == [("action_listen", "Ours", True), ("action_session_start", "Start", False)]
 
 
@@ -103,7 +113,7 @@ def test_files_that_are_no_python_are_passed_over_with_a_word(tmp_path: Path) ->
     write(tmp_path / "config.yml", CONFIG)
     write(tmp_path / "actions/a_old.py", "print 'Python 2'\n")
     write(tmp_path / "actions/b_null.py", b"x = 1\x00\n")
-    write(tmp_path / "actions/c_words.py", "# für\n".encode("latin-1"))
+    write(tmp_path / "actions/c_words.py", "x = 'für'\n".encode("latin-1"))
     write(tmp_path / "actions/d_deep.py", "x = " + "(" * 5000 + ")" * 5000)
     write(tmp_path / "actions/e_cookie.py", "# -*- coding: latin-1 -*-\nx = 'für'\n".encode("latin-1"))
     write(tmp_path / "actions/z.py", ACTION.format("'action_listen'"))

@@ -1,4 +1,4 @@
-"""Files that cannot be read are named, with what to do, by `check` and `init` alike; the others are read all the same."""
+"""Files that cannot be read are named, with the cure, by `check` and `init` alike; the others are read all the same."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from rasa_kustomer.cli import app
 
 SLOTS = "slots:\n  email:\n    type: text\n    mappings: [{type: from_text}]\n"
 UTF8, MEND, QUOTES = "save it as UTF-8", "mend it", "put it into quotes"
-UNREADABLE = {
+UNREADABLE: dict[str, tuple[str | bytes, int | None, str]] = {
     "UTF-16": (SLOTS.encode("utf-16"), 1, UTF8),
     "UTF-16 without a mark": (SLOTS.encode("utf-16-le"), 1, UTF8),
     "Latin-1": (f"{SLOTS}# für alle\n".encode("latin-1"), 5, UTF8),

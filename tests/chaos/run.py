@@ -1,6 +1,6 @@
 """`make chaos`: everything that may go wrong, with figures.
 
-Exit code 0: all promises hold. 1: one does not. 3: all that could be tried hold, but a server to try the rest is missing.
+Exit code 0: all promises hold. 1: one does not. 3: those that could be tried hold, a server for the others is missing.
 
 `--short` takes some minutes, leaves out what measures only, and is what CI runs; `--only NAME` runs one part, of which
 `kill` takes `--kills`, `--servers` and `--outbox-url` as well.

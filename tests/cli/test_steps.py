@@ -141,7 +141,7 @@ CALM: dict[str, dict[str, str]] = {
     "a configuration that cannot be read, flows": {"config.yml": "policies: [\n", "data/f.yml": FLOWS},
     "only flows": {"data/flows.yml": FLOWS},
     "a pipeline only": {"config.yml": "pipeline:\n- name: NLUCommandAdapter\n"},
-    "a component of one's own": {"config.yml": "pipeline:\n- name: custom.command_generator.Ours\n", "domain.yml": DOMAIN},
+    "a component of one's own": {"config.yml": "pipeline:\n- name: custom.command_generator.Ours\n"},
     "names without options": {"config.yml": "policies: [rasa.core.policies.flow_policy.FlowPolicy]\n"},
     "flows beside rules": {"config.yml": FLOW_CONFIG, "data/rules.yml": "rules: []\n", "domain/d.yml": DOMAIN},
 }  # fmt: skip
@@ -244,7 +244,8 @@ def test_rules_under_a_condition_are_named_as_what_they_are(tmp_path: Path) -> N
     write(tmp_path / "config.yml", CONFIG)
     write(
         tmp_path / "data/forms.yml",
-        "rules:\n- rule: leave\n  condition:\n  - active_loop: f\n  steps:\n  - intent: human_handoff\n  - action: utter_x\n",
+        "rules:\n- rule: leave\n  condition: [{active_loop: f}]\n"
+        "  steps: [{intent: human_handoff}, {action: utter_x}]\n",
     )
     output = init(tmp_path).output
     assert "Rasa refuses" not in output

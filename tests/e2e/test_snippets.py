@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bot.dialogues import DOMAIN, NARROW, REFUSED, TAKEN
 from tests.e2e.bots import run_rasa, with_variants
 from tests.e2e.services import environment
 
+from rasa_kustomer.bot.dialogue import DIALOGUE_SNIPPETS
 from rasa_kustomer.cli.snippets import snippets_folder
 
 pytestmark = pytest.mark.e2e
@@ -104,3 +106,17 @@ def test_both_domains_declare_the_same(snippets: Path, rasa_python: Path, rasa_p
     assert {kind: rules[kind] for kind in ("actions", "slots", "responses")} == {
         kind: calm[kind] for kind in ("actions", "slots", "responses")
     }
+
+
+def test_rasa_refuses_beside_our_rules_exactly_what_init_calls_a_contradiction(
+    rasa_python: Path, tmp_path: Path
+) -> None:
+    """tests/bot/test_dialogue.py holds the same dialogues against what `init` says of them."""
+    cases, folder = tmp_path / "cases.json", tmp_path / "domain"
+    folder.mkdir()
+    cases.write_text(json.dumps(REFUSED | TAKEN | NARROW), encoding="utf-8")
+    shutil.copy(snippets_folder() / "kustomer_domain.yml", folder)
+    (folder / "bot.yml").write_text(DOMAIN, encoding="utf-8")
+    shipped = [snippets_folder() / name for name in DIALOGUE_SNIPPETS]
+    found = understood(rasa_python, "inside_rasa_rules.py", cases, folder, *shipped)
+    assert set(found) == set(REFUSED)

@@ -11,6 +11,7 @@ def check_bot(folder: Path, domain: Path | None) -> list[Finding]:
     """Rules, stories and actions that do not go together with ours; nothing where there is no bot.
 
     Args:
+        folder: Of the bot, maybe.
         domain: What was checked already, so that its files are not named again.
     """
     try:

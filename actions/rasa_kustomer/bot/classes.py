@@ -1,7 +1,7 @@
 """Action classes of a bot that take a name of ours, found without running any of the bot's code.
 
-rasa-sdk keeps one action for each name, and replaces the one before without a word: first come all classes that derive
-from `Action` itself, then those below them, base by base in the order of their imports. Ours derive from a base of ours.
+rasa-sdk keeps one action for each name, and replaces the one before without a word. First come all classes that derive
+from `Action` itself, then those below them, base by base in the order of imports. Ours derive from a base of ours.
 """
 
 import ast
@@ -15,6 +15,7 @@ from rasa_kustomer.bot.files import Problem, place
 
 OUR_PACKAGE = "rasa_kustomer"
 SDK_BASES = {"Action", "ValidationAction", "FormValidationAction"}
+MAX_DEPTH = 9  # of names that stand for names, which may go in a circle
 NO_ACTIONS = {"object", "ABC", "Protocol", "Enum", "Exception"}
 
 
@@ -141,48 +142,49 @@ class _Known:
             for node in scope.node.body:
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "name":
                     returned = (each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value)
-                    return {text for value in returned for text in self._texts(value, scope.module, scopes, 0)}
+                    return {text for value in returned for text in self._texts(value, scope.module, scopes)}
             if found := scope.attributes.get("name"):
                 body = found.body if isinstance(found, ast.Lambda) else found
-                return self._texts(body, scope.module, scopes, 0)
+                return self._texts(body, scope.module, scopes)
         return set()
 
-    def _texts(self, value: ast.expr, module: _Module, scopes: list[_Class], depth: int) -> set[str]:
+    def _texts(self, value: ast.expr, module: _Module, scopes: list[_Class], depth: int = 0) -> set[str]:
         """The strings that an expression may be; none where that would take running it."""
-        if depth > 9:
+        if isinstance(value, ast.Constant):
+            return {value.value} if isinstance(value.value, str) else set()
+        if depth > MAX_DEPTH:
             return set()
+        if isinstance(value, ast.Name | ast.Attribute | ast.IfExp):
+            may_be = self._meanings(value, module, scopes)
+            return {text for one, where in may_be for text in self._texts(one, where, scopes, depth + 1)}
+        return _joined([self._texts(part, module, scopes, depth + 1) for part in _parts(value)])
 
-        def texts(part: ast.expr, where: _Module = module) -> set[str]:
-            return self._texts(part, where, scopes, depth + 1)
-
-        match value:
-            case ast.Constant(value=str(text)):
-                return {text}
-            case ast.FormattedValue(value=part):
-                return texts(part)
-            case ast.JoinedStr(values=parts):
-                return _joined(texts(part) for part in parts)
-            case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return _joined([texts(left), texts(right)])
-            case ast.IfExp(body=body, orelse=orelse):
-                return texts(body) | texts(orelse)
-            case ast.Name(id=name) if name in module.constants:
-                return texts(module.constants[name])
-            case ast.Name(id=name):
-                return {text for found, where in self._constants.get(name, []) for text in texts(found, where)}
-            case ast.Attribute(attr=name):  # self.NAME, a class's, or a module's
-                held = next((scope for scope in scopes if name in scope.attributes), None)
-                if held:
-                    return texts(held.attributes[name], held.module)
-                anywhere = [(each.attributes[name], each.module) for listed in self._classes.values()
-                            for each in listed if name in each.attributes]  # fmt: skip
-                found_ = [*self._constants.get(name, []), *anywhere]
-                return {text for found, where in found_ for text in texts(found, where)}
-        return set()
+    def _meanings(self, value: ast.expr, module: _Module, scopes: list[_Class]) -> list[tuple[ast.expr, _Module]]:
+        """What a name or a choice may stand for, the nearest first if there is one near."""
+        if isinstance(value, ast.IfExp):
+            return [(value.body, module), (value.orelse, module)]
+        if isinstance(value, ast.Name):
+            near = [(module.constants[value.id], module)] if value.id in module.constants else []
+            return near or self._constants.get(value.id, [])
+        if not isinstance(value, ast.Attribute):
+            return []
+        name = value.attr  # self.NAME, a class's, or a module's
+        held = [(scope.attributes[name], scope.module) for scope in scopes if name in scope.attributes]
+        everywhere = (one for listed in self._classes.values() for one in listed if name in one.attributes)
+        return held[:1] or [*self._constants.get(name, []), *((one.attributes[name], one.module) for one in everywhere)]
 
 
-def _joined(parts: Iterable[set[str]]) -> set[str]:
-    whole = {""}
+def _parts(value: ast.expr) -> list[ast.expr]:
+    """What a string is put together from."""
+    if isinstance(value, ast.FormattedValue):
+        return [value.value]
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        return [value.left, value.right]
+    return value.values if isinstance(value, ast.JoinedStr) else []
+
+
+def _joined(parts: list[set[str]]) -> set[str]:
+    whole = {""} if parts else set()
     for part in parts:
         whole = {before + after for before in whole for after in part}
     return whole

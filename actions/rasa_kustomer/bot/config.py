@@ -35,11 +35,7 @@ class Config:
 
 
 def read_config(folder: Path, elsewhere: Mapping[Path, Block], reader: Reader) -> Config:
-    """Read the configuration of a bot.
-
-    Args:
-        elsewhere: Further files of the bot that may be one.
-    """
+    """Read the configuration of a bot; `elsewhere` are further files that may be one."""
     main = {file: reader.mapping(file) for file in either(folder, "config")}
     read = {file: content for file, content in main.items() if not reader.failed(file)}
     found = read or {file: content for file, content in elsewhere.items() if _is_config(content)}

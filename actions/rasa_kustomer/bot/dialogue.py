@@ -25,7 +25,8 @@ class Use:
     Attributes:
         kind: rule or story.
         actions: What follows it until the user's next words.
-        narrow: A rule that holds only under further circumstances.
+        narrow: A rule that holds only under a condition, with an entity or after a step.
+        opening: It holds at the beginning of a conversation only.
     """
 
     intent: str
@@ -35,6 +36,7 @@ class Use:
     line: int | None
     actions: tuple[str, ...]
     narrow: bool
+    opening: bool
 
     @property
     def ours(self) -> bool:
@@ -73,16 +75,22 @@ def contradictions(found: Iterable[Use]) -> list[Use]:
         for rule in found
         if rule.kind == "rule"
         for use in found
-        if use.intent == rule.intent and use.actions != rule.actions and (rule.ours or use.ours)
+        if use.intent == rule.intent and use.actions != rule.actions and (rule.ours or use.ours) and _meet(rule, use)
     )
     return list(dict.fromkeys(rule if use.ours and not rule.ours else use for rule, use in pairs))
+
+
+def _meet(rule: Use, use: Use) -> bool:
+    """Whether the rule speaks wherever the other one does; one for the beginning goes before one for everywhere."""
+    return use.opening or not rule.opening if use.kind == "story" else use.opening == rule.opening
 
 
 def exceptions(found: Iterable[Use]) -> list[Use]:
     """The bot's own rules that go before ours under their circumstances, so that Kustomer is left out there."""
     found = list(found)
-    ours = {(use.intent, use.actions) for use in found if use.ours}
-    return [use for use in found if use.narrow and not use.ours and (use.intent, use.actions) not in ours]
+    known = {(use.intent, use.actions) for use in found if use.ours}
+    special = [use for use in found if use.kind == "rule" and (use.narrow or use.opening) and not use.ours]
+    return [use for use in special if (use.intent, use.actions) not in known and use not in contradictions(found)]
 
 
 def _entries(file: Path, content: Block, reader: Reader) -> Iterator[_Entry]:
@@ -106,15 +114,12 @@ def _uses(entry: _Entry, entries: list[_Entry]) -> Iterator[Use]:
             intent = _intent(one)
             if intent not in OUR_INTENTS:
                 continue
-            narrow = entry.kind == "rule" and bool(
-                number
-                or entry.content.get("condition")
-                or entry.content.get("conversation_start")
-                or one.get("entities")
-            )
-            name = str(entry.content.get(entry.kind))
+            rule, content = entry.kind == "rule", entry.content
+            narrow = rule and bool(number or content.get("condition") or one.get("entities"))
+            opening = bool(content.get("conversation_start")) if rule else number == 0
             for actions in islice(_following(steps[number + 1 :], entries, ()), MAX_WAYS):
-                yield Use(intent, entry.kind, name, entry.file, entry.line, actions, narrow)
+                name = str(content.get(entry.kind))
+                yield Use(intent, entry.kind, name, entry.file, entry.line, actions, narrow, opening)
 
 
 def _intent(step: object) -> str | None:

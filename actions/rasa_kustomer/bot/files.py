@@ -59,24 +59,23 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]  # ruamel ships no ty
         self.line = node.start_mark.line + 1
         return super().construct_object(node, deep=deep)
 
-    def _block(self, node: Any) -> Iterator[Block]:
-        block = Block()
-        yield block
-        block.update(self.construct_mapping(node))
-        block.lines.update(
-            (key, found.start_mark.line + 1)
-            for found, _ in node.value
-            if (key := self.construct_object(found)) in block
-        )
 
-    def _items(self, node: Any) -> Iterator[Items]:
-        items = Items(found.start_mark.line + 1 for found in node.value)
-        yield items
-        items.extend(self.construct_sequence(node))
+def _block(constructor: _Constructor, node: Any) -> Iterator[Block]:
+    block = Block()
+    yield block
+    block.update(constructor.construct_mapping(node))
+    keys = ((constructor.construct_object(found), found.start_mark.line + 1) for found, _ in node.value)
+    block.lines.update((key, line) for key, line in keys if key in block)
 
 
-_Constructor.add_constructor("tag:yaml.org,2002:map", _Constructor._block)
-_Constructor.add_constructor("tag:yaml.org,2002:seq", _Constructor._items)
+def _items(constructor: _Constructor, node: Any) -> Iterator[Items]:
+    items = Items(found.start_mark.line + 1 for found in node.value)
+    yield items
+    items.extend(constructor.construct_sequence(node))
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:map", _block)
+_Constructor.add_constructor("tag:yaml.org,2002:seq", _items)
 
 
 @dataclass
@@ -188,7 +187,7 @@ def is_bot(folder: Path) -> bool:
 
 
 def bot_files(folder: Path, *endings: str) -> list[Path]:
-    """All files of a bot with one of the endings; without environments, models, tests, hidden folders and other bots."""
+    """A bot's files with one of the endings; without environments, models, tests, hidden folders and other bots."""
     tests = {folder / name for name in TESTS}
 
     def wanted(path: Path) -> bool:
