@@ -162,3 +162,34 @@ def test_what_only_looks_odd_is_read(bot: Path) -> None:
     assert [reader.read(file) is None for file in yaml_files(bot / "domain")].count(True) == 1
     assert reader.problems == []
     assert "fail" not in {one.level for one in check_domain(Path("domain")) if one.item == "domain"}
+
+
+def test_names_are_shown_as_they_are_and_nothing_in_them_breaks_the_page(bot: Path) -> None:
+    """Brackets are no markup; what is no character, and a line's end, is left out."""
+    write(bot / "domain/[/red] draft.yml", "slots: 5\n")
+    write(bot / "domain/f\udcfcr.yml", "slots: 5\n")
+    write(bot / "data/s.yml", 'stories:\n- story: "[/b]\\e[31m\\n two"\n  steps: [{intent: human_handoff}]\n')
+    for output in (run("check", "--domain", "domain"), run("init")):
+        assert "domain/[/red] draft.yml:1: " in output
+        assert "domain/f r.yml:1: " in output
+    assert 'story "[/b] [31m two" (human_handoff)' in run("check")
+
+
+def test_data_that_rasa_passes_over_is_no_problem(bot: Path) -> None:
+    write(bot / "data/lookup.yml", "- 1\n- 2\n")
+    assert "lookup" not in run("check") + run("init", "--dry-run")
+
+
+def test_a_link_to_everything_is_not_searched(bot: Path) -> None:
+    write(bot / "data/nlu.yml", "nlu: []\n")
+    (bot / "data/up").symlink_to("/")
+    (bot / "root").symlink_to(bot.parent)
+    assert yaml_files(bot / "data") == [bot / "data/nlu.yml"]
+    assert "Train the bot" in run("init", "--dry-run")
+
+
+def test_a_folder_that_is_no_bot_is_not_searched(bot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` is run in any folder."""
+    write(bot / "else/a/broken.yml", "rules: [\n")
+    monkeypatch.chdir(bot / "else")
+    assert "bot's files" not in run("check")

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rasa_kustomer.bot.files import Block, Items, Reader, place
+from rasa_kustomer.bot.files import Block, Items, Reader, place, printable
 
 OUR_INTENTS = ("human_handoff", "ticket_status", "problem_solved")
 DIALOGUE_SNIPPETS = ("kustomer_rules.yml", "kustomer_stories.yml")
@@ -45,7 +45,7 @@ class Use:
 
     def said(self, folder: Path) -> str:
         """For people."""
-        return f'{place(self.file, self.line, folder)}: {self.kind} "{self.name}" ({self.intent})'
+        return f'{place(self.file, self.line, folder)}: {self.kind} "{printable(self.name)}" ({self.intent})'
 
 
 @dataclass(frozen=True)

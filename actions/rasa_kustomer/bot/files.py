@@ -32,8 +32,13 @@ class Problem:
 
 def place(file: Path, line: int | None, folder: Path) -> str:
     """A file and line as seen from a folder, if it is in there."""
-    name = file.relative_to(folder) if file.is_relative_to(folder) else file
-    return str(name) if line is None else f"{name}:{line}"
+    name = printable(file.relative_to(folder) if file.is_relative_to(folder) else file)
+    return name if line is None else f"{name}:{line}"
+
+
+def printable(name: object) -> str:
+    """A name from a bot for a terminal: in one line, and without what is no character."""
+    return " ".join("".join(one if one.isprintable() else " " for one in str(name)).split())
 
 
 class Block(dict[Any, Any]):
@@ -101,12 +106,12 @@ class Reader:
             self.problems.append(Problem(file, *_why(error, text, yaml.constructor.line)))
             return None
 
-    def mapping(self, file: Path) -> Block:
-        """The content of a YAML file that should be a mapping; empty when it is none."""
+    def mapping(self, file: Path, *, passed_over: bool = False) -> Block:
+        """The content of a YAML file that should be a mapping; empty when it is none, which Rasa may pass over."""
         content = self.read(file)
         if isinstance(content, Block):
             return content
-        if content is not None:
+        if content is not None and not passed_over:
             line = content.lines[0] if isinstance(content, Items) and content else 1
             self.problems.append(
                 Problem(file, line, f"this is {_kind(content)}, where Rasa takes sections such as `slots:`")
@@ -198,7 +203,7 @@ def bot_files(folder: Path, *endings: str) -> list[Path]:
 
 
 def _walk(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
-    seen: set[str] = set()
+    seen = {str(parent) for parent in folder.resolve().parents}  # a link to one of these leads to everything else
     for root, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
         if real in seen:

@@ -78,15 +78,18 @@ def read_bot(folder: Path) -> Bot:
     Raises:
         NotABotError: There is no configuration, no domain and no flow.
     """
-    reader = Reader()
+    reader, domains = Reader(), _domains(folder)
+    nothing = NotABotError(f"{folder} is not a Rasa bot: it has no config.yml, no domain.yml and no folder domain")
+    if not (domains or either(folder, "config") or (folder / "data").is_dir()):
+        raise nothing  # before the whole of some other folder is searched
     elsewhere = _elsewhere(folder)
     config = read_config(folder, elsewhere, reader)
-    data = {file: reader.mapping(file) for file in yaml_files(folder / "data")}
+    data = {file: reader.mapping(file, passed_over=True) for file in yaml_files(folder / "data")}
     data |= {file: content for file, content in elsewhere.items() if content.keys() & DATA}
     flows = any(content.get("flows") for file, content in data.items() if file.name not in SNIPPETS)
-    domain = [file for place in _domains(folder) for file in yaml_files(place) if file.name not in SNIPPETS]
-    if not (config.files or either(folder, "config") or _domains(folder) or flows):
-        raise NotABotError(f"{folder} is not a Rasa bot: it has no config.yml, no domain.yml and no folder domain")
+    if not (config.files or either(folder, "config") or domains or flows):
+        raise nothing
+    domain = [file for place in domains for file in yaml_files(place)]
     slots = read_domain(domain, reader)["slots"]
     uses(data, reader)  # for what it cannot read
     endpoints = next(iter(either(folder, "endpoints")), None)
@@ -95,7 +98,7 @@ def read_bot(folder: Path) -> Bot:
         folder=folder,
         config=config,
         is_calm=True if flows or config.has_flows else False if config.files else None,
-        domain=domain,
+        domain=[file for file in domain if file.name not in SNIPPETS],
         slots=None if any(map(reader.failed, domain)) else frozenset(slots),
         data=data,
         taught=_taught(data, reader),
@@ -116,7 +119,7 @@ def _elsewhere(folder: Path) -> dict[Path, Block]:
     reader, found = Reader(), {}
     for file in bot_files(folder, *ENDINGS):
         if not usual & {file, *file.parents} and SECTIONS.search(reader.text(file) or ""):
-            found[file] = reader.mapping(file)
+            found[file] = reader.mapping(file, passed_over=True)
     return found
 
 

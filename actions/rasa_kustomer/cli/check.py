@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rasa_kustomer.checklist import run_checklist
@@ -53,7 +54,7 @@ async def _check(settings: Settings, domain: Path | None) -> list[Finding]:
 def _print(findings: list[Finding], *, ready: bool) -> None:
     table = Table(box=None, show_header=False, padding=(0, 1))
     for finding in findings:
-        table.add_row(MARKS[finding.level], finding.item, finding.message)
+        table.add_row(MARKS[finding.level], escape(finding.item), escape(finding.message))  # names may have brackets
     console = Console()
     console.print(table)
     mend = sum(finding.level == "fail" for finding in findings)

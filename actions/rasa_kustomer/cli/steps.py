@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rasa_kustomer.bot.dialogue import contradictions, exceptions
-from rasa_kustomer.bot.files import either
+from rasa_kustomer.bot.files import either, place
 from rasa_kustomer.bot.folder import Bot
 from rasa_kustomer.cli.shell import command, move
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
@@ -87,7 +87,7 @@ def _rules(bot: Bot, dialogue: Iterable[Path]) -> Iterator[str]:
             " our action in them:\n" + "\n".join(use.said(bot.folder) for use in narrow)
         )
     for intent, file in bot.taught.items():
-        yield f"Your bot has examples of {intent} in {file.relative_to(bot.folder)}; it learns them together with ours"
+        yield f"Your bot has examples of {intent} in {place(file, None, bot.folder)}; it learns them together with ours"
 
 
 def _flows(bot: Bot, dialogue: Iterable[Path]) -> Iterator[str]:
@@ -104,9 +104,16 @@ def _actions(bot: Bot) -> Iterator[str]:
     sources = [module] if single else sorted(package.rglob("*.py"))
     if not sources:
         yield f"Start the action server: {command('python', '-m', 'rasa_sdk', '--actions', 'rasa_kustomer.actions')}"
-    elif not any(IMPORTED.search(source.read_text("utf-8", "replace")) for source in sources if source.is_file()):
+    elif not any(IMPORTED.search(_text(source)) for source in sources):
         file = "actions.py" if single else "actions/__init__.py"
         yield f"Add to {file}: {IMPORT_LINE}\nThen start the action server: python -m rasa_sdk --actions actions"
+
+
+def _text(source: Path) -> str:
+    try:
+        return source.read_text("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _endpoint(bot: Bot) -> Iterator[str]:
