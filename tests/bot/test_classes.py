@@ -99,9 +99,8 @@ def test_names_that_are_inherited_are_found(tmp_path: Path) -> None:
         tmp_path / "actions/base.py",
         "from rasa_sdk import Action\nclass Base(Action):\n    N = ''\n    def name(self):\n        return self.N\n",
     )
-    write(
-        tmp_path / "actions/x.py", "from actions.base import Base\nclass Start(Base):\n    N = 'action_session_start'\n"
-    )
+    write(tmp_path / "actions/x.py", "from actions.base import Base\nclass Middle(Base):\n    N = 'action_x'\n")
+    write(tmp_path / "actions/z.py", "class Start(Middle):\n    N = 'action_session_start'\n")
     write(
         tmp_path / "actions/y.py",
         "class Mixin:\n    def name(self):\n        return 'action_listen'\n\nclass Ours(Mixin, Action):\n    pass\n",

@@ -33,6 +33,11 @@ UNREADABLE: dict[str, tuple[str | bytes, int | None, str]] = {
     "a huge number": (f"slots: {{}}\nsize: {'9' * 5000}\n", 2, QUOTES),
     "a switch that is none": ("slots: {}\non: !!bool maybe\n", 2, QUOTES),
     "nested too deeply": ("slots: {}\nx: " + "[" * 3000, None, "too deeply"),
+    "anchors that merge each other": (
+        "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40)),
+        None,
+        "too deeply",
+    ),
     "a list": ("- 1\n- 2\n", 1, "a list"),
     "a text": ("just words\n", 1, "text"),
     "a number for actions": ("slots: {}\nactions: 5\n", 2, MEND),

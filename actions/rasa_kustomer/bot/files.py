@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 ENDINGS = (".yml", ".yaml")  # Rasa reads both, in small letters only
+MAX_MERGED = 100_000  # keys in one mapping
 # What a bot is not made of: environments, caches, models, hidden folders, and conversations to test with.
 NOT_THE_BOT = {"models", "results", "node_modules", "site-packages", "venv", "env", "__pycache__", "build", "dist"}
 TESTS = {"test", "tests", "e2e_tests"}
@@ -63,6 +64,13 @@ class _Constructor(SafeConstructor):  # type: ignore[misc]  # ruamel ships no ty
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         self.line = node.start_mark.line + 1
         return super().construct_object(node, deep=deep)
+
+    def flatten_mapping(self, node: Any) -> Any:
+        """Merge `<<`; a few lines that merge each other can make billions."""
+        flat = super().flatten_mapping(node)
+        if len(node.value) > MAX_MERGED:
+            raise RecursionError
+        return flat
 
 
 def _block(constructor: _Constructor, node: Any) -> Iterator[Block]:
