@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.searching import examples
 
 from rasa_kustomer.conversation.carried import carried_slots
 
@@ -125,7 +126,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.lists(EVENTS, min_size=10, max_size=40))
 def test_whatever_happened_the_slots_are_those_that_rasa_carries(events: list[Event]) -> None:
     expected = {event["name"]: event["value"] for event in applied_events(events) if event["event"] == "slot"}
