@@ -54,6 +54,8 @@ def problems(monkeypatch: pytest.MonkeyPatch, **values: str) -> list[str]:
         ("KUSTOMER_OUTBOX_URL", "postgresql+asyncpg://x:hunter2@x:port/x"),
         ("KUSTOMER_SLOT_EMAIL", "my mail"),
         ("KUSTOMER_PHONE_REGION", "Germany"),
+        ("KUSTOMER_CHANNELS", "invoicebot"),
+        ("KUSTOMER_CHANNELS", "invoicebot=telegram"),
     ],
 )
 def test_a_malformed_value_gives_one_line_with_its_variable_and_an_example(

@@ -1,29 +1,39 @@
 """Turns of a tracker into the outbox, at a cost that follows the new events and not the whole conversation."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cachetools import LRUCache
 
+from rasa_kustomer.conversation.channels import NOT_NAMED
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
-from rasa_kustomer.conversation.turns import Cursor, Message, SessionTurns, milliseconds, read_turns
+from rasa_kustomer.conversation.moments import milliseconds
+from rasa_kustomer.conversation.offers import Offers
+from rasa_kustomer.conversation.turns import Cursor, Message, Reader, Reading, SessionTurns
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, Renew, SessionKey
 
 REMEMBERED_SENDERS = 20_000
+MESSAGES_AT_ONCE = 500  # some 10 ms in the event loop
 
 
 class Recorder:
     """Records what is new in a tracker, and knows the current session of each sender.
 
     What it remembers only saves work: after a restart, or in another process, a tracker is read whole and the outbox
-    ignores what it has.
+    ignores what it has. A long tracker is read and recorded in slices, between which others are answered.
+
+    Args:
+        outbox: Where the turns go.
+        named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
     """
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, outbox: Outbox, *, named_channels: Mapping[str, str] = NOT_NAMED) -> None:
+        self._outbox, self._named_channels = outbox, named_channels
         self._cursors: LRUCache[str, tuple[Cursor, SessionKey]] = LRUCache(maxsize=REMEMBERED_SENDERS)
+        self._offers: LRUCache[str, Offers] = LRUCache(maxsize=REMEMBERED_SENDERS)
 
     async def record_turns(
         self,
@@ -47,10 +57,10 @@ class Recorder:
             The sender's current session, or None while it has no turn.
 
         Raises:
-            OutboxUnavailableError: Nothing was accepted; the next call tries the same turns again.
+            OutboxUnavailableError: Not all was accepted; the next call tries the same turns again.
         """
         cursor, session = self._cursors.get(sender_id, (None, None))
-        reading = read_turns(events, sender_id, cursor)
+        reading = await self.read(sender_id, events, cursor)
         reached = reading.cursor
         if cursor is not None and reached == cursor:
             return session
@@ -69,8 +79,7 @@ class Recorder:
             elif not continues:
                 session = await self._session(sender_id, part, reading.sessions[position + 1 :])
             if session is not None:
-                fields, records = identity_fields(identity), _records(part.messages)
-                await self._outbox.record(session, fields, records, renew=Renew.NEVER if over else renew)
+                await self.accept(session, identity, part.messages, Renew.NEVER if over else renew)
         if session is not None and complete and reached and reached.started_ms in {None, session.started_ms}:
             self._cursors[sender_id] = (reached, session)
             return session
@@ -84,6 +93,35 @@ class Recorder:
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
         self._cursors.pop(sender_id, None)
+
+    async def read(self, sender_id: str, events: Sequence[Mapping[str, Any]], cursor: Cursor | None = None) -> Reading:
+        """Read a tracker as it is recorded: whole without a cursor."""
+        offers = self._offers.get(sender_id)
+        if offers is None:  # it outlives the cursor: Rasa sends earlier sessions no more
+            offers = self._offers[sender_id] = Offers()
+        return await self._read(Reader(events, sender_id, cursor, offers=offers, named_channels=self._named_channels))
+
+    async def read_copy(self, sender_id: str, events: Sequence[Mapping[str, Any]]) -> Reading:
+        """Read events whose times may be moved; what they offer is not remembered."""
+        return await self._read(Reader(events, sender_id, None, named_channels=self._named_channels))
+
+    async def _read(self, reader: Reader) -> Reading:
+        for _ in reader.slices():
+            await asyncio.sleep(0)
+        return reader.reading()
+
+    async def accept(self, session: SessionKey, identity: Identity, messages: Sequence[Message], renew: Renew) -> None:
+        """Accept messages of a session; those that the outbox has are ignored.
+
+        Raises:
+            OutboxUnavailableError: Not all was accepted.
+        """
+        fields = identity_fields(identity)
+        for start in range(0, len(messages), MESSAGES_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            records = _records(messages[start : start + MESSAGES_AT_ONCE])
+            await self._outbox.record(session, fields, records, renew=renew)
 
     async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
         if part.started_ms is not None:

@@ -70,7 +70,7 @@ class Runtime:
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url)
-        recorder = Recorder(outbox)
+        recorder = Recorder(outbox, named_channels=settings.channels)
         jobs = Jobs(client)
         conversations = Conversations(outbox, client, directory, parking=settings.parking)
         delivery = Delivery(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from rasa_kustomer.conversation.channels import parse_channels
 from rasa_kustomer.conversation.identity import IdentityNames
 from rasa_kustomer.conversation.routing import parse_priority
 
@@ -103,6 +104,12 @@ class Settings(BaseSettings):
         "Share of the senders, in percent, that the plugin serves; a sender stays in or out.",
         100,
         "100",
+    )
+    channels: Annotated[dict[str, str], NoDecode] = _setting(
+        "Switches",
+        "Which channel of Kustomer a Rasa input channel is, where its name misleads: pairs separated by commas.",
+        {},
+        "invoicebot=chat,my_wa=whatsapp",
     )
     debug: bool = _setting(
         "Switches", "Log what the plugin does, at DEBUG level and without texts or keys.", False, "false"
@@ -232,6 +239,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _channels_by_name(cls, value: object) -> object:
+        return parse_channels(value) if isinstance(value, str) else value
 
     @field_validator("parking")
     @classmethod

@@ -208,6 +208,19 @@ async def test_slots_are_carried_over_as_rasa_does() -> None:
     assert "b" not in await started(bot)
 
 
+async def test_what_a_fallback_took_back_is_not_carried_over() -> None:
+    bot = Bot()
+    bot.start()
+    bot.user("my address is ann@example.com")
+    bot.apply("slot", name="email", value="ann@example.com")
+    assert (await started(bot))["email"] == "ann@example.com"
+
+    bot.apply("action", name="action_default_fallback")
+    bot.apply("rewind")
+
+    assert "email" not in await started(bot)
+
+
 async def test_in_no_op_mode_the_session_starts_exactly_as_rasas_own(configure: Callable[..., None]) -> None:
     configure(enabled="false")
     bot = Bot()

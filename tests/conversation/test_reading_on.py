@@ -107,6 +107,26 @@ def test_events_that_cannot_be_told_apart_by_time_cost_no_more_than_others(at: f
     assert Counting.looks < 10_000
 
 
+def test_payloads_that_no_button_offered_cost_no_more_than_others() -> None:
+    """As above: what was read earlier is looked through once for all of them."""
+
+    class Counting(list[Any]):
+        looks = 0
+
+        def __getitem__(self, index: Any) -> Any:
+            Counting.looks += 1
+            return super().__getitem__(index)
+
+    turns = [bot(f"b{n}", n / 10) if n % 2 else user(f'/inform{{"n": {n}}}', n / 10) for n in range(1, 1001)]
+    events = Counting(turns)
+
+    cursor = after(events[:500])
+    Counting.looks = 0
+
+    assert len(read(events, cursor)) == 500
+    assert Counting.looks < 2_000
+
+
 KINDS = st.sampled_from(["user", "bot", "slot", "action", "session_started", "rewind", "restart"])
 
 

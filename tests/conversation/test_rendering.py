@@ -22,7 +22,11 @@ CARD = {
         ("Pick one", {"buttons": BUTTONS}, "Pick one\n[Status] [Human]"),
         ("Pick one", {"quick_replies": BUTTONS}, "Pick one\n[Status] [Human]"),
         ("How was it?", {"buttons": [{"title": 1}, {"title": 5}]}, "How was it?\n[1] [5]"),
-        ("Pick", {"buttons": [{"payload": "/only_payload"}, {"title": None}, "no button"]}, "Pick\n[/only_payload]"),
+        (
+            "Pick",
+            {"buttons": [{"payload": "/only_payload"}, {"title": None}, "a word"]},
+            "Pick\n[/only_payload] [a word]",
+        ),
         (None, {"image": "https://x/a.png", "attachment": "https://x/a.png"}, "Image: https://x/a.png"),
         (None, {"attachment": {"type": "video", "payload": {"src": "https://x/v"}}}, "Attachment: https://x/v"),
         (

@@ -214,6 +214,50 @@ def test_slots_match_whatever_type_rasa_gives_them(tmp_path: Path, wanted: str, 
     assert decision.team == ("A" if matches else None)
 
 
+@pytest.mark.parametrize(
+    ("in_file", "elsewhere"),
+    [
+        ("Équipe Élite", "E\u0301quipe E\u0301lite"),
+        ("VIP", " vip\u00a0"),
+        ("key accounts", "Key \u2003 Accounts"),
+        ("gold", "go\u200bld\ufeff"),
+        ("STRASSE", "straße"),
+        ("plan 1", "\uff30\uff2c\uff21\uff2e\u3000\uff11"),
+    ],
+)
+def test_conditions_hold_for_what_reads_the_same(tmp_path: Path, in_file: str, elsewhere: str) -> None:
+    for one, other in ((in_file, elsewhere), (elsewhere, in_file)):
+        for when, facts in [
+            (f'{{slot: {{plan: "{one}"}}}}', Facts(slots={"plan": ["x", other]})),
+            (f'{{slot: {{"{one}": 1}}}}', Facts(slots={other: 1})),
+            (f'{{intent: ["x", "{one}"]}}', Facts(intents=(other,))),
+            (f'{{customer_tag: "{one}"}}', Facts(customer_tags=(other,))),
+        ]:
+            file = tmp_path / "routing.yml"
+            file.write_text(f"rules:\n  - when: {when}\n    team: A\n", encoding="utf-8")
+            assert load_routing(file).decide(facts).team == "A", when
+    assert decided(Routing(), Facts(), priority="\uff35rgent\u200b") == (None, 5)
+
+
+def test_the_channel_of_a_rule_is_read_as_a_name_too(tmp_path: Path) -> None:
+    file = tmp_path / "routing.yml"
+    file.write_text('rules:\n  - when: {channel: "WhatsApp\u00a0"}\n    team: A\n', encoding="utf-8")
+
+    assert load_routing(file).decide(Facts(channel="whatsapp")).team == "A"
+
+
+def test_a_slot_that_is_called_exactly_so_goes_first(tmp_path: Path) -> None:
+    file = tmp_path / "routing.yml"
+    file.write_text("rules:\n  - when: {slot: {Plan: gold}}\n    team: A\n")
+
+    assert load_routing(file).decide(Facts(slots={"plan": "gold", "Plan": "silver"})).team is None
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", "\u00a0", "  ", ""])
+def test_what_shows_nothing_names_no_team(routing: Routing, nothing: str) -> None:
+    assert decided(routing, Facts(), team=nothing) == ("Support", 2)
+
+
 def test_only_rules_that_ask_for_tags_make_them_needed(routing: Routing) -> None:
     assert routing.needs_customer_tags
     assert not Routing().needs_customer_tags

@@ -1,5 +1,6 @@
 """The stream records what the action hook records: same sessions, keys and payloads, wherever it is cut or repeated."""
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,58 @@ async def by_hook(folder: Path, turns: Turns) -> None:
     async with process(folder) as runtime:
         for tracker in trackers_of(turns):
             await hook(runtime, tracker)
+
+
+def pressed_later(value: str) -> Turns:
+    """A button is offered in one session and pressed as the first word of the next, after the bot's greeting."""
+    button = {"title": "Ask me", "payload": value}
+    start = [action("action_session_start"), {"event": "session_started"}, action("action_listen")]
+    bot = {"event": "bot", "metadata": {}, "data": {}}
+
+    def user(text: str, number: int) -> Event:
+        parsed = {"intent": {"name": "x"}, "metadata": {}}
+        fields = {"message_id": f"{number:032x}", "input_channel": "rest", "parse_data": parsed}
+        return {"event": "user", "text": text, **fields}
+
+    turns: Turns = [
+        [*start, user("hello", 1), {**bot, "text": "Pick", "data": {"buttons": [[button]]}}, action("action_listen")],
+        [*start, {**bot, "text": "Welcome back"}, action("action_listen")],
+        [user(value, 2), {**bot, "text": "Well"}, action("action_listen")],
+        [user(value, 3), action("action_listen")],
+    ]
+    for number, turn in enumerate(turns):
+        turn[:] = [
+            {"sender_id": "u1", **event, "timestamp": 1_000.0 + 10 * number + place / 100}
+            for place, event in enumerate(turn)
+        ]
+    return turns
+
+
+@pytest.mark.parametrize(("value", "again"), [('/ask{"a": 1}', "Ask me"), ("ask_1", "Ask me"), ("yes", "yes")])
+@pytest.mark.parametrize("cut", [False, True], ids=["whole trackers", "trackers of the latest session"])
+async def test_a_button_of_the_session_before_is_known_to_both(
+    tmp_path: Path, value: str, again: str, cut: bool
+) -> None:
+    """Rasa cuts earlier sessions away when it loads a tracker, and the stream when it has recorded them."""
+    turns = pressed_later(value)
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "stream").mkdir()
+    async with process(tmp_path / "hook") as runtime:
+        for number, tracker in enumerate(trackers_of(turns)):
+            heads = len(turns[0]) if cut and number > 1 else 0
+            await hook(runtime, {**tracker, "events": tracker["events"][heads:]})
+    clock = Clock()
+    async with process(tmp_path / "stream") as runtime:
+        stream, queue = Stream(runtime, now=clock), Queue()
+        for turn in turns:
+            queue.publish(*turn)
+            await queue.deliver(stream)
+            clock.now += 2 * QUIET_SECONDS
+            await queue.look(stream)
+
+    texts = [json.loads(payload)["text"] for _, _, payload in recorded(tmp_path / "hook")]
+    assert texts == ["hello", "Pick\n[Ask me]", "Welcome back", "Ask me", "Well", again]
+    assert recorded(tmp_path / "stream") == recorded(tmp_path / "hook")
 
 
 @settings(max_examples=examples(30))

@@ -1,9 +1,10 @@
 """Rasa's own `action_session_start`: the session begins as always, and the bot knows who it talks to."""
 
-from rasa_sdk.events import ActionExecuted, SessionStarted, SlotSet
+from rasa_sdk.events import ActionExecuted, SessionStarted
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
+from rasa_kustomer.conversation.carried import carried_slots
 
 FRESH = {"kustomer_conversation_id": None, "kustomer_handoff_status": "none", "kustomer_ticket": None}
 
@@ -35,16 +36,8 @@ def _session(call: Call, more: Events) -> Events:
 
 
 def _carried_over(call: Call) -> Events:
-    """Slots of the old session, as Rasa's own action does: those set since the last restart, if the domain says so."""
+    """Slots of the old session, unless the domain says that there are none to carry over."""
     config = call.domain.get("session_config")
     if isinstance(config, dict) and not config.get("carry_over_slots_to_new_session", True):
         return []
-    carried: dict[str, object] = {}
-    for event in call.events:
-        if not isinstance(event, dict):
-            continue
-        if event.get("event") == "restart":
-            carried.clear()
-        elif event.get("event") == "slot" and isinstance(event.get("name"), str):
-            carried[event["name"]] = event.get("value")
-    return [SlotSet(name, value) for name, value in carried.items()]
+    return slot_events(carried_slots(call.events))

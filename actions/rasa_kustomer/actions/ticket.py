@@ -8,9 +8,9 @@ from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
+from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
 from rasa_kustomer.conversation.summary import summary
-from rasa_kustomer.conversation.turns import milliseconds
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.kustomer.errors import KustomerError
 
@@ -52,7 +52,7 @@ async def compose_ticket(call: Call) -> Ticket:
         OutboxUnavailableError: The outbox cannot be used, so nothing may be promised.
     """
     session = await call.current_session(int(time.time() * 1000))
-    facts = _facts(call)
+    facts = await _facts(call)
     decision = await _decide(call, facts)
     reference = ticket_reference(session.key)
     before = await _ticket_before(call.runtime.outbox, session)
@@ -87,7 +87,7 @@ async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
     return DELIVERED if state is None and known is not None and known["escalated"] else state
 
 
-def _facts(call: Call) -> HandoffFacts:
+async def _facts(call: Call) -> HandoffFacts:
     return read_handoff(
         sender_id=call.sender_id,
         events=call.events,
@@ -95,6 +95,8 @@ def _facts(call: Call) -> HandoffFacts:
         active_loop=call.tracker.active_loop,
         forms=call.domain.get("forms"),
         hidden_slots=call.runtime.settings.note_hidden_slots,
+        reading=await call.runtime.recorder.read(call.sender_id, call.events),
+        named_channels=call.runtime.settings.channels,
     )
 
 

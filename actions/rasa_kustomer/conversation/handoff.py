@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
-from rasa_kustomer.conversation.rendering import clean
-from rasa_kustomer.conversation.turns import Message, read_turns
+from rasa_kustomer.conversation.channels import NOT_NAMED, kustomer_channel
+from rasa_kustomer.conversation.cleaning import clean, spoken
+from rasa_kustomer.conversation.moments import is_a, microseconds
+from rasa_kustomer.conversation.speech import has_words
+from rasa_kustomer.conversation.turns import Message, Reading, read_turns
 
 MOST_INTENTS = 5
 MOST_TURNS = 10
@@ -44,6 +46,8 @@ def read_handoff(
     active_loop: object,
     forms: object,
     hidden_slots: Sequence[str] = (),
+    reading: Reading | None = None,
+    named_channels: Mapping[str, str] = NOT_NAMED,
 ) -> HandoffFacts:
     """Read the facts; what is malformed is left out.
 
@@ -54,12 +58,14 @@ def read_handoff(
         active_loop: The tracker's `active_loop`.
         forms: The domain's `forms`.
         hidden_slots: Slots that must not be shown.
+        reading: The messages among all events, if they were read already.
+        named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
     """
-    sessions = read_turns(events, sender_id, None).sessions
+    sessions = (reading or read_turns(events, sender_id, None, named_channels=named_channels)).sessions
     messages = sessions[-1].messages if sessions else ()
     reason = clean(slots.get("kustomer_handoff_reason")) or None
     hidden = _NEVER_SHOWN.union(hidden_slots)
-    said = [one.text for one in messages if one.direction == "in"]
+    said = [one.text for one in messages if one.direction == "in" and has_words(one.text)]
     return HandoffFacts(
         reason=reason,
         intents=tuple(_intents(events)),
@@ -69,7 +75,7 @@ def read_handoff(
             if not name.startswith(_OWN_PREFIX) and name not in hidden and value not in (None, "", [], {})
         },
         missing=tuple(_missing(slots, active_loop, forms)),
-        channel=messages[-1].channel if messages else _channel(events),
+        channel=messages[-1].channel if messages else _channel(events, sender_id, named_channels),
         turns=tuple(messages[-MOST_TURNS:]),
         topic=max(said[:-1] or said, key=len, default=None),  # the last one is the wish for a person
     )
@@ -77,6 +83,7 @@ def read_handoff(
 
 def _intents(events: Sequence[Any]) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
+    heard: set[tuple[int, str]] = set()  # a tracker may hold an event twice
     for event in reversed(events):
         if not isinstance(event, Mapping) or len(found) == MOST_INTENTS:
             continue
@@ -87,7 +94,9 @@ def _intents(events: Sequence[Any]) -> list[tuple[str, float]]:
         if not isinstance(intent, Mapping) or _is_trigger(event):
             continue
         name = " ".join(clean(intent.get("name")).split())[:_LONGEST_NAME]  # it may come from a typed `/name`
-        if name and name != "session_start":
+        moment = microseconds(event), spoken(event.get("text"))
+        if name and name != "session_start" and not (moment[0] and moment in heard):
+            heard.add(moment)
             found.append((name, _confidence(intent.get("confidence"))))
     return found
 
@@ -113,6 +122,6 @@ def _missing(slots: Mapping[str, Any], active_loop: object, forms: object) -> li
     return [one for one in asked if slots.get(one) in (None, "", []) and not one.startswith(_OWN_PREFIX)]
 
 
-def _channel(events: Sequence[Any]) -> str:
-    latest = next((one for one in reversed(events) if isinstance(one, Mapping) and one.get("event") == "user"), None)
-    return kustomer_channel(latest.get("input_channel")) if latest else DEFAULT
+def _channel(events: Sequence[Any], sender_id: str, named: Mapping[str, str]) -> str:
+    latest: Mapping[str, Any] = next((one for one in reversed(events) if is_a(one, "user")), {})
+    return kustomer_channel(latest.get("input_channel"), sender_id, named)

@@ -1,29 +1,17 @@
-"""Rich messages as text that an agent can read, and texts in a form that every system on the way takes."""
+"""Rich messages as text that an agent can read."""
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from rasa_kustomer.conversation.choices import Choice, contents
+from rasa_kustomer.conversation.cleaning import clean, label
 
 LONGEST_TEXT = 10_000  # Kustomer's own limit is not known; the reference advises to split here
 _LONGEST_JSON = 500
 _MOST_TEXTS = 20
-_DEEPEST = 8
-_LARGEST_LABEL = 10**12
-_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff]")
-_BUTTON_KEYS = ("buttons", "quick_replies")
-_READABLE_KEYS = frozenset(
-    {"text", "title", "subtitle", "caption", "label", "description", "body", "message", "alt_text"}
-)
-
-
-def clean(text: object) -> str:
-    """Text without NUL, control characters and broken surrogates; anything that is not text is empty."""
-    if not isinstance(text, str):
-        return ""
-    if text.isascii() and text.isprintable():  # nearly all messages
-        return text.strip()
-    return _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+_SHOWN_OF_A_CARD = frozenset({"title", "subtitle", "image_url"})
+_KNOWN = frozenset({"elements", "image", "attachment", "custom", "buttons", "quick_replies"})
 
 
 def split(text: str) -> list[str]:
@@ -56,20 +44,9 @@ def _unknown(data: Mapping[str, Any]) -> str:
     return _custom(content) if content else ""
 
 
-def label(value: object) -> str:
-    """A button's title; ratings come as numbers."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST_LABEL:
-        return str(value)
-    return clean(value)
-
-
-def listed(value: object) -> list[Any]:
-    """The value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
 def _rich(data: Mapping[str, Any]) -> Iterator[str]:
-    for element in listed(data.get("elements")):
+    elements = data.get("elements")
+    for element in elements if isinstance(elements, list) else ():
         yield _card(element)
     image, attachment = data.get("image"), data.get("attachment")
     if image:
@@ -78,8 +55,9 @@ def _rich(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"Attachment: {_address(attachment)}"
     if data.get("custom"):
         yield _custom(data["custom"])
-    for name in _BUTTON_KEYS:
-        yield _buttons(data.get(name))
+    for name in ("buttons", "quick_replies"):
+        yield _buttons({name: data.get(name)})
+    yield _buttons({name: value for name, value in data.items() if name not in _KNOWN})
 
 
 def _card(element: object) -> str:
@@ -88,18 +66,18 @@ def _card(element: object) -> str:
     lines = [label(element.get("title")), label(element.get("subtitle"))]
     if element.get("image_url"):
         lines.append(f"Image: {_address(element['image_url'])}")
-    lines.append(_buttons(element.get("buttons")))
+    lines.append(_buttons({name: value for name, value in element.items() if name not in _SHOWN_OF_A_CARD}))
     return "\n".join(line for line in lines if line)
 
 
-def _buttons(value: object) -> str:
+def _buttons(content: Mapping[str, Any]) -> str:
+    """Only what can be pressed."""
+    return " ".join(_pressable(found) for found in contents(content) if isinstance(found, list))
+
+
+def _pressable(choices: Sequence[Choice]) -> str:
     """`[Yes] [No]`; a button that opens a page shows where."""
-    shown = []
-    for button in listed(value):
-        if isinstance(button, Mapping) and (title := label(button.get("title")) or label(button.get("payload"))):
-            url = clean(button.get("url"))
-            shown.append(f"[{title}: {url}]" if url else f"[{title}]")
-    return " ".join(shown)
+    return " ".join(f"[{one.title}: {one.url}]" if one.url else f"[{one.title}]" for one in choices)
 
 
 def _address(value: object) -> str:
@@ -107,29 +85,13 @@ def _address(value: object) -> str:
         return clean(value)
     payload = value.get("payload") if isinstance(value, Mapping) else None
     found = payload.get("src") or payload.get("url") if isinstance(payload, Mapping) else None
-    return clean(found) if isinstance(found, str) else _short_json(value)
+    return clean(found) if isinstance(found, str) else _custom(value)
 
 
 def _custom(value: object) -> str:
-    found = list(dict.fromkeys(_texts(value)))[:_MOST_TEXTS]
+    lines = [one if isinstance(one, str) else _pressable(one) for one in contents(value)]
+    found = list(dict.fromkeys(line for line in lines if line))[:_MOST_TEXTS]
     return "\n".join(found) if found else _short_json(value)
-
-
-def _texts(value: object, depth: int = 0) -> Iterator[str]:
-    if depth > _DEEPEST:
-        return
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if isinstance(inner, str) and key in _READABLE_KEYS:
-                if text := clean(inner):
-                    yield text
-            elif key in _BUTTON_KEYS and (buttons := _buttons(inner)):
-                yield buttons
-            else:
-                yield from _texts(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner, depth + 1)
 
 
 def _short_json(value: object) -> str:

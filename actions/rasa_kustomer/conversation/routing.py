@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rasa_kustomer.conversation.rendering import clean
+from rasa_kustomer.conversation.cleaning import clean
+from rasa_kustomer.conversation.names import find_by_name, folded
 
 PRIORITIES = {"low": 2, "medium": 3, "high": 4, "urgent": 5}
 _NAMES = {1: "lowest", **{number: name for name, number in PRIORITIES.items()}}
@@ -17,7 +18,7 @@ def parse_priority(value: object) -> int:
     Raises:
         ValueError: It is neither a known word nor a number from 1 to 5.
     """
-    text = word(value).strip().lower()
+    text = folded(word(value))
     if text in PRIORITIES:
         return PRIORITIES[text]
     if not isinstance(value, bool) and text in {"1", "2", "3", "4", "5"}:
@@ -46,7 +47,7 @@ class Rule:
 
     Attributes:
         name: Where it stands in the file.
-        when: Values by condition; for `slot` values by slot. Capitals don't matter.
+        when: Values by condition, folded (`names.folded`); for `slot` values by slot.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Rule:
             "channel": lambda wanted: _any_of(wanted, (facts.channel,)),
             "customer_tag": lambda wanted: _any_of(wanted, facts.customer_tags),
             "slot": lambda wanted: all(
-                _any_of(value, _values(facts.slots.get(name))) for name, value in wanted.items()
+                _any_of(value, _values(find_by_name(name, facts.slots.items()))) for name, value in wanted.items()
             ),
         }
         return all(checks[name](wanted) for name, wanted in self.when.items())
@@ -137,7 +138,7 @@ def decide_handoff(
     team, priority = decided.team, decided.priority or default_priority
     ignored = []
     if isinstance(team_slot, str):
-        team = team_slot.strip() or team
+        team = team_slot.strip() if folded(team_slot) else team
     elif team_slot is not None:
         sentence = f"The bot asked for team {_quoted(team_slot)}, which is neither name nor id; it was ignored."
         ignored.append(Ignored("kustomer_team", sentence))
@@ -174,7 +175,7 @@ def _quoted(value: object) -> str:
 
 
 def _any_of(wanted: frozenset[str], found: tuple[str, ...]) -> bool:
-    return any(one.strip().casefold() in wanted for one in found)
+    return any(folded(one) in wanted for one in found)
 
 
 def _values(value: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from rasa_kustomer.conversation.channels import CHANNELS
+from rasa_kustomer.conversation.names import folded
 from rasa_kustomer.conversation.routing import Routing, Rule, parse_priority, word
 
 _TOP = ("tags", "default", "rules")
@@ -120,16 +121,16 @@ class _Reader:
         """The values of a condition, one or a list of them, ready to be compared."""
         value = where[name]
         values = value if isinstance(value, list) else [value]
-        if not values or not all(isinstance(one, (str, int, float)) and word(one).strip() for one in values):
+        if not values or not all(isinstance(one, (str, int, float)) and folded(word(one)) for one in values):
             self._say(where, name, f"{name} must be a word or number, or a list of them")
             return frozenset()
-        return frozenset(word(one).strip().casefold() for one in values)
+        return frozenset(folded(word(one)) for one in values)
 
     def _team(self, where: Any) -> str | None:
         team = where.get("team")
         if team is None:
             return None
-        if not isinstance(team, str) or not team.strip():
+        if not isinstance(team, str) or not folded(team):
             self._say(where, "team", "must be a team's name or id")
             return None
         return team.strip()

@@ -1,38 +1,45 @@
 """What an event lets somebody say; empty for all that is not speech, or stands in Kustomer already."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from rasa_kustomer.conversation.rendering import bot_text, clean, label, listed
+from rasa_kustomer.conversation.attachments import addresses, has_metadata
+from rasa_kustomer.conversation.cleaning import spoken
+from rasa_kustomer.conversation.rendering import bot_text
 
 Event = Mapping[str, Any]
+NO_TEXT = "(no text)"
 
 
-def said_by_user(events: Sequence[Any], index: int) -> str:
-    """What the user typed, or the title of the button that was pressed.
+def said_by_user(event: Event) -> str:
+    """What the user typed or sent.
 
     Rasa's own `/session_start` is not speech, nor is a trigger: a user event without message id that is marked as
-    external or begins with `EXTERNAL:` (Rasa notes, Events). A customer who types that word is heard, and nobody can
-    hide what they say by sending such metadata themselves.
+    external or begins with `EXTERNAL:` (Rasa notes, Events), or that tells nothing at all. A customer who types that
+    word is heard, and nobody can hide what they say by sending such metadata themselves.
     """
-    event = events[index]
-    text = clean(event.get("text"))
-    if not text:
+    text, sent = spoken(event.get("text")), bool(event.get("message_id"))
+    if not sent and (_is_external(event) or text.startswith("EXTERNAL:")):
         return ""
-    metadata = event.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("is_external") and not event.get("message_id"):
-        return ""
-    if text[0] == "/":
-        if text.partition("{")[0].rstrip() == "/session_start":
-            return ""
-        return _button_title(events, index, text) or text
-    return "" if text.startswith("EXTERNAL:") and not event.get("message_id") else text
+    if text:
+        return "" if text[0] == "/" and text.partition("{")[0].rstrip() == "/session_start" else text
+    return "\n".join(addresses(event)) or NO_TEXT if sent or has_metadata(event) else ""
+
+
+def has_words(text: str) -> bool:
+    """Whether what a user said is more than addresses."""
+    return text != NO_TEXT and not all(word.startswith(("http://", "https://")) for word in text.split())
 
 
 def said_by_bot(event: Event) -> str:
     """All that a bot event showed; nothing when an agent said it in Kustomer."""
     metadata = event.get("metadata")
     return "" if isinstance(metadata, dict) and _from_kustomer(metadata) else bot_text(event)
+
+
+def _is_external(event: Event) -> bool:
+    metadata = event.get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("is_external"))
 
 
 def _from_kustomer(metadata: Event) -> bool:
@@ -42,25 +49,3 @@ def _from_kustomer(metadata: Event) -> bool:
 
 def _marked(metadata: Event) -> bool:
     return metadata.get("source") == "kustomer" or bool(metadata.get("kustomer_message_id"))
-
-
-def _button_title(events: Sequence[Any], index: int, payload: str) -> str:
-    """Title of the latest button before the event that sends this payload."""
-    for position in range(index - 1, -1, -1):
-        event = events[position]
-        if isinstance(event, dict) and event.get("event") == "bot":
-            for button in _buttons(event.get("data")):
-                if clean(button.get("payload")) == payload:
-                    return label(button.get("title"))
-    return ""
-
-
-def _buttons(data: object) -> Iterator[Event]:
-    """The buttons of a bot event's data, those on its cards included."""
-    if not isinstance(data, dict):
-        return
-    offered = [*listed(data.get("buttons")), *listed(data.get("quick_replies"))]
-    for card in listed(data.get("elements")):
-        if isinstance(card, dict):
-            offered += listed(card.get("buttons"))
-    yield from (button for button in offered if isinstance(button, dict))

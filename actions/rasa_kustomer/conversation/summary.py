@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rasa_kustomer.conversation.cleaning import clean
 from rasa_kustomer.conversation.handoff import HandoffFacts
-from rasa_kustomer.conversation.rendering import clean
 from rasa_kustomer.conversation.routing import priority_name
 
 LONGEST_NOTE = 8_000

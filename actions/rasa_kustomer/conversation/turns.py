@@ -4,16 +4,21 @@ The event list grows with the conversation and is sent whole with every call (Ra
 where the one before ended.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from rasa_kustomer.conversation import keys
-from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
-from rasa_kustomer.conversation.rendering import clean, split
+from rasa_kustomer.conversation.channels import NOT_NAMED, kustomer_channel
+from rasa_kustomer.conversation.cleaning import clean
+from rasa_kustomer.conversation.copies import Places
+from rasa_kustomer.conversation.moments import Moment, is_a, microseconds, milliseconds, moment_of
+from rasa_kustomer.conversation.offers import Offers, for_machines
+from rasa_kustomer.conversation.rendering import split
 from rasa_kustomer.conversation.speech import said_by_bot, said_by_user
 
 Event = Mapping[str, Any]
-_TOO_LATE_SECONDS = 253_402_000_000.0  # the year 9999
+EVENTS_AT_ONCE = 2_000  # some 20 ms
+_READ = frozenset({"user", "bot", "session_started"})
 
 
 class Message(NamedTuple):
@@ -58,7 +63,7 @@ class Cursor(NamedTuple):
         channel: Kustomer's channel at that point.
     """
 
-    marker: tuple[str, int]
+    marker: Moment
     position: int
     latest: int
     started_ms: int | None
@@ -72,7 +77,14 @@ class Reading(NamedTuple):
     cursor: Cursor | None
 
 
-def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> Reading:
+def read_turns(
+    events: Sequence[Any],
+    sender_id: str,
+    cursor: Cursor | None,
+    *,
+    offers: Offers | None = None,
+    named_channels: Mapping[str, str] = NOT_NAMED,
+) -> Reading:
     """Read the messages that follow the cursor; all of them without one, or when its event is not where it should be.
 
     Messages may come again, always with the same keys: recording ignores those that it has. Never raises: what is
@@ -82,91 +94,127 @@ def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> 
         events: The tracker's events.
         sender_id: Rasa's sender id.
         cursor: Where the last reading of this sender ended.
+        offers: What the sender was offered so far, remembered from one reading to the next.
+        named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
     """
-    first = _first_new(events, cursor)
-    return _Reader(events, first, sender_id, cursor if first else None).read()
+    reader = Reader(events, sender_id, cursor, offers=offers, named_channels=named_channels)
+    for _ in reader.slices():
+        pass
+    return reader.reading()
 
 
-def milliseconds(event: Event) -> int | None:
-    """Time of an event in epoch milliseconds; None when it has no usable one."""
-    return _microseconds(event) // 1000 or None
+class Reader:
+    """Reads as `read_turns` does, which has the arguments; in slices, between which others may have their turn."""
 
-
-class _Reader:
-    def __init__(self, events: Sequence[Any], first: int, sender_id: str, before: Cursor | None) -> None:
+    def __init__(
+        self,
+        events: Sequence[Any],
+        sender_id: str,
+        cursor: Cursor | None,
+        *,
+        offers: Offers | None = None,
+        named_channels: Mapping[str, str] = NOT_NAMED,
+    ) -> None:
         self._events = events
-        self._first = first
-        self._sender_id = sender_id
-        self._latest = before.latest if before else -1
+        self._first = _first_new(events, cursor)
+        before = cursor if self._first else None
+        self._sender_id, self._named_channels = sender_id, named_channels
         self._started_ms = before.started_ms if before else None
-        self._channel = before.channel if before else ""
-        self._counted: dict[tuple[str, int], int] = {}
+        self._channel, self._channel_before = before.channel if before else "", ""
+        self._places = Places(events, self._first, before.latest if before else -1)
+        self._offers = Offers() if offers is None else offers
+        self._earlier_offers: Offers | None = None
         self._sessions: list[SessionTurns] = []
         self._messages: list[Message] = []
 
-    def read(self) -> Reading:
+    def slices(self) -> Iterator[None]:
+        """Read on; at most `EVENTS_AT_ONCE` events from one step to the next."""
         events = self._events
         for index in range(self._first, len(events)):
+            if index > self._first and not (index - self._first) % EVENTS_AT_ONCE:
+                yield
             event = events[index]
-            kind = event.get("event") if isinstance(event, dict) else None
+            kind, _ = moment = moment_of(event)
+            if kind not in _READ:
+                continue
+            place = self._places.take(moment, event)
+            if place is None:  # a copy
+                continue
             if kind == "user":
-                self._user(index, event)
+                self._user(event, moment, place)
             elif kind == "bot":
-                self._bot(event)
-            elif kind == "session_started":
+                self._bot(index, moment, place)
+            else:
                 self._end_session()
-                self._started_ms = milliseconds(event)
+                self._started_ms, self._channel_before, self._channel = milliseconds(event), self._channel, ""
         self._end_session()
+        self._offers.forget_the_oldest()
+
+    def reading(self) -> Reading:
+        """What was read, once there are no more slices."""
         return Reading(tuple(self._sessions), self._reached())
 
     def _reached(self) -> Cursor | None:
         if not self._events:
             return None
         last = len(self._events) - 1
-        return Cursor(_marker(self._events[last]), last, self._latest, self._started_ms, self._channel)
+        return Cursor(moment_of(self._events[last]), last, self._places.latest, self._started_ms, self._channel)
 
     def _end_session(self) -> None:
         if self._messages:
             self._sessions.append(SessionTurns(self._started_ms, tuple(self._messages)))
             self._messages = []
 
-    def _user(self, index: int, event: Event) -> None:
+    def _user(self, event: Event, moment: Moment, place: int) -> None:
         if event.get("input_channel") or not self._channel:
-            self._channel = kustomer_channel(event.get("input_channel"))
-        at = _microseconds(event)
-        ordinal = self._ordinal("user", at)
-        if text := said_by_user(self._events, index):
-            key = keys.said_key(self._sender_id, event.get("message_id"), at, ordinal)
-            self._say(key, "in", text, at, None)
+            self._channel = self._channel_of(event)
+        if text := said_by_user(event):
+            _, at = moment
+            key = keys.said_key(self._sender_id, event.get("message_id"), at, place)
+            self._say(key, "in", self._title(text, at) or text, at, None)
+            self._offers.answered()
 
-    def _bot(self, event: Event) -> None:
-        at = _microseconds(event)
-        ordinal = self._ordinal("bot", at)
+    def _bot(self, index: int, moment: Moment, place: int) -> None:
+        event, (_, at) = self._events[index], moment
+        self._offers.learn(event, at)
         if text := said_by_bot(event):
             if not self._channel:
-                self._channel = _first_channel(self._events)
+                self._channel = self._channel_of_answer(index)
             metadata = event.get("metadata")
             action = metadata.get("utter_action") if isinstance(metadata, dict) else None
-            key = keys.event_key(self._sender_id, "", at, ordinal)
+            key = keys.event_key(self._sender_id, "", at, place)
             self._say(key, "out", text, at, clean(action) or None)
+
+    def _channel_of(self, event: Event) -> str:
+        return kustomer_channel(event.get("input_channel"), self._sender_id, self._named_channels)
+
+    def _channel_of_answer(self, index: int) -> str:
+        """The channel of a bot that speaks first: that of the first user of the session, whatever was before."""
+        for later in range(index, len(self._events)):
+            event = self._events[later]
+            if is_a(event, "user"):
+                return self._channel_of(event)
+            if is_a(event, "session_started"):
+                break
+        return self._channel_before or self._channel_of({})
+
+    def _title(self, text: str, at: int) -> str | None:
+        """The title of the button that sends the text; one whose offer is not remembered is looked up once for all."""
+        title = self._offers.title(text, at)
+        if title is not None or not self._first or not for_machines(text):
+            return title
+        if self._earlier_offers is None:
+            self._earlier_offers = Offers()
+            for index in range(self._first):
+                if is_a(event := self._events[index], "bot"):
+                    self._earlier_offers.learn(event, microseconds(event))
+        return self._earlier_offers.title(text, at)
 
     def _say(self, key: str, direction: Literal["in", "out"], text: str, at: int, action: str | None) -> None:
         self._messages += [
             Message(keys.part_key(key, number), direction, part, at // 1000, self._channel, action)
             for number, part in enumerate(split(text), start=1)
         ]
-
-    def _ordinal(self, kind: str, at: int) -> int:
-        """How many events of the kind and time come before; those read earlier are looked at only when there may be."""
-        ordinal = self._counted.get((kind, at))
-        if ordinal is None:
-            ordinal = 0 if at > self._latest else self._read_earlier(kind, at)
-        self._counted[kind, at] = ordinal + 1
-        self._latest = max(self._latest, at)
-        return ordinal
-
-    def _read_earlier(self, kind: str, at: int) -> int:
-        return sum(_marker(self._events[index]) == (kind, at) for index in range(self._first))
 
 
 def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:
@@ -178,36 +226,14 @@ def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:
     if cursor is None:
         return 0
     for index in range(min(cursor.position, len(events) - 1), -1, -1):
-        if _marker(events[index]) == cursor.marker:
+        if moment_of(events[index]) == cursor.marker:
             return _behind(events, index)
     return 0
 
 
 def _behind(events: Sequence[Any], index: int) -> int:
     """The place after an event; when others share its time, after which it cannot be told apart, the first of them."""
-    at, start = _microseconds(events[index]), index
-    while start and _microseconds(events[start - 1]) == at and not _is(events[start], "session_started"):
+    at, start = microseconds(events[index]), index
+    while start and microseconds(events[start - 1]) == at and not is_a(events[start], "session_started"):
         start -= 1
     return index + 1 if start == index else start
-
-
-def _first_channel(events: Sequence[Any]) -> str:
-    """The channel of a bot that speaks first: that of the first user."""
-    return next((kustomer_channel(event.get("input_channel")) for event in events if _is(event, "user")), DEFAULT)
-
-
-def _is(event: object, kind: str) -> bool:
-    return isinstance(event, dict) and event.get("event") == kind
-
-
-def _marker(event: object) -> tuple[str, int]:
-    kind = event.get("event") if isinstance(event, dict) else None
-    return (kind if isinstance(kind, str) else "", _microseconds(event))
-
-
-def _microseconds(event: object) -> int:
-    """Time of an event in epoch microseconds; 0 when it has no usable one."""
-    value = event.get("timestamp") if isinstance(event, dict) else None
-    if isinstance(value, (float, int)) and value is not True and 0 < value < _TOO_LATE_SECONDS:  # nor NaN
-        return round(value * 1_000_000)
-    return 0

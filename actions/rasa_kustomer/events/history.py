@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rasa_kustomer.conversation.attachments import without_understanding
 from rasa_kustomer.conversation.identity import IdentityNames
 from rasa_kustomer.events.knowledge import SESSION_METADATA, Knowledge
 
@@ -104,11 +105,11 @@ class History:
 
 
 def _slim(event: Mapping[str, Any]) -> Event:
-    """What is read of it; the largest part of a user's event, the parse data, is not, but for the metadata."""
+    """What is read of it; the largest part of a user's event, what Rasa understood, is not."""
     slim = {name: event[name] for name in _FIELDS if name in event}
     parsed = event.get("parse_data")
     if isinstance(parsed, dict):
-        slim["parse_data"] = {"metadata": parsed.get("metadata")}
+        slim["parse_data"] = without_understanding(parsed)
     return slim
 
 

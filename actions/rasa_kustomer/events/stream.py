@@ -10,12 +10,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from cachetools import LRUCache
 
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError, Renew, SessionKey
+from rasa_kustomer.events.exported import HEADER, Exported
 from rasa_kustomer.events.history import History
 from rasa_kustomer.failures import where
 from rasa_kustomer.runtime import Runtime
@@ -30,8 +31,12 @@ HELD_SECONDS = 600.0  # RabbitMQ closes channels that hold messages for half an 
 MOST_HELD = 500
 
 
+_Whose: TypeAlias = tuple[str, bool]
+"""A sender, and whether the events are a copy that was exported."""
+
+
 class Receipt(Protocol):
-    """A message of the broker, as far as it can be acknowledged."""
+    """A message of the broker, as far as it can be acknowledged; it may have `headers`."""
 
     async def ack(self) -> None:
         """Tell the broker that it may forget the message."""
@@ -42,12 +47,14 @@ class _Sender:
     """What is known of one sender.
 
     Attributes:
+        exported: Records the events if they are a copy that was exported.
         receipts: Of messages that are not acknowledged yet.
         turn_ended: Whether the turn is complete.
         disordered: Whether an event came after others that happened later; there may be more.
     """
 
     history: History
+    exported: Exported | None = None
     receipts: list[Receipt] = field(default_factory=list)
     turn_ended: bool = False
     disordered: bool = False
@@ -70,10 +77,10 @@ class Stream:
 
     def __init__(self, runtime: Runtime, *, now: Callable[[], float] = time.monotonic) -> None:
         self._runtime, self._now = runtime, now
-        self._senders: LRUCache[str, _Sender] = LRUCache(
+        self._senders: LRUCache[_Whose, _Sender] = LRUCache(
             maxsize=REMEMBERED_EVENTS, getsizeof=lambda sender: 1 + len(sender.history.events)
         )
-        self._waiting: dict[str, _Sender] = {}
+        self._waiting: dict[_Whose, _Sender] = {}
         self._unsettled_until = 0.0
         self.recorded = 0
         self.broken = 0
@@ -97,14 +104,15 @@ class Stream:
         sender_id = sender_part(str(event["sender_id"]))
         if not self._runtime.settings.enable_sync or not self._runtime.serves(sender_id):
             return False
-        sender = self._sender(sender_id)
+        whose = sender_id, HEADER in (getattr(receipt, "headers", None) or {})
+        sender = self._sender(whose)
         if not sender.receipts:
             sender.held_since = self._now()
         sender.receipts.append(receipt)
         sender.disordered |= sender.history.add(body, event)
         sender.turn_ended = event["event"] == "action" and event.get("name") == "action_listen"
         sender.changed, sender.heard_at = True, self._now()
-        self._waiting[sender_id] = sender
+        self._waiting[whose] = sender
         return True
 
     async def record(self, *, everything: bool = False) -> None:
@@ -113,48 +121,51 @@ class Stream:
         Raises:
             OutboxUnavailableError: Nothing more can be recorded just now; try again later.
         """
-        for sender_id, sender in list(self._waiting.items()):
-            if sender.changed and (everything or self._is_over(sender)):
-                session = await self._record(sender_id, sender)
+        for whose, sender in list(self._waiting.items()):
+            ends = everything and not sender.exported  # of what was exported the broker keeps the whole
+            if sender.changed and (ends or self._is_over(sender)):
+                done = await self._record(whose, sender)
                 sender.changed = sender.disordered = False
-                if session is not None:
+                if done:
                     sender.history.settle()
-                    await self._release(sender_id, sender)
+                    await self._release(whose, sender)
                     continue
             # Nobody has spoken yet: if this process dies, the start of the session is to be seen by the next.
             known = sender.history.safe == len(sender.history.events)
             too_long = self._now() - sender.held_since >= HELD_SECONDS
             if not sender.changed and (known or too_long or len(self._waiting) > MOST_HELD):
-                await self._release(sender_id, sender)
+                await self._release(whose, sender)
 
     def forget_receipts(self) -> None:
         """The connection is gone: the broker sends what was not acknowledged again, and it is known by then."""
         for sender in self._waiting.values():
             sender.receipts = []
 
-    def _sender(self, sender_id: str) -> _Sender:
-        sender = self._senders.get(sender_id) or self._waiting.get(sender_id)
+    def _sender(self, whose: _Whose) -> _Sender:
+        sender = self._senders.get(whose) or self._waiting.get(whose)
         if sender is None:
-            sender = _Sender(History(self._runtime.settings.identity_names))
-        self._senders[sender_id] = sender  # with its size as it is now
+            runtime, (_, copied) = self._runtime, whose
+            exported = Exported(runtime.recorder, runtime.outbox) if copied else None
+            sender = _Sender(History(runtime.settings.identity_names), exported)
+        self._senders[whose] = sender  # with its size as it is now
         return sender
 
     def _is_over(self, sender: _Sender) -> bool:
         """Whether the turn is complete, as far as can be told."""
         quiet = self._now() - sender.heard_at
-        if sender.disordered or self._now() < self._unsettled_until:
+        if sender.exported or sender.disordered or self._now() < self._unsettled_until:
             return quiet >= CALM_SECONDS
         return sender.turn_ended or quiet >= QUIET_SECONDS
 
-    async def _record(self, sender_id: str, sender: _Sender) -> SessionKey | None:
-        """Record what is new, each session with the person as known at its end; the current session.
+    async def _record(self, whose: _Whose, sender: _Sender) -> bool:
+        """Record what is new, each session with the person as known at its end; False while nobody has spoken in one.
 
-        None while nobody has spoken in it. A turn that cannot be recorded for a reason of its own is left out: it must
-        not hold up all others for ever.
+        A turn that cannot be recorded for a reason of its own is left out: it must not hold up all others for ever.
         """
-        history, session = sender.history, None
+        (sender_id, _), history = whose, sender.history
+        session: SessionKey | None = None
         try:
-            if not history.whole:
+            if not history.whole and not sender.exported:
                 latest = await self._runtime.outbox.latest_session(sender_id)
                 state = await self._runtime.outbox.session_state(latest.key) if latest else None
                 history.recall(state["identity"] if state else {})
@@ -162,6 +173,9 @@ class Stream:
                 told = history.knowledge(end)
                 person = self._runtime.person(sender_id, told.slots, told.message_metadata)
                 events = history.events[:end]
+                if sender.exported:
+                    await sender.exported.record(sender_id, events, person)
+                    continue
                 session = await self._runtime.recorder.record_turns(
                     sender_id, events, person, renew=Renew.WITH_NEW_TURNS
                 )
@@ -171,11 +185,11 @@ class Stream:
             logger.error("A turn of the event stream was left out: %s", where(error))  # noqa: TRY400 - may hold texts
             self._runtime.recorder.forget(sender_id)
             history.safe = len(history.events)
-        return session
+        return session is not None or sender.exported is not None
 
-    async def _release(self, sender_id: str, sender: _Sender) -> None:
+    async def _release(self, whose: _Whose, sender: _Sender) -> None:
         receipts, sender.receipts = sender.receipts, []
-        self._waiting.pop(sender_id, None)
+        self._waiting.pop(whose, None)
         self.recorded += len(receipts)
         for receipt in receipts:
             await receipt.ack()

@@ -1,5 +1,6 @@
 """The durable outbox: every turn is written here before anything is sent (docs/architecture.md)."""
 
+from rasa_kustomer.delivery.outbox.auditing import KnownSession
 from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, Renew, SessionKey
 from rasa_kustomer.delivery.outbox.outbox import LEASE_SECONDS, Outbox
@@ -14,6 +15,7 @@ __all__ = [
     "Claim",
     "Counts",
     "Kind",
+    "KnownSession",
     "NewRecord",
     "Outbox",
     "OutboxUnavailableError",

@@ -1,10 +1,12 @@
 """Transactions that compare the outbox with Kustomer: what was delivered, and putting back what is not there."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
+from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox.entries import Kind
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
 from rasa_kustomer.delivery.outbox.transactor import Transactor
@@ -26,6 +28,21 @@ class Delivered(NamedTuple):
     key: str
     kind: Kind
     kustomer_id: str | None
+
+
+class KnownSession(NamedTuple):
+    """What is known of a session.
+
+    Attributes:
+        purged: Whether records of it were deleted since.
+        record_keys: Keys of its records.
+        said: What the customer said in it.
+    """
+
+    key: str
+    purged: bool
+    record_keys: frozenset[str]
+    said: tuple[str, ...]
 
 
 class Place(NamedTuple):
@@ -72,6 +89,10 @@ class Auditing:
         """How many messages and notes died since a moment (epoch seconds), and how many wait now."""
         return await self._transactor.read(lambda c: _others(c, since))
 
+    async def known_sessions(self, sender_id: str) -> list[KnownSession]:
+        """All sessions of a sender, with what is left of their records."""
+        return await self._transactor.read(lambda c: _known_sessions(c, sender_id))
+
     async def place(self, session_id: int) -> Place:
         """Where a session is just now."""
         now = self._now()
@@ -113,6 +134,29 @@ def _others(connection: Connection, since: float) -> Others:
     dead = counted.where(records.c.state == DEAD, records.c.settled_at >= since)
     pending = counted.where(records.c.state == PENDING)
     return Others(*(int(connection.execute(query).scalar_one()) for query in (dead, pending)))
+
+
+def _known_sessions(connection: Connection, sender_id: str) -> list[KnownSession]:
+    mine = sessions.c.sender_id == sender_part(sender_id)
+    found = connection.execute(select(sessions.c.id, sessions.c.key, sessions.c.purged).where(mine)).all()
+    kept: dict[int, list[tuple[str, str, str]]] = {row.id: [] for row in found}
+    query = select(records.c.session_id, records.c.key, records.c.kind, records.c.payload).order_by(records.c.id)
+    for row in connection.execute(query.join(sessions, sessions.c.id == records.c.session_id).where(mine)):
+        kept[row.session_id].append((row.key, row.kind, row.payload))
+    return [
+        KnownSession(
+            row.key,
+            bool(row.purged),
+            frozenset(key for key, _, _ in kept[row.id]),
+            tuple(_said(payload) for _, kind, payload in kept[row.id] if kind == Kind.MESSAGE.value),
+        )
+        for row in found
+    ]
+
+
+def _said(payload: str) -> str:
+    content = json.loads(payload)
+    return str(content["text"]) if content["direction"] == "in" else ""
 
 
 def _place(connection: Connection, session_id: int, now: float) -> Place:
