@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from rasa_kustomer import runtime
-from rasa_kustomer.cli.common import settings_or_exit
+from rasa_kustomer.cli.common import network_or_exit, settings_or_exit
 from rasa_kustomer.events.rabbitmq import EventsNotInstalledError, consume
 from rasa_kustomer.events.stream import Stream
+from rasa_kustomer.settings.environment import clean
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ def worker(
     if settings.off_because is not None:
         typer.echo(f"Nothing to do: {settings.off_because}.", err=True)
         raise typer.Exit(1)
+    network_or_exit(settings)
+    events = clean(events) if events else None
     if events is not None and not events.startswith(("amqp://", "amqps://")):
         typer.echo("--events must be an amqp:// or amqps:// URL, e.g. amqp://rasa:secret@rabbitmq:5672/", err=True)
         raise typer.Exit(2)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
+from rasa_kustomer.conversation.hidden import HiddenSlots
 from rasa_kustomer.conversation.rendering import clean
 from rasa_kustomer.conversation.turns import Message, read_turns
 
 MOST_INTENTS = 5
 MOST_TURNS = 10
 _NEVER_SHOWN = frozenset({"session_started_metadata", "requested_slot"})
+REASON_SLOT = "kustomer_handoff_reason"
 _OWN_PREFIX = "kustomer_"
 _LONGEST_NAME = 100
 
@@ -53,12 +55,12 @@ def read_handoff(
         slots: The tracker's slots.
         active_loop: The tracker's `active_loop`.
         forms: The domain's `forms`.
-        hidden_slots: Slots that must not be shown.
+        hidden_slots: Slots that must not be shown; the last messages are what was said, and stay as they are.
     """
     sessions = read_turns(events, sender_id, None).sessions
     messages = sessions[-1].messages if sessions else ()
-    reason = clean(slots.get("kustomer_handoff_reason")) or None
-    hidden = _NEVER_SHOWN.union(hidden_slots)
+    hidden = HiddenSlots(hidden_slots, slots)
+    reason = None if REASON_SLOT in hidden else hidden.without(clean(slots.get(REASON_SLOT))) or None
     said = [one.text for one in messages if one.direction == "in"]
     return HandoffFacts(
         reason=reason,
@@ -66,12 +68,13 @@ def read_handoff(
         slots={
             name: value
             for name, value in slots.items()
-            if not name.startswith(_OWN_PREFIX) and name not in hidden and value not in (None, "", [], {})
+            if not (name.startswith(_OWN_PREFIX) or name in _NEVER_SHOWN or name in hidden)
+            and value not in (None, "", [], {})
         },
-        missing=tuple(_missing(slots, active_loop, forms)),
+        missing=tuple(name for name in _missing(slots, active_loop, forms) if name not in hidden),
         channel=messages[-1].channel if messages else _channel(events),
         turns=tuple(messages[-MOST_TURNS:]),
-        topic=max(said[:-1] or said, key=len, default=None),  # the last one is the wish for a person
+        topic=hidden.without(max(said[:-1] or said, key=len, default="")) or None,  # the last is the wish for a person
     )
 
 
