@@ -30,7 +30,7 @@ def problems() -> list[str]:
         f"\u00a0{HIDDEN} = iban ",
         f"export {HIDDEN}=iban",
         f"'{HIDDEN}'=iban",
-        f"KUSTOMER_\u200bNOTE_HIDDEN_SLOTS=iban",
+        "KUSTOMER_\u200bNOTE_HIDDEN_SLOTS=iban",
         f"{HIDDEN.lower()}=iban",
         f'{HIDDEN}="iban"',
         f"{HIDDEN}='\"iban\"'",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -162,13 +163,22 @@ class Exchange:
                 await hook(response)
         except asyncio.TimeoutError:
             return Unreachable(f"{call}: the answer takes too long.", ambiguous=write)
-        except NEVER_SENT as error:
-            if why := why_untrusted(error):
-                return Untrusted(f"{call}: {why}.", ambiguous=False)
-            return Unreachable(f"{call}: no connection ({type(error).__name__}).", ambiguous=False)
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            return Unreachable(f"{call}: no answer ({type(error).__name__}).", ambiguous=write)
+        except (
+            httpx.HTTPError,
+            httpx.StreamError,
+            httpx.InvalidURL,
+            ssl.SSLError,
+        ) as error:  # httpx lets TLS alerts out
+            return _failure(error, call, write=write)
         return response
+
+
+def _failure(error: Exception, call: str, *, write: bool) -> Unreachable:
+    sent = not isinstance(error, NEVER_SENT)
+    if why := why_untrusted(error):
+        return Untrusted(f"{call}: {why}.", ambiguous=write and sent)
+    what = "no answer" if sent else "no connection"
+    return Unreachable(f"{call}: {what} ({type(error).__name__}).", ambiguous=write and sent)
 
 
 def call_name(method: str, path: str) -> str:

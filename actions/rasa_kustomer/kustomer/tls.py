@@ -48,10 +48,13 @@ _HANDSHAKES = {
 }
 
 
+_NO_REASON = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.SSLZeroReturnError)  # waits and ends
+
+
 def why_untrusted(error: BaseException) -> str | None:
     """Cause and cure when an error comes from TLS; None for all others."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):
+    while cause is not None and (not isinstance(cause, ssl.SSLError) or isinstance(cause, _NO_REASON)):
         cause = cause.__cause__ or cause.__context__
     if cause is None:
         return None
