@@ -33,6 +33,8 @@ def read_address(text: str) -> httpx.URL:
 
 def _is_host(host: str, raw: bytes) -> bool:
     if ":" in host:
+        if "%" in host:  # a network card of this machine only
+            return False
         try:
             ipaddress.IPv6Address(host)
         except ValueError:
