@@ -19,7 +19,7 @@ WIDTH = 100
 HEADER = """\
 Settings of rasa-kustomer. Copy this file to .env and fill in the lines that end with "=".
 The environment wins over .env. Never commit .env: it holds the API key.
-Made by scripts/env_template.py from actions/rasa_kustomer/settings.py: do not edit."""
+Made by scripts/env_template.py from actions/rasa_kustomer/settings/fields.py: do not edit."""
 
 
 def render() -> str:

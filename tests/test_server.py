@@ -29,8 +29,10 @@ Start = Callable[..., tuple[subprocess.Popen[bytes], str]]
 
 
 def environment(**settings: str) -> dict[str, str]:
+    """Settings by their fields; names in capitals are variables of the machine."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")}
-    return clean | {"SANIC_HOST": "127.0.0.1"} | {f"KUSTOMER_{name.upper()}": value for name, value in settings.items()}
+    named = {name if name.isupper() else f"KUSTOMER_{name.upper()}": value for name, value in settings.items()}
+    return clean | {"SANIC_HOST": "127.0.0.1"} | named
 
 
 def command(port: int) -> list[str]:
@@ -116,6 +118,57 @@ def test_without_a_key_it_says_so_once_and_does_nothing(start: Start, tmp_path: 
     assert (health["status"], health["enabled"]) == ("off", False)
     log = (tmp_path / "server.log").read_text()
     assert len(re.findall("rasa-kustomer does nothing: KUSTOMER_API_KEY", log)) == 1
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ALL_PROXY": "socks5://bot:hunter2@127.0.0.1:7890"},
+        {"SSL_CERT_FILE": "/no/such/file"},
+        {"NO_PROXY": "localhost,fd07::/64,[x"},
+        {"enabled": "false", "parking": "garage", "HTTPS_PROXY": "http://bot:hunter2@x:port"},
+    ],
+)
+def test_while_it_is_off_nothing_of_the_machine_is_read_and_nothing_stops_the_server(
+    start: Start, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    process, url = start(**variables)
+    answer = httpx.post(f"{url}/webhook", json=json.loads(CAPTURE.read_text())).json()
+    health = httpx.get(f"{url}/kustomer/health").json()
+    process.terminate()
+
+    assert process.wait(timeout=20) == 0
+    assert (answer, health["status"]) == ({"events": [], "responses": []}, "off")
+    log = (tmp_path / "server.log").read_text()
+    assert "PROXY" not in log
+    assert "SSL_CERT" not in log
+    assert ("KUSTOMER_PARKING: must be" in log) is ("parking" in variables)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://bot:hunter2@127.0.0.1:7890"), ("SSL_CERT_FILE", "/no/such/file")],
+)
+def test_a_variable_of_the_machine_that_cannot_be_used_costs_the_plugin_and_nobody_else(
+    start: Start, threaded_sandbox: Sandbox, tmp_path: Path, name: str, value: str
+) -> None:
+    process, url = start(api_key=threaded_sandbox.api_key, base_url=threaded_sandbox.url, **{name: value})
+    call = json.loads(CAPTURE.read_text())
+    assert httpx.post(f"{url}/webhook", json=call).json() == {"events": [], "responses": []}
+    handoff = httpx.post(f"{url}/webhook", json=call | {"next_action": "action_kustomer_handoff"}).json()
+    health = httpx.get(f"{url}/kustomer/health").json()
+    process.terminate()
+
+    assert process.wait(timeout=20) == 0
+    assert {one["name"]: one["value"] for one in handoff["events"]}["kustomer_handoff_status"] == "unavailable"
+    assert "I cannot reach our support team" in handoff["responses"][0]["text"]
+    assert (health["status"], health["enabled"]) == ("degraded", False)
+    assert health["reason"].startswith(f"{name}: ")
+    log = (tmp_path / "server.log").read_text()
+    assert log.count(f"until this is mended: {name}: ") == 1
+    assert "Traceback" not in log
+    assert "hunter2" not in log + json.dumps(health)
+    assert threaded_sandbox.requests == []
 
 
 def test_turns_are_delivered_by_the_server_itself_and_survive_a_kill(

@@ -1,21 +1,20 @@
 """The deployment checklist, executed. Each item is one finding that says what to do; nothing is written to Kustomer."""
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from rasa_kustomer.bot.check import check_bot
-from rasa_kustomer.bot.domain import check_domain
+from rasa_kustomer.bot.domain import check_domain, read_domain
+from rasa_kustomer.bot.files import Reader, yaml_files
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed
+from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, Untrusted
 from rasa_kustomer.kustomer.models import Team, Token, User
-from rasa_kustomer.settings import Settings, exposed_browser_keys
-
-WORKER_SECONDS = 120.0  # a worker that runs needs seconds, so something has waited too long after this
+from rasa_kustomer.machine_checks import check_environment, check_hidden_slots, check_outbox
+from rasa_kustomer.settings import Settings
 
 # What each role is for. Source: Kustomer API reference, Minimum role set.
 ROLES = {
@@ -52,64 +51,17 @@ LEGACY = {
 
 
 async def run_checklist(
-    settings: Settings, client: KustomerClient, outbox: Outbox, domain: Path | None
+    settings: Settings, client: KustomerClient | None, outbox: Outbox, domain: Path | None
 ) -> list[Finding]:
-    """All findings, in the order in which an admin would mend them."""
+    """All findings, in the order in which an admin would mend them; without a client nothing is asked of Kustomer."""
     findings = [*check_environment(settings), await check_outbox(outbox, external=settings.courier == "external")]
     routing, routing_findings = check_routing_file(settings.routing_path)
     findings += routing_findings
     findings += await _check_kustomer(settings, client, routing)
     findings += check_domain(domain)
     findings += check_bot(Path(), domain)
+    findings += check_hidden_slots(settings.note_hidden_slots, _slots_of(domain))
     return findings
-
-
-def check_environment(settings: Settings) -> list[Finding]:
-    """Switches, missing settings, and keys that a front-end build may have published."""
-    found = []
-    if settings.off_because:
-        found.append(
-            Finding("settings", "fail", f"The plugin does nothing: {settings.off_because}. Set it (.env.template).")
-        )
-    else:
-        found.append(Finding("settings", "ok", f"Kustomer is at {settings.api_url}"))
-    if not settings.enable_sync:
-        found.append(Finding("mirror", "warn", "KUSTOMER_ENABLE_SYNC is false: turns are not mirrored, only handoffs."))
-    if settings.rollout_percent < 100:
-        share = settings.rollout_percent
-        found.append(Finding("rollout", "warn", f"KUSTOMER_ROLLOUT_PERCENT: only {share} % of the senders are served."))
-    found += [
-        Finding(
-            "browser keys",
-            "warn",
-            f"{name} is set. That prefix ships its value to browsers: make a new key in Kustomer,"
-            " delete the old one, and remove the variable.",
-        )
-        for name in exposed_browser_keys()
-    ]
-    return found
-
-
-async def check_outbox(outbox: Outbox, *, external: bool = False) -> Finding:
-    """Whether turns can be kept here, and whether somebody delivers them where the action server does not."""
-    try:
-        counts = await outbox.counts()
-    except OutboxUnavailableError as error:
-        advice = "Choose a folder that the bot may write to." if outbox.path else f"Look at {outbox.place}."
-        return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. {advice}")
-    waits = 0.0 if counts.oldest_pending_at is None else time.time() - counts.oldest_pending_at
-    if external and waits > WORKER_SECONDS:
-        return Finding(
-            "outbox",
-            "warn",
-            f"KUSTOMER_COURIER is external and the oldest record has waited for {waits / 60:.0f} minutes:"
-            " is rasa-kustomer worker running?",
-        )
-    if counts.dead:
-        return Finding(
-            "outbox", "warn", f"{counts.dead} records were refused by Kustomer: rasa-kustomer outbox list --dead"
-        )
-    return Finding("outbox", "ok", f"{outbox.place}: {counts.pending} records wait")
 
 
 def check_routing_file(path: Path | None) -> tuple[Routing, list[Finding]]:
@@ -122,15 +74,17 @@ def check_routing_file(path: Path | None) -> tuple[Routing, list[Finding]]:
         return Routing(), [Finding("routing file", "fail", problem) for problem in error.problems]
 
 
-async def _check_kustomer(settings: Settings, client: KustomerClient, routing: Routing) -> list[Finding]:
-    if settings.off_because:
-        return [Finding("connection", "skip", f"not tried: {settings.off_because}")]
+async def _check_kustomer(settings: Settings, client: KustomerClient | None, routing: Routing) -> list[Finding]:
+    if client is None:
+        return [Finding("connection", "skip", f"not tried: {settings.off_because or 'see above'}")]
     try:
         token = await client.current_token()
     except KeyRefused as error:
         return [Finding("connection", "fail", str(error))]
     except NotAllowed as error:
         return [Finding("connection", "fail", f"{error} Is the key limited to other IP addresses?")]
+    except Untrusted as error:
+        return [Finding("connection", "fail", str(error))]
     except KustomerError as error:
         return [
             Finding("connection", "fail", f"{error} Check KUSTOMER_SUBDOMAIN or KUSTOMER_BASE_URL, and the network.")
@@ -227,3 +181,12 @@ def check_parking(parking: str, user: User | None) -> Finding:
     if parking == "assign-bot" and user is None:
         return Finding("parking", "warn", "The key's own user cannot be read, so bot chats are created unparked.")
     return Finding("parking", "ok", parking)
+
+
+def _slots_of(path: Path | None) -> set[str] | None:
+    """The slots that a domain declares; None when some of it cannot be read, which `check_domain` says."""
+    if path is None or not path.exists():
+        return None
+    reader = Reader()
+    declared = read_domain(yaml_files(path), reader)
+    return None if reader.problems else declared["slots"]

@@ -1,17 +1,16 @@
 """Composition root: builds everything once per process and event loop."""
 
 import asyncio
-import hashlib
 import logging
 import os
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rasa_kustomer.configuration import in_rollout, read_configuration
 from rasa_kustomer.conversation.identity import Identity, identify
 from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
@@ -24,23 +23,31 @@ from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
+from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
+from rasa_kustomer.log import Once, one_line
 from rasa_kustomer.recorder import Recorder
-from rasa_kustomer.settings import Settings, SettingsError, load_settings
+from rasa_kustomer.settings import Settings, SettingsError
 from rasa_kustomer.unrecorded import Unrecorded
 
 logger = logging.getLogger(__name__)
 
 PACKAGE_LOGGER = "rasa_kustomer"
-MOST_WARNINGS = 1_000  # of values that a bot gives; a log is no place for more
 
 
 @dataclass
 class Runtime:
-    """What the actions work with. When `off_because` is set they do nothing."""
+    """What the actions work with. When `off_because` is set they do nothing.
+
+    Attributes:
+        off_because: Why it is off, as a sentence without full stop.
+        broken: It is off although it was to be on.
+    """
 
     settings: Settings
     off_because: str | None
+    broken: bool
     routing: Routing
     outbox: Outbox
     recorder: Recorder
@@ -53,12 +60,19 @@ class Runtime:
     budget: Budget
     courier: Courier
     housekeeping: Housekeeping
-    warned: set[int] = field(default_factory=set)
+    say_once: Once
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
-    def build(cls, settings: Settings, routing: Routing, off_because: str | None) -> "Runtime":
-        """Wire everything; nothing is opened, sent or started yet."""
+    def build(cls, settings: Settings, routing: Routing, off_because: str | None, *, broken: bool = False) -> "Runtime":
+        """Wire everything; nothing is opened, sent or started yet. While off, nothing of the machine is read either.
+
+        Raises:
+            NetworkSettingError: A variable of the machine keeps Kustomer out of reach.
+        """
+        network = None if off_because else read_network(settings.api_url or "")
+        for problem in network.skipped if network else ():
+            logger.warning("%s", problem)
         budget, breaker = Budget(settings.rate_share), Breaker()
         key = settings.api_key.get_secret_value() if settings.api_key else ""
         client = KustomerClient(
@@ -66,6 +80,7 @@ class Runtime:
             key,
             timeout_seconds=settings.timeout_seconds,
             event_hooks=budget.event_hooks,
+            network=network,
         )
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
@@ -90,6 +105,7 @@ class Runtime:
         return cls(
             settings=settings,
             off_because=off_because,
+            broken=broken,
             routing=routing,
             outbox=outbox,
             recorder=recorder,
@@ -102,6 +118,7 @@ class Runtime:
             budget=budget,
             courier=Courier(outbox, delivery, batching, breaker, budget),
             housekeeping=housekeeping,
+            say_once=Once(logger),
         )
 
     def serves(self, sender_id: str) -> bool:
@@ -123,7 +140,9 @@ class Runtime:
 
     def start(self) -> None:
         """Begin to deliver, unless a worker does (KUSTOMER_COURIER); in no-op mode say why not, once."""
-        if self.off_because is not None:
+        if self.broken:
+            logger.error("rasa-kustomer does nothing until this is mended: %s", self.off_because)
+        elif self.off_because is not None:
             logger.info("rasa-kustomer does nothing: %s.", self.off_because)
         elif self.settings.courier == "external":
             logger.info("Turns are recorded only; `rasa-kustomer worker` delivers them (KUSTOMER_COURIER=external).")
@@ -147,17 +166,10 @@ class Runtime:
         await self.client.aclose()
         await self.outbox.close()
 
-    def warn_once(self, about: Hashable, sentence: str) -> None:
-        """Log a WARNING, once for each `about`, of which nothing but a hash is kept; at most `MOST_WARNINGS` in all."""
-        mark = hash(about)
-        if mark not in self.warned and len(self.warned) < MOST_WARNINGS:
-            self.warned.add(mark)
-            logger.warning("%s", sentence)
-
     async def health(self) -> dict[str, Any]:
         """The health route's answer: enabled, outbox, breaker and budget; holds no personal data."""
         body: dict[str, Any] = {
-            "status": "off" if self.off_because else "ok",
+            "status": "degraded" if self.broken else "off" if self.off_because else "ok",
             "enabled": self.off_because is None,
             "reason": self.off_because,
             "courier": self.settings.courier,
@@ -170,6 +182,8 @@ class Runtime:
             counts = await asyncio.wait_for(self.outbox.counts(), 1.0)
         except (OutboxUnavailableError, asyncio.TimeoutError) as error:
             return body | {"status": "degraded", "outbox": {"error": str(error) or "did not answer in 1 s"}}
+        except Exception as error:  # noqa: BLE001 - whatever it is, this route answers
+            return body | {"status": "degraded", "outbox": {"error": where(error)}}
         oldest = counts.oldest_pending_at
         body["outbox"] = {
             "accepted": counts.accepted,
@@ -183,43 +197,20 @@ class Runtime:
         return body
 
 
-def in_rollout(sender_id: str, percent: int) -> bool:
-    """Whether a sender belongs to the first `percent` of all; a sender once in stays in as the share grows."""
-    if percent >= 100:
-        return True
-    digest = hashlib.sha256(sender_id.encode("utf-8", "replace")).digest()
-    return int.from_bytes(digest[:4], "big") % 10_000 < percent * 100
-
-
-def read_configuration() -> tuple[Settings, Routing]:
-    """Settings and routing file together.
-
-    Raises:
-        SettingsError: With the problems of both.
-    """
-    settings = load_settings()
-    path = settings.routing_path
-    try:
-        return settings, load_routing(path) if path else Routing()
-    except RoutingError as error:
-        raise SettingsError(list(error.problems)) from None
-
-
 _current: dict[tuple[int, int], Runtime] = {}
 
 
 def current() -> Runtime:
     """The runtime of this process and event loop, built and started on first use.
 
-    Settings that cannot be used switch the plugin off here: the action server has refused to start with them, so
-    only servers without start-up hooks (gRPC) get this far.
+    Never raises: what cannot be used switches the plugin off here. The action server has refused to start with settings
+    that cannot be used, so only servers without start-up hooks (gRPC) get this far with them.
     """
     key = (os.getpid(), id(asyncio.get_running_loop()))
     runtime = _current.get(key)
     if runtime is None:
         _current.clear()  # of a loop or parent process that is gone
-        runtime = _current[key] = _make()
-        runtime.start()
+        runtime = _current[key] = _started()
     return runtime
 
 
@@ -230,12 +221,31 @@ async def shut_down() -> None:
         await runtime.stop()
 
 
+def _started() -> Runtime:
+    try:
+        runtime = _make()
+        runtime.start()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the bot its other actions
+        runtime = _off(f"it cannot be set up ({where(error)})")
+        runtime.start()
+    return runtime
+
+
 def _make() -> Runtime:
     try:
         settings, routing = read_configuration()
     except SettingsError as error:
-        logger.error("rasa-kustomer does nothing until its settings are mended:\n%s", error)  # noqa: TRY400 - for people
-        return Runtime.build(Settings.model_construct(), Routing(), "its settings are wrong")
+        for problem in error.problems:
+            logger.error("%s", one_line(problem))  # noqa: TRY400 - for people
+        return _off("KUSTOMER_ENABLED is false", broken=False) if error.disabled else _off("its settings are wrong")
     if settings.debug:
         logging.getLogger(PACKAGE_LOGGER).setLevel(logging.DEBUG)
-    return Runtime.build(settings, routing, settings.off_because)
+    try:
+        return Runtime.build(settings, routing, settings.off_because)
+    except NetworkSettingError as error:
+        return Runtime.build(settings, routing, str(error), broken=True)
+
+
+def _off(because: str, *, broken: bool = True) -> Runtime:
+    """A runtime of which nothing is used but that it is off."""
+    return Runtime.build(Settings(), Routing(), because, broken=broken)

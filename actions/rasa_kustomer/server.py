@@ -15,7 +15,11 @@ from rasa_sdk.plugin import plugin_manager
 from sanic.response import HTTPResponse, json
 
 from rasa_kustomer import runtime
+from rasa_kustomer.configuration import read_configuration
+from rasa_kustomer.failures import where
 from rasa_kustomer.settings import SettingsError
+
+logger = logging.getLogger(__name__)
 
 PLUGIN_NAME = "rasa-kustomer"
 HEALTH_ROUTE = "/kustomer/health"
@@ -34,10 +38,13 @@ class ServerExtension:
             SystemExit: The settings cannot be used; the reasons are printed, one line each.
         """
         try:
-            runtime.read_configuration()
+            read_configuration()
         except SettingsError as error:
-            print("rasa-kustomer cannot start:", *error.problems, sep="\n  ", file=sys.stderr, flush=True)
-            raise SystemExit(1) from None
+            if not error.disabled:  # else the log has them, and nothing of a plugin that is off stops anybody
+                print("rasa-kustomer cannot start:", *error.problems, sep="\n  ", file=sys.stderr, flush=True)
+                raise SystemExit(1) from None
+        except Exception as error:  # noqa: BLE001 - no fault of a setting: the plugin is off then, and others work on
+            logger.error("rasa-kustomer cannot read its settings: %s", where(error))  # noqa: TRY400 - may hold texts
         app.register_listener(_start, "before_server_start")
         app.register_listener(_stop, "before_server_stop")
         app.add_route(_health, HEALTH_ROUTE, methods=["GET"], name="kustomer_health")
@@ -70,7 +77,10 @@ def _make_heard() -> None:
 
 
 async def _stop(_app: Any, *_: Any) -> None:
-    await runtime.shut_down()
+    try:
+        await runtime.shut_down()
+    except Exception as error:  # noqa: BLE001 - others have something to stop, too
+        logger.error("rasa-kustomer did not stop well: %s", where(error))  # noqa: TRY400 - a traceback may hold texts
 
 
 async def _health(_request: Any) -> HTTPResponse:

@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import socket
+import ssl
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from tests.servers import PASSWORD, Postgres
 from typer.testing import CliRunner
 
@@ -21,6 +25,8 @@ SNIPPETS = Path(__file__).parents[2] / "domain_snippets"
 @pytest.fixture(autouse=True)
 def deployment(threaded_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of its own, and settings that are ready."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):  # this machine's
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KUSTOMER_API_KEY", threaded_sandbox.api_key)
     monkeypatch.setenv("KUSTOMER_BASE_URL", threaded_sandbox.url)
@@ -124,6 +130,101 @@ def test_without_a_key_it_says_that_the_plugin_does_nothing(monkeypatch: pytest.
 
     assert code == 1
     assert "KUSTOMER_API_KEY not set" in levels(report, "fail")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5://bot:hunter2@127.0.0.1:7890"),
+        ("https_proxy", "http://bot:hunter2@127.0.0.1:port"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+        ("SSL_CERT_DIR", "/no/such/folder"),
+        ("SSLKEYLOGFILE", "/no/such/folder/keys"),
+    ],
+)
+def test_a_variable_of_the_machine_that_cannot_be_used_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    code, report = check()
+    assert code == 1
+    (failure,) = levels(report, "fail")
+    assert failure.startswith(f"network: {name}: ")
+    assert "hunter2" not in json.dumps(report)
+
+    monkeypatch.delenv(name)
+    assert check()[0] == 0
+
+
+def test_while_the_plugin_is_off_the_machine_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUSTOMER_ENABLED", "false")
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+
+    assert "SSL_CERT_FILE" not in json.dumps(check()[1])
+
+
+def test_names_that_are_no_setting_are_told_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUSTOMER_PHONE_REGOIN", "US")
+
+    code, report = check()
+    assert code == 0
+    assert any("did you mean KUSTOMER_PHONE_REGION?" in line for line in levels(report, "warn"))
+
+
+def test_a_hidden_slot_that_is_no_slot_of_the_domain_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "domain.yml").write_text("slots:\n  Password: {type: text}\n")
+    monkeypatch.setenv("KUSTOMER_NOTE_HIDDEN_SLOTS", "password, ibna")
+    code, report = check("--domain", str(tmp_path / "domain.yml"))
+    assert code == 1
+    hidden = [line for line in levels(report, "fail") if line.startswith("hidden slots")]
+    assert len(hidden) == 1
+    assert "ibna" in hidden[0]
+
+    monkeypatch.setenv("KUSTOMER_NOTE_HIDDEN_SLOTS", "password")
+    code, report = check("--domain", str(tmp_path / "domain.yml"))
+    assert not [line for line in levels(report, "fail") if line.startswith("hidden slots")]
+
+
+def test_a_certificate_that_is_not_accepted_is_said_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threaded_sandbox: Sandbox
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    monkeypatch.setenv("KUSTOMER_TIMEOUT_SECONDS", "2")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    with context.wrap_socket(listener.accept()[0], server_side=True):
+                        pass
+                except ssl.SSLError:
+                    continue
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        monkeypatch.setenv("KUSTOMER_BASE_URL", f"https://127.0.0.1:{listener.getsockname()[1]}")
+        code, report = check()
+
+    assert code == 1
+    (failure,) = levels(report, "fail")
+    assert "the certificate is not accepted" in failure
+    assert "SSL_CERT_FILE" in failure
+    assert "KUSTOMER_SUBDOMAIN" not in failure
+
+
+def test_what_a_team_is_called_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, threaded_sandbox: Sandbox
+) -> None:
+    threaded_sandbox.team("Support")["name"] = "\x1b[2J[red]Odd"
+    monkeypatch.setenv("KUSTOMER_DEFAULT_TEAM_ID", "Suport")
+    result = CliRunner().invoke(app, ["check"])
+
+    assert "\x1b[2J" not in result.stdout
+    assert "[red]Odd" in result.stdout.replace("\n", "")
 
 
 def test_malformed_settings_are_listed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

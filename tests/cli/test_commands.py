@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -39,3 +40,27 @@ def test_starting_imports_nothing_heavy() -> None:
     loaded = f"import sys, rasa_kustomer.cli; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        'amqp://rasa:hun"ter2@host:port/',
+        "amqp://rasa:hunter2@[::1",
+        "amqp://rasa:hunter2@host:99999/",
+        "http://hunter2",
+    ],
+)
+def test_an_address_of_the_broker_that_cannot_be_used_is_one_line_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUSTOMER_API_KEY", "key")
+    monkeypatch.setenv("KUSTOMER_SUBDOMAIN", "acme")
+    monkeypatch.setenv("RASA_KUSTOMER_EVENTS", url)
+    result = CliRunner().invoke(app, ["worker"])
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--events (RASA_KUSTOMER_EVENTS) ")
+    assert result.stderr.count("\n") == 1
+    assert "ter2" not in result.stderr

@@ -128,5 +128,5 @@ class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no ty
             if call.runtime.serves(call.sender_id):
                 return await self.act(call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the bot must go on
-            logger.error("%s failed: %s", self.name(), where(error))  # noqa: TRY400 - a traceback may hold texts
+            logger.error("%s failed: %s", type(self).__name__, where(error))  # noqa: TRY400 - a traceback may hold texts
         return self.otherwise(call)

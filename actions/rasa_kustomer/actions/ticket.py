@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
-from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.hidden import HIDDEN, HiddenSlots
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
 from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
@@ -112,10 +112,12 @@ async def _decide(call: Call, facts: HandoffFacts) -> Decision:
         team_slot=call.slots.get("kustomer_team"),
         priority_slot=call.slots.get("kustomer_priority"),
         default_priority=call.runtime.settings.default_priority,
+        hidden=_hidden(call),
     )
     for slot, sentence in decision.ignored:
-        call.runtime.warn_once(
-            (slot, sentence), f"A handoff ignored the slot {slot}: {EXPECTED[slot]}. The agent's note shows its value."
+        call.runtime.say_once(
+            f"A handoff ignored the slot {slot}: {EXPECTED[slot]}. The agent's note says so.",
+            about=(slot, sentence),
         )
     return decision
 
@@ -138,20 +140,35 @@ def _records(
     priority = decision.priority or call.runtime.settings.default_priority
     remarks = [f"Routed by the rule in {decision.rule} of the routing file."] if decision.rule else []
     remarks += [one.sentence for one in decision.ignored]
-    text = summary(facts, reference=reference, priority=priority, person=_person(call.identity), remarks=remarks)
+    text = summary(facts, reference=reference, priority=priority, person=_person(call), remarks=remarks)
     about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
     if len(about) > _SUBJECT_LENGTH:
         about = about[: _SUBJECT_LENGTH - 1].rstrip() + "…"
+    team = {"team": decision.team}
+    if "kustomer_team" in _hidden(call) and decision.team == str(call.slots.get("kustomer_team")).strip():
+        team["team_hidden"] = HIDDEN  # the remark about a team that there is not must not quote it
     ticket = {"priority": priority, "team": decision.team, "subject": f"{reference} · {about}"}
     return [
-        NewRecord(f"{session.key}:note{suffix}", Kind.NOTE, {"text": text, "team": decision.team}),
+        NewRecord(f"{session.key}:note{suffix}", Kind.NOTE, {"text": text, **team}),
         NewRecord(f"{session.key}:tags{suffix}", Kind.TAGS, {"tags": list(dict.fromkeys((TAG, *decision.tags)))}),
         NewRecord(f"{session.key}:ticket{suffix}", Kind.TICKET, ticket),
     ]
 
 
-def _person(identity: Identity) -> str:
-    known = ", ".join(value for value in (identity.name, *(value for _, value in identity.lookups)) if value)
+def _hidden(call: Call) -> HiddenSlots:
+    return HiddenSlots(call.runtime.settings.note_hidden_slots, call.slots)
+
+
+def _person(call: Call) -> str:
+    """Who it is; of what is hidden, only that it is there."""
+    identity, names, hidden = call.identity, call.runtime.settings.identity_names, _hidden(call)
+    told = (
+        (names.name, identity.name, "a name"),
+        (names.external_id, identity.external_id, "a customer id"),
+        (names.email, identity.email, "an e-mail address"),
+        (names.phone, identity.phone, "a phone number"),
+    )
+    known = ", ".join(f"{kind} {HIDDEN}" if slot in hidden else value for slot, value, kind in told if value)
     if not known:
         return "an anonymous visitor"
     return known if identity.trusted else f"{known} (as stated in the chat, not verified)"

@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from rasa_kustomer.checklist import run_checklist
+from rasa_kustomer.cli.common import plain
 from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.settings import Settings, SettingsError, load_settings
+from rasa_kustomer.machine_checks import read_machine
+from rasa_kustomer.settings import Settings, SettingsError, doubtful_variables, load_settings
 
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]look[/]", "fail": "[red]MEND[/]", "skip": "[dim]skip[/]"}
 
@@ -32,6 +33,7 @@ def check(
         findings = asyncio.run(_check(settings, domain))
     except SettingsError as error:
         findings = [Finding("settings", "fail", problem) for problem in error.problems]
+        findings += [Finding("variables", "warn", line) for line in doubtful_variables()]
     ready = all(finding.level != "fail" for finding in findings)
     if as_json:
         json.dump({"ready": ready, "findings": [one.as_dict() for one in findings]}, sys.stdout, indent=2)
@@ -42,19 +44,24 @@ def check(
 
 
 async def _check(settings: Settings, domain: Path | None) -> list[Finding]:
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    network, found = read_machine(settings)
     outbox = Outbox(settings.outbox_url)
-    async with KustomerClient(settings.api_url or "", key, timeout_seconds=settings.timeout_seconds) as client:
-        try:
-            return await run_checklist(settings, client, outbox, domain)
-        finally:
-            await outbox.close()
+    try:
+        if network is None:
+            return [*found, *await run_checklist(settings, None, outbox, domain)]
+        key = settings.api_key.get_secret_value() if settings.api_key else ""
+        async with KustomerClient(
+            settings.api_url or "", key, timeout_seconds=settings.timeout_seconds, network=network
+        ) as client:
+            return [*found, *await run_checklist(settings, client, outbox, domain)]
+    finally:
+        await outbox.close()
 
 
 def _print(findings: list[Finding], *, ready: bool) -> None:
     table = Table(box=None, show_header=False, padding=(0, 1))
     for finding in findings:
-        table.add_row(MARKS[finding.level], escape(finding.item), escape(finding.message))  # names may have brackets
+        table.add_row(MARKS[finding.level], plain(finding.item), plain(finding.message))
     console = Console()
     console.print(table)
     mend = sum(finding.level == "fail" for finding in findings)

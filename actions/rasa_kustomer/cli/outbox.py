@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rasa_kustomer.cli.common import settings_or_exit
+from rasa_kustomer.cli.common import json_text, plain, settings_or_exit
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def _with_outbox(work: Callable[[Outbox], Awaitable[T]]) -> T:
     async def run() -> T:
         outbox = Outbox(settings_or_exit().outbox_url)
         if outbox.path is not None and not outbox.path.exists():
-            console.print(f"There is no outbox yet: {outbox.path} is made when the first turn is recorded.")
+            console.print(plain(f"There is no outbox yet: {outbox.path} is made when the first turn is recorded."))
             raise typer.Exit(0)
         try:
             return await work(outbox)
@@ -38,7 +38,7 @@ def _with_outbox(work: Callable[[Outbox], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except OutboxUnavailableError as error:
-        console.print(f"[red]The outbox cannot be read (KUSTOMER_OUTBOX_URL):[/] {error}")
+        console.print("[red]The outbox cannot be read (KUSTOMER_OUTBOX_URL):[/]", plain(error))
         raise typer.Exit(1) from None
 
 
@@ -103,8 +103,8 @@ def list_records(  # noqa: PLR0917 - a command takes its options so
     table = Table("id", "kind", "state", "tries", "recorded", "session", "reason")
     for one in found:
         when = datetime.fromtimestamp(one["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
-        reason = one["reason"] or ""
-        table.add_row(str(one["id"]), one["kind"], one["state"], str(one["attempts"]), when, one["session"], reason)
+        about = (plain(one["kind"]), one["state"], str(one["attempts"]), when)
+        table.add_row(str(one["id"]), *about, plain(one["session"]), plain(one["reason"] or ""))
     console.print(table if found else "Nothing.")
 
 
@@ -115,7 +115,7 @@ def show(record_id: int) -> None:
     if found is None:
         console.print(f"There is no record {record_id}.")
         raise typer.Exit(1)
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+    typer.echo(json_text(found))
 
 
 @app.command()
@@ -164,9 +164,9 @@ def export(
     try:
         written = _with_outbox(work)
     except FileExistsError:
-        console.print(f"{file} exists; nothing was written.")
+        console.print(plain(f"{file} exists; nothing was written."))
         raise typer.Exit(1) from None
-    console.print(f"{written} records written to {file}.")
+    console.print(plain(f"{written} records written to {file}."))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rasa_kustomer.cli.common import settings_or_exit
+from rasa_kustomer.cli.common import network_or_exit, plain, settings_or_exit
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.delivery.reconcile import Reconciliation, Report
@@ -39,6 +39,7 @@ def reconcile(
     if settings.off_because is not None:
         typer.echo(f"Kustomer cannot be read: {settings.off_because}.", err=True)
         raise typer.Exit(1)
+    network_or_exit(settings)
     try:
         report = asyncio.run(_reconcile(settings, moment, dry_run=dry_run))
     except KustomerError as error:
@@ -100,7 +101,7 @@ def _print(report: Report, *, dry_run: bool) -> None:
         console.print(f"{report.leased} conversations are being delivered just now and were left out.")
     if report.gone:
         console.print(
-            f"{len(report.gone)} conversations are gone from Kustomer and were left: {', '.join(report.gone)}"
+            plain(f"{len(report.gone)} conversations are gone from Kustomer and were left: {', '.join(report.gone)}")
         )
     if report.unread_notes:
         console.print(f"{report.unread_notes} notes were left out: the key lacks org.permission.note.read.")

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from rasa_kustomer import runtime
-from rasa_kustomer.cli.common import settings_or_exit
+from rasa_kustomer.cli.common import network_or_exit, settings_or_exit
 from rasa_kustomer.events.rabbitmq import EventsNotInstalledError, consume
 from rasa_kustomer.events.stream import Stream
+from rasa_kustomer.kustomer.address import read_address
+from rasa_kustomer.settings.environment import clean
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +34,27 @@ def worker(
     if settings.off_because is not None:
         typer.echo(f"Nothing to do: {settings.off_because}.", err=True)
         raise typer.Exit(1)
-    if events is not None and not events.startswith(("amqp://", "amqps://")):
-        typer.echo("--events must be an amqp:// or amqps:// URL, e.g. amqp://rasa:secret@rabbitmq:5672/", err=True)
+    network_or_exit(settings)
+    events = clean(events) if events else None
+    if events is not None and (problem := _unusable(events)):
+        typer.echo(f"--events (RASA_KUSTOMER_EVENTS) {problem}, e.g. amqp://rasa:secret@rabbitmq:5672/", err=True)
         raise typer.Exit(2)
     try:
         asyncio.run(_work(events, queue))
     except EventsNotInstalledError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+def _unusable(events: str) -> str | None:
+    """What is wrong with the broker's address, without quoting it: it may hold a password."""
+    if not events.startswith(("amqp://", "amqps://")):
+        return "must be an amqp:// or amqps:// URL"
+    try:
+        read_address(events)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 async def _work(events: str | None, queue: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rasa_kustomer.conversation.channels import NOT_NAMED, kustomer_channel
 from rasa_kustomer.conversation.cleaning import clean, spoken
+from rasa_kustomer.conversation.hidden import HiddenSlots
 from rasa_kustomer.conversation.moments import is_a, microseconds
 from rasa_kustomer.conversation.speech import has_words
 from rasa_kustomer.conversation.turns import Message, Reading, read_turns
@@ -13,6 +14,7 @@ from rasa_kustomer.conversation.turns import Message, Reading, read_turns
 MOST_INTENTS = 5
 MOST_TURNS = 10
 _NEVER_SHOWN = frozenset({"session_started_metadata", "requested_slot"})
+REASON_SLOT = "kustomer_handoff_reason"
 _OWN_PREFIX = "kustomer_"
 _LONGEST_NAME = 100
 
@@ -57,14 +59,14 @@ def read_handoff(
         slots: The tracker's slots.
         active_loop: The tracker's `active_loop`.
         forms: The domain's `forms`.
-        hidden_slots: Slots that must not be shown.
+        hidden_slots: Slots that must not be shown; the last messages are what was said, and stay as they are.
         reading: The messages among all events, if they were read already.
         named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
     """
     sessions = (reading or read_turns(events, sender_id, None, named_channels=named_channels)).sessions
     messages = sessions[-1].messages if sessions else ()
-    reason = clean(slots.get("kustomer_handoff_reason")) or None
-    hidden = _NEVER_SHOWN.union(hidden_slots)
+    hidden = HiddenSlots(hidden_slots, slots)
+    reason = None if REASON_SLOT in hidden else hidden.without(clean(slots.get(REASON_SLOT))) or None
     said = [one.text for one in messages if one.direction == "in" and has_words(one.text)]
     return HandoffFacts(
         reason=reason,
@@ -72,12 +74,13 @@ def read_handoff(
         slots={
             name: value
             for name, value in slots.items()
-            if not name.startswith(_OWN_PREFIX) and name not in hidden and value not in (None, "", [], {})
+            if not (name.startswith(_OWN_PREFIX) or name in _NEVER_SHOWN or name in hidden)
+            and value not in (None, "", [], {})
         },
-        missing=tuple(_missing(slots, active_loop, forms)),
+        missing=tuple(name for name in _missing(slots, active_loop, forms) if name not in hidden),
         channel=messages[-1].channel if messages else _channel(events, sender_id, named_channels),
         turns=tuple(messages[-MOST_TURNS:]),
-        topic=max(said[:-1] or said, key=len, default=None),  # the last one is the wish for a person
+        topic=hidden.without(max(said[:-1] or said, key=len, default="")) or None,  # the last is the wish for a person
     )
 
 

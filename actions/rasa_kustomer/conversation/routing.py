@@ -1,10 +1,11 @@
 """Which team and priority a handoff gets: explicit slot, then the first matching rule, then the defaults."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rasa_kustomer.conversation.cleaning import clean
+from rasa_kustomer.conversation.hidden import HIDDEN
 from rasa_kustomer.conversation.names import find_by_name, folded
 
 PRIORITIES = {"low": 2, "medium": 3, "high": 4, "urgent": 5}
@@ -131,23 +132,34 @@ class Routing:
 
 
 def decide_handoff(
-    routing: Routing, facts: Facts, *, team_slot: object, priority_slot: object, default_priority: int
+    routing: Routing,
+    facts: Facts,
+    *,
+    team_slot: object,
+    priority_slot: object,
+    default_priority: int,
+    hidden: Container[str] = (),
 ) -> Decision:
-    """Explicit slot before rule before default; an unusable slot value is left out, and `ignored` says so."""
+    """Explicit slot before rule before default; an unusable slot value is left out, and `ignored` says so.
+
+    A slot among the hidden ones decides all the same, but is not quoted.
+    """
     decided = routing.decide(facts)
     team, priority = decided.team, decided.priority or default_priority
     ignored = []
     if isinstance(team_slot, str):
         team = team_slot.strip() if folded(team_slot) else team
     elif team_slot is not None:
-        sentence = f"The bot asked for team {_quoted(team_slot)}, which is neither name nor id; it was ignored."
+        shown = HIDDEN if "kustomer_team" in hidden else _quoted(team_slot)
+        sentence = f"The bot asked for team {shown}, which is neither name nor id; it was ignored."
         ignored.append(Ignored("kustomer_team", sentence))
     if not _is_unset(priority_slot):
         try:
             priority = parse_priority(priority_slot)
         except ValueError:
             used = priority_name(priority)
-            sentence = f"The bot asked for priority {_quoted(priority_slot)}, which does not exist; it is {used}."
+            shown = HIDDEN if "kustomer_priority" in hidden else _quoted(priority_slot)
+            sentence = f"The bot asked for priority {shown}, which does not exist; it is {used}."
             ignored.append(Ignored("kustomer_priority", sentence))
     return Decision(team, priority, decided.tags, decided.rule, tuple(ignored))
 

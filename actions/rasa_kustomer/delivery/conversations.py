@@ -10,10 +10,11 @@ from rasa_kustomer.delivery.jobs import DOUBT_SECONDS
 from rasa_kustomer.delivery.outbox import Claim, Outbox
 from rasa_kustomer.delivery.plan import Parking
 from rasa_kustomer.delivery.recovery import InDoubtError
-from rasa_kustomer.delivery.sending import LeaseLostError, Spoken, identity_of, mended, surely_unsent
+from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
+from rasa_kustomer.log import Once
 
 REFUSALS_TO_GIVE_UP = 3
 
@@ -42,7 +43,7 @@ class Conversations:
         self._parking_wish = parking
         self._parking: Parking | None = None
         self._one_asks = asyncio.Lock()
-        self._say = Spoken(logging.getLogger(__name__))
+        self._say = Once(logging.getLogger(__name__))
 
     async def resolve(self, claim: Claim) -> None:
         """Make sure that the session has a customer and a conversation.

@@ -17,7 +17,7 @@ from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.outbox import Claim, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.pace import LiveTurns, lane_of
 from rasa_kustomer.delivery.recovery import InDoubtError
-from rasa_kustomer.delivery.sending import LeaseLostError, Spoken
+from rasa_kustomer.delivery.sending import LeaseLostError
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
@@ -27,6 +27,7 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
+from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Courier:
         self._places = asyncio.Semaphore(PARALLEL_SESSIONS)
         self._tasks: list[asyncio.Task[None]] = []
         self._outbox_failed = False
-        self._say = Spoken(logger)
+        self._say = Once(logger)
         self._stopping = False
 
     def start(self) -> None:

@@ -14,7 +14,7 @@ from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Record
 from rasa_kustomer.delivery.recovery import recover
-from rasa_kustomer.delivery.sending import LeaseLostError, Spoken, identity_of, mended, surely_unsent
+from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -27,6 +27,7 @@ from rasa_kustomer.kustomer.errors import (
     Unreachable,
 )
 from rasa_kustomer.kustomer.models import Message, Note
+from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Delivery:
         self._directory, self._teams = directory, teams
         self._jobs, self._now = jobs, now
         self._default_team = default_team
-        self._say = Spoken(logger)
+        self._say = Once(logger)
 
     async def deliver(self, claim: Claim, go_on: Callable[[], bool]) -> None:
         """Send the claim's records in order.
@@ -128,7 +129,7 @@ class Delivery:
         kustomer_id = await handlers[record.kind](claim, record)
         sent = claim.last_sent_ms if record.kind is Kind.MESSAGE else None
         await self._outbox.delivered(claim, record, kustomer_id=kustomer_id, sent_ms=sent)
-        logger.debug("Record %d (%s) is in Kustomer as %s", record.id, record.kind.value, kustomer_id)
+        logger.debug("Record %d (%s) is in Kustomer", record.id, record.kind.value)
 
     async def _message(self, claim: Claim, record: Record) -> str:
         conversation_id = str(claim.conversation_id)
@@ -158,7 +159,10 @@ class Delivery:
         known = await self._known_note(record, conversation_id) if record.unsure else None
         if known is not None:
             return known.id
-        _, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
+        wanted = record.payload.get("team")
+        _, problem = await self._teams.pick(wanted, self._default_team)
+        if problem and "team_hidden" in record.payload:
+            problem = problem.replace(f'"{wanted}"', record.payload["team_hidden"])
         missing = await self._outbox.dead_turns(claim)
         remarks = [problem, f"Turns that could not be shown here: {missing}." if missing else None]
         text = "\n\n".join(filter(None, (record.payload["text"], *remarks)))
@@ -188,8 +192,12 @@ class Delivery:
 
     async def _ticket(self, claim: Claim, record: Record) -> str:
         team_id, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
-        if problem:
-            self._say(problem)
+        if problem:  # which team was wished for may be a customer's text: the agent's note has it, the log has not
+            self._say(
+                "A team that a handoff was to get does not exist in Kustomer; the agent's note says which one."
+                " rasa-kustomer check looks for the teams of KUSTOMER_DEFAULT_TEAM_ID and of the routing file.",
+                about=problem,
+            )
         patch = plan.ticket_patch(record.payload, team_id, await self._conversations.find_parking())
         made, sent = await mended(
             patch,

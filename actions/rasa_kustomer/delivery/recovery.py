@@ -34,7 +34,7 @@ async def settle(outbox: Outbox, parts: Mapping[str, Part], results: Results) ->
     await outbox.bulk.returned(unknown, unsure=True)
     for key, one in told.items():
         if not one.ok and not one.duplicate:
-            await outbox.bulk.returned([parts[key]], unsure=False, reason=one.error)
+            await outbox.bulk.returned([parts[key]], unsure=False, reason="refused within a bulk job; sent by itself")
 
 
 async def recover(outbox: Outbox, jobs: Jobs, claim: Claim, now: float) -> InDoubtError | None:

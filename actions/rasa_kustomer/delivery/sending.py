@@ -1,6 +1,5 @@
-"""What all that is sent has in common: mending a body, telling what surely was not carried out, saying it once."""
+"""What all that is sent has in common: mending a body, and telling what surely was not carried out."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -15,23 +14,6 @@ R = TypeVar("R")
 
 class LeaseLostError(Exception):
     """Another process has the session by now; nothing more may be sent for it here."""
-
-
-class Spoken:
-    """Logs each WARNING once, however often its cause comes again.
-
-    Args:
-        logger: Where to.
-    """
-
-    def __init__(self, logger: logging.Logger) -> None:
-        self._logger, self._said = logger, set[str]()
-
-    def __call__(self, sentence: str) -> None:
-        """Say it, unless it was said."""
-        if sentence not in self._said:
-            self._said.add(sentence)
-            self._logger.warning("%s", sentence)
 
 
 async def mended(

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.events.stream import Stream
+from rasa_kustomer.log import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -116,5 +117,5 @@ async def _consume_once(
 
 def _say(sentence: str, before: str) -> str:
     if sentence != before:
-        logger.warning("%s", sentence)
+        logger.warning("%s", one_line(sentence))
     return sentence

@@ -1,5 +1,6 @@
 """An HTTP answer into data, or into the error that says what to do."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ UNIQUE_FIELDS = frozenset(
 DUPLICATE_WORDS = ("duplicate", "already", "unique")
 CHANGES = frozenset({"PATCH", "PUT"})
 TRY_LATER = frozenset({408, 425})  # a gateway's "too slow" and "too early": the content is not at fault
+# The codes that messages name (Kustomer API reference, Errors). Any other may be text of anybody's.
+CODES = frozenset({"bad_request", "badparam", "conflict", "forbidden", "notfound", "unauthorized"})
 _MOST_TEXT = 2_000
 _CODE = re.compile(r"[\w.\- ]{1,60}")
 _FIELD = re.compile(r"[\w./\[\]-]{1,100}", re.ASCII)
@@ -76,7 +79,7 @@ def error_of(response: httpx.Response, call: str, role: str | None, now: float, 
         return RateLimited(f"{call}: rate limited for {wait:.0f} s.", wait_seconds=wait, organisation=whole)
     if status >= 500 or status < 400 or status in TRY_LATER:
         return Unreachable(f"{call}: Kustomer answered {status}.", ambiguous=write, status=status)
-    return _rejection(call, status, said, change=response.request.method in CHANGES)
+    return _rejection(call, status, said, response.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +133,13 @@ def _not_found(call: str, said: _Said, *, write: bool) -> KustomerError:
     return NotFound(f"{call}: not found.")
 
 
-def _rejection(call: str, status: int, said: _Said, *, change: bool) -> Rejected | Unreachable:
+def _rejection(call: str, status: int, said: _Said, request: httpx.Request) -> Rejected | Unreachable:
     """A refusal of the content; a 409 to a change is about its moment instead, unless it names a unique field."""
-    if status == 409 and change and not _unique_field(said):
+    if status == 409 and request.method in CHANGES and not _unique_field(said):
         return Unreachable(f"{call}: somebody changed the same record at the same time.", ambiguous=False, status=409)
     says_so = not said.page and any(word in f"{said.code} {said.text}".lower() for word in DUPLICATE_WORDS)
-    words = f" ({said.code})" if said.code else ""
-    about = f", field {said.field}" if said.field else ""
+    words = f" ({said.code})" if said.code in CODES else ""
+    about = f", field {said.field}" if said.field and _is_ours(said.field, request) else ""
     return Rejected(
         f"{call}: refused with {status}{words}{about}.",
         status=status,
@@ -144,6 +147,18 @@ def _rejection(call: str, status: int, said: _Said, *, change: bool) -> Rejected
         field=said.field,
         duplicate=status == 409 or says_so or (status in {400, 422} and _unique_field(said)),
     )
+
+
+def _is_ours(field: str, request: httpx.Request) -> bool:
+    """Whether a field was sent by us; any other name is text that somebody else wrote, and not for a log."""
+    names = _names(json.loads(request.content or "null"))
+    return all(part in names or part.isdigit() for part in re.split(r"[./\[\]]+", field) if part)
+
+
+def _names(body: Any) -> set[str]:
+    if isinstance(body, Mapping):
+        return {*body, *(name for value in body.values() for name in _names(value))}
+    return {name for one in body for name in _names(one)} if isinstance(body, list) else set()
 
 
 def _unique_field(said: _Said) -> bool:

@@ -18,6 +18,7 @@ from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, NotFound
 from rasa_kustomer.kustomer.exchange import Exchange, call_name
 from rasa_kustomer.kustomer.lists import Lists
 from rasa_kustomer.kustomer.models import Conversation, Customer, Message, Note, Resource, Team, Token, User
+from rasa_kustomer.kustomer.network import Network
 from rasa_kustomer.kustomer.retry import Retry
 
 R = TypeVar("R", bound=Resource)
@@ -39,6 +40,7 @@ class KustomerClient:
         timeout_seconds: Longest silence of Kustomer; connecting may take half of it. One attempt takes three times it
             at the most, and no repetition begins later than twice it after the first attempt.
         event_hooks: As httpx's: they see every request and answer, repeated ones too.
+        network: How Kustomer is reached; None reads it from the machine's variables with the first request.
         transport: httpx transport, for tests.
         sleep: How to wait before a repetition.
         jitter: Source of randomness in [0, 1).
@@ -52,6 +54,7 @@ class KustomerClient:
         *,
         timeout_seconds: float = 10.0,
         event_hooks: Mapping[str, list[Callable[..., Any]]] | None = None,
+        network: Network | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
@@ -62,6 +65,7 @@ class KustomerClient:
             api_key,
             timeout_seconds=timeout_seconds,
             event_hooks=event_hooks,
+            network=network,
             transport=transport,
             retry=Retry(total_seconds=2 * timeout_seconds, sleep=sleep, jitter=jitter),
             now=now,

@@ -2,6 +2,7 @@
 
     KustomerError
     ├── Unreachable       no answer, one from a server in trouble, or a change that met another: try later
+    │   └── Untrusted     no connection that can be trusted (certificates, TLS): an admin must act
     ├── RateLimited       asked too often: wait as long as told
     ├── NotAllowed        the key lacks a role (402, 403): an admin must act
     │   └── KeyRefused    the key itself is not accepted (401, wrong region): an admin must act
@@ -33,6 +34,10 @@ class Unreachable(KustomerError):  # noqa: N818 - read as an outcome
         super().__init__(message)
         self.ambiguous = ambiguous
         self.status = status
+
+
+class Untrusted(Unreachable):
+    """TLS failed before anything was sent; the message says why, and what cures it."""
 
 
 class RateLimited(KustomerError):  # noqa: N818 - read as an outcome

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +12,10 @@ from urllib.parse import quote
 import httpx
 
 from rasa_kustomer.kustomer.answers import error_of, read_json
-from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable
+from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable, Untrusted
+from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
 from rasa_kustomer.kustomer.retry import Retry
+from rasa_kustomer.kustomer.tls import why_untrusted
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -25,11 +29,10 @@ NEVER_SENT = (
 """Failures before the first byte of a request: its effect is not in doubt."""
 
 LONGEST_FACTOR = 3  # one attempt from first to last byte, in timeouts
-THIS_MACHINE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 class Exchange:
-    """A pool of connections to one address.
+    """A pool of connections to one address, opened with the first request.
 
     Args:
         base_url: Address of the organisation's API.
@@ -37,6 +40,7 @@ class Exchange:
         timeout_seconds: Longest wait for each piece of an answer, for sending and for a place in the pool; half of it
             for connecting. An attempt is given up after `LONGEST_FACTOR` times as long, whatever it is doing.
         event_hooks: As httpx's: they see every request and answer, repeated ones too. Time in them is not limited.
+        network: How the address is reached; None reads it from the machine's variables with the first request.
         transport: httpx transport, for tests.
         retry: How safe calls are repeated.
         now: Clock in epoch seconds.
@@ -49,6 +53,7 @@ class Exchange:
         *,
         timeout_seconds: float,
         event_hooks: Mapping[str, list[Callable[..., Any]]] | None,
+        network: Network | None,
         transport: httpx.AsyncBaseTransport | None,
         retry: Retry,
         now: Callable[[], float],
@@ -58,25 +63,35 @@ class Exchange:
         self._retry, self._now = retry, now
         self._hooks = event_hooks or {}
         self._longest = LONGEST_FACTOR * timeout_seconds
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
+        self._base_url, self._key, self._timeout = base_url, api_key, timeout_seconds
+        self._network, self._transport = network, transport
+        self._closed = False
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        network = None if self._transport else self._network or read_network(self._base_url)
+        timeout = self._timeout
+        return httpx.AsyncClient(
+            base_url=self._base_url,
             headers={
-                b"Authorization": f"Bearer {api_key}".encode(),  # bytes: Kustomer, not ASCII, judges odd letters
+                b"Authorization": f"Bearer {self._key}".encode(),  # bytes: Kustomer, not ASCII, judges odd letters
                 b"Accept": b"application/json",
                 b"User-Agent": _user_agent().encode(),
             },
-            timeout=httpx.Timeout(
-                connect=timeout_seconds / 2, read=timeout_seconds, write=timeout_seconds, pool=timeout_seconds
-            ),
+            timeout=httpx.Timeout(connect=timeout / 2, read=timeout, write=timeout, pool=timeout),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0),
-            mounts=dict.fromkeys(THIS_MACHINE) if transport is None else None,  # a proxy cannot reach the sandbox
-            transport=transport,
+            verify=network.certificates if network else True,
+            proxy=network.proxy if network else None,
+            trust_env=False,  # `network` has read it
+            transport=self._transport,
             follow_redirects=False,
         )
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        self._closed = True
+        if "_http" in self.__dict__:
+            await self._http.aclose()
 
     async def send(
         self,
@@ -103,6 +118,10 @@ class Exchange:
             KustomerError: Any failure.
         """
         call = call_name(method, path)
+        try:
+            _ = self._http
+        except (NetworkSettingError, httpx.InvalidURL) as error:
+            raise Unreachable(f"{call}: {error}", ambiguous=False) from None
         request = self._request(method, url, body) if url else self._request(method, path, body, values)
         if request is None:
             raise Rejected(f"{call}: this cannot be sent.", status=400, code=None, field=None, duplicate=False)
@@ -133,7 +152,7 @@ class Exchange:
 
     async def _answer(self, request: httpx.Request, call: str, *, write: bool) -> httpx.Response | Unreachable:
         """The answer or the failure, which is not raised here lest it drag httpx's error along: that holds the key."""
-        if self._http.is_closed:
+        if self._closed:
             return Unreachable(f"{call}: the client is closed.", ambiguous=False)
         try:
             for hook in self._hooks.get("request", ()):  # not httpx's own: the budget's may wait for a whole window
@@ -144,11 +163,22 @@ class Exchange:
                 await hook(response)
         except asyncio.TimeoutError:
             return Unreachable(f"{call}: the answer takes too long.", ambiguous=write)
-        except NEVER_SENT as error:
-            return Unreachable(f"{call}: no connection ({type(error).__name__}).", ambiguous=False)
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            return Unreachable(f"{call}: no answer ({type(error).__name__}).", ambiguous=write)
+        except (
+            httpx.HTTPError,
+            httpx.StreamError,
+            httpx.InvalidURL,
+            ssl.SSLError,
+        ) as error:  # httpx lets TLS alerts out
+            return _failure(error, call, write=write)
         return response
+
+
+def _failure(error: Exception, call: str, *, write: bool) -> Unreachable:
+    sent = not isinstance(error, NEVER_SENT)
+    if why := why_untrusted(error):
+        return Untrusted(f"{call}: {why}.", ambiguous=write and sent)
+    what = "no answer" if sent else "no connection"
+    return Unreachable(f"{call}: {what} ({type(error).__name__}).", ambiguous=write and sent)
 
 
 def call_name(method: str, path: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError, prepare
 from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
+from rasa_kustomer.delivery.outbox_address import driver_arguments
 
 T = TypeVar("T")
 POOL_SIZE = 4  # connections of one process; a transaction takes milliseconds, so more would only wait elsewhere
@@ -35,7 +36,9 @@ class PostgresTransactor:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = make_url(url)
+        address = make_url(url)
+        remaining, self._arguments = driver_arguments(address.query)
+        self._url = address.set(query=remaining)
         self._engine: AsyncEngine | None = None
         self._prepared = False
         self._running: set[asyncio.Task[Any]] = set()
@@ -99,21 +102,23 @@ class PostgresTransactor:
             task.exception()  # seen, so that asyncio does not complain when nobody waits any more
 
     async def _transact(self, work: Callable[[Connection], T], *, reads: bool) -> T:
+        at_work = False
         try:
             if self._engine is None:
-                self._engine = _open(self._url)
+                self._engine = _open(self._url, self._arguments)
             if not self._prepared:
                 async with self._engine.begin() as connection:
                     await connection.run_sync(prepare)
                 self._prepared = True
             async with (_reading(self._engine) if reads else self._engine).begin() as connection:
+                at_work = True
                 return await connection.run_sync(work)
         except Exception as error:  # noqa: BLE001 - translated; what is no failure of the database is raised as it is
             self._prepared = False  # it may be another database by now, restored or made anew
-            raise _translate(error) from None  # the original holds what was written
+            raise _translate(error, at_work=at_work) from None  # the original holds what was written
 
 
-def _open(url: Any) -> AsyncEngine:
+def _open(url: Any, arguments: dict[str, Any]) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=POOL_SIZE,
@@ -121,7 +126,11 @@ def _open(url: Any) -> AsyncEngine:
         pool_timeout=DEADLINE_SECONDS,
         isolation_level="READ COMMITTED",  # the statements are written for it, whatever the server's default
         hide_parameters=True,
-        connect_args={"timeout": CONNECT_SECONDS, "server_settings": {"application_name": _APPLICATION}},
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            **arguments,
+            "server_settings": {"application_name": _APPLICATION, **arguments.get("server_settings", {})},
+        },
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -143,7 +152,7 @@ def _reading(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _translate(error: Exception) -> Exception:
+def _translate(error: Exception, *, at_work: bool) -> Exception:
     """The error for the caller: with the server's words only where they cannot hold what was to be written."""
     cause: BaseException = error.orig if isinstance(error, DBAPIError) and error.orig else error
     cause = cause.__cause__ or cause  # SQLAlchemy wraps the driver's error in one of its own
@@ -159,4 +168,4 @@ def _translate(error: Exception) -> Exception:
         return OutboxUnavailableError(f"{type(cause).__name__} ({state}){words}")
     if isinstance(error, SQLAlchemyError) or type(cause).__module__.startswith("asyncpg"):
         return OutboxUnavailableError(type(cause).__name__)
-    return error
+    return error if at_work else OutboxUnavailableError(f"no connection ({type(cause).__name__})")

@@ -6,11 +6,16 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from rasa_kustomer.log import one_line
+
 T = TypeVar("T")
 
 
 class OutboxUnavailableError(RuntimeError):
     """The outbox could not be written or read just now (full disk, locked file, server gone, too much waits)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))  # a server's words may have several
 
 
 class Transactor(Protocol):
