@@ -1,5 +1,6 @@
 """The deployment checklist, executed. Each item is one finding that says what to do; nothing is written to Kustomer."""
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed
 from rasa_kustomer.kustomer.models import Team, Token, User
 from rasa_kustomer.settings import Settings, exposed_browser_keys
 
+WRITABLE = "Choose a folder that the bot may write to."
 WORKER_SECONDS = 120.0  # a worker that runs needs seconds, so something has waited too long after this
 Level = Literal["ok", "warn", "fail", "skip"]
 
@@ -142,10 +144,15 @@ def check_environment(settings: Settings) -> list[Finding]:
 
 async def check_outbox(outbox: Outbox, *, external: bool = False) -> Finding:
     """Whether turns can be kept here, and whether somebody delivers them where the action server does not."""
+    if outbox.path is not None:
+        if problem := unwritable(outbox.path):
+            return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {problem}. {WRITABLE}")
+        if not outbox.path.exists():
+            return Finding("outbox", "ok", f"{outbox.place} is made when the first turn is recorded")
     try:
         counts = await outbox.counts()
     except OutboxUnavailableError as error:
-        advice = "Choose a folder that the bot may write to." if outbox.path else f"Look at {outbox.place}."
+        advice = WRITABLE if outbox.path else f"Look at {outbox.place}."
         return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. {advice}")
     waits = 0.0 if counts.oldest_pending_at is None else time.time() - counts.oldest_pending_at
     if external and waits > WORKER_SECONDS:
@@ -160,6 +167,16 @@ async def check_outbox(outbox: Outbox, *, external: bool = False) -> Finding:
             "outbox", "warn", f"{counts.dead} records were refused by Kustomer: rasa-kustomer outbox list --dead"
         )
     return Finding("outbox", "ok", f"{outbox.place}: {counts.pending} records wait")
+
+
+def unwritable(file: Path) -> str | None:
+    """Why the outbox's file could not be written or made; None when it could. Makes nothing."""
+    if file.exists() and not os.access(file, os.W_OK):
+        return f"{file} cannot be written"
+    folder = next(one for one in file.absolute().parents if one.exists())
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} cannot be written"
 
 
 def check_routing_file(path: Path | None) -> tuple[Routing, list[Finding]]:

@@ -2,28 +2,37 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.turns import Cursor, Message, SessionTurns, milliseconds, read_turns
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, Renew, SessionKey
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, PastUnknownError, Recorded, Renew, SessionKey
 
 REMEMBERED_SENDERS = 20_000
+
+
+class _Place(NamedTuple):
+    """How far a sender's tracker is recorded, in which session, and the last message of it that is in the outbox."""
+
+    cursor: Cursor
+    session: SessionKey
+    last: Recorded
 
 
 class Recorder:
     """Records what is new in a tracker, and knows the current session of each sender.
 
     What it remembers only saves work: after a restart, or in another process, a tracker is read whole and the outbox
-    ignores what it has.
+    ignores what it has. The outbox may be another one than before (damaged and replaced, restored): it is asked whether
+    it has the last message that is left out here, in the transaction that records the next one.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._cursors: LRUCache[str, tuple[Cursor, SessionKey]] = LRUCache(maxsize=REMEMBERED_SENDERS)
+        self._places: LRUCache[str, _Place] = LRUCache(maxsize=REMEMBERED_SENDERS)
 
     async def record_turns(
         self,
@@ -49,7 +58,20 @@ class Recorder:
         Raises:
             OutboxUnavailableError: Nothing was accepted; the next call tries the same turns again.
         """
-        cursor, session = self._cursors.get(sender_id, (None, None))
+        try:
+            return await self._record_from(self._places.get(sender_id), sender_id, events, identity, renew)
+        except PastUnknownError:
+            return await self._record_from(None, sender_id, events, identity, renew)
+
+    async def _record_from(
+        self,
+        place: _Place | None,
+        sender_id: str,
+        events: Sequence[Mapping[str, Any]],
+        identity: Identity,
+        renew: Renew,
+    ) -> SessionKey | None:
+        cursor, session, last = place or (None, None, None)
         reading = read_turns(events, sender_id, cursor)
         reached = reading.cursor
         if cursor is not None and reached == cursor:
@@ -70,11 +92,13 @@ class Recorder:
                 session = await self._session(sender_id, part, reading.sessions[position + 1 :])
             if session is not None:
                 fields, records = identity_fields(identity), _records(part.messages)
-                await self._outbox.record(session, fields, records, renew=Renew.NEVER if over else renew)
-        if session is not None and complete and reached and reached.started_ms in {None, session.started_ms}:
-            self._cursors[sender_id] = (reached, session)
+                wanted = Renew.NEVER if over else renew
+                await self._outbox.record(session, fields, records, after=last, renew=wanted)
+                last = Recorded(session.key, records[-1].key, records[-1].at_ms)
+        if session is not None and last and complete and reached and reached.started_ms in {None, session.started_ms}:
+            self._places[sender_id] = _Place(reached, session, last)
             return session
-        self._cursors.pop(sender_id, None)
+        self.forget(sender_id)
         return None
 
     def session_of_events(self, sender_id: str, events: Sequence[Mapping[str, Any]], now_ms: int) -> SessionKey:
@@ -83,7 +107,7 @@ class Recorder:
 
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
-        self._cursors.pop(sender_id, None)
+        self._places.pop(sender_id, None)
 
     async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
         if part.started_ms is not None:

@@ -21,7 +21,7 @@ from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -57,7 +57,9 @@ class Runtime:
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
-    def build(cls, settings: Settings, routing: Routing, off_because: str | None) -> "Runtime":
+    def build(
+        cls, settings: Settings, routing: Routing, off_because: str | None, access: Access = Access.SERVE
+    ) -> "Runtime":
         """Wire everything; nothing is opened, sent or started yet."""
         budget, breaker = Budget(settings.rate_share), Breaker()
         key = settings.api_key.get_secret_value() if settings.api_key else ""
@@ -69,7 +71,7 @@ class Runtime:
         )
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
-        outbox = Outbox(settings.outbox_url)
+        outbox = Outbox(settings.outbox_url, access=access)
         recorder = Recorder(outbox)
         jobs = Jobs(client)
         conversations = Conversations(outbox, client, directory, parking=settings.parking)

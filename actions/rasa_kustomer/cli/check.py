@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rasa_kustomer.checklist import Finding, run_checklist
-from rasa_kustomer.delivery.outbox import Outbox
+from rasa_kustomer.delivery.outbox import Access, Outbox
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
@@ -41,7 +41,7 @@ def check(
 
 async def _check(settings: Settings, domain: Path | None) -> list[Finding]:
     key = settings.api_key.get_secret_value() if settings.api_key else ""
-    outbox = Outbox(settings.outbox_url)
+    outbox = Outbox(settings.outbox_url, access=Access.LOOK)
     async with KustomerClient(settings.api_url or "", key, timeout_seconds=settings.timeout_seconds) as client:
         try:
             return await run_checklist(settings, client, outbox, domain)

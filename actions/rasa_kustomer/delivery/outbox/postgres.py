@@ -100,17 +100,24 @@ class PostgresTransactor:
 
     async def _transact(self, work: Callable[[Connection], T], *, reads: bool) -> T:
         try:
-            if self._engine is None:
-                self._engine = _open(self._url)
-            if not self._prepared:
-                async with self._engine.begin() as connection:
-                    await connection.run_sync(prepare)
-                self._prepared = True
-            async with (_reading(self._engine) if reads else self._engine).begin() as connection:
+            engine = await self._ready()
+        except Exception as error:  # noqa: BLE001 - whatever keeps us from the database, and be it a word in the URL
+            raise _unavailable(error) or OutboxUnavailableError(type(error).__name__) from None
+        try:
+            async with (_reading(engine) if reads else engine).begin() as connection:
                 return await connection.run_sync(work)
         except Exception as error:  # noqa: BLE001 - translated; what is no failure of the database is raised as it is
             self._prepared = False  # it may be another database by now, restored or made anew
-            raise _translate(error) from None  # the original holds what was written
+            raise _unavailable(error) or error from None  # the original holds what was written
+
+    async def _ready(self) -> AsyncEngine:
+        if self._engine is None:
+            self._engine = _open(self._url)
+        if not self._prepared:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(prepare)
+            self._prepared = True
+        return self._engine
 
 
 def _open(url: Any) -> AsyncEngine:
@@ -143,8 +150,8 @@ def _reading(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _translate(error: Exception) -> Exception:
-    """The error for the caller: with the server's words only where they cannot hold what was to be written."""
+def _unavailable(error: Exception) -> OutboxUnavailableError | None:
+    """The driver's error for the caller: with the server's words only where they cannot hold what was to be written."""
     cause: BaseException = error.orig if isinstance(error, DBAPIError) and error.orig else error
     cause = cause.__cause__ or cause  # SQLAlchemy wraps the driver's error in one of its own
     if isinstance(cause, (asyncio.TimeoutError, TimeoutError)):
@@ -157,6 +164,7 @@ def _translate(error: Exception) -> Exception:
     if state is not None:
         words = f": {cause.args[0]}" if state.startswith(_HARMLESS) and cause.args else ""
         return OutboxUnavailableError(f"{type(cause).__name__} ({state}){words}")
-    if isinstance(error, SQLAlchemyError) or type(cause).__module__.startswith("asyncpg"):
+    driver = type(cause).__module__.startswith("asyncpg")
+    if driver or isinstance(cause, (SQLAlchemyError, EOFError, OverflowError, UnicodeError)):
         return OutboxUnavailableError(type(cause).__name__)
-    return error
+    return None
