@@ -39,11 +39,11 @@ MUTANTS = [
         "tests/delivery/test_damage.py -k driver",
     ),
     Mutant(
-        "E22: a record is settled by key",
+        "E22: a record is settled by key, attempt and lease, and not by its number",
         "actions/rasa_kustomer/delivery/outbox/progress.py",
-        "        records.c.key == record.key,\n",
-        "",
-        "tests/delivery/test_late_answers.py -k sqlite",
+        "        records.c.key == record.key,\n        records.c.attempts == record.attempts,\n        records.c.state == PENDING,\n        exists().where(sessions.c.id == records.c.session_id, sessions.c.leased_by == owner),\n",
+        "        records.c.state == PENDING,\n",
+        "tests/delivery/test_late_answers.py::test_an_answer_settles_no_record_that_was_given_the_number_since",
     ),
     Mutant(
         "E22: a record is settled by the attempt that was begun",
@@ -57,7 +57,7 @@ MUTANTS = [
         "actions/rasa_kustomer/delivery/outbox/progress.py",
         "sessions.c.key == claim.key, sessions.c.leased_by == owner)",
         "sessions.c.key == claim.key)",
-        "tests/delivery/test_late_answers.py -k lost_a_session",
+        "tests/delivery/test_late_answers.py::test_who_lost_a_session_says_nothing_of_it[sqlite]",
     ),
     Mutant(
         "E24: what is remembered of an outbox is checked in the transaction that uses it",
