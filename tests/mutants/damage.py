@@ -41,7 +41,10 @@ MUTANTS = [
     Mutant(
         "E22: a record is settled by key, attempt and lease, and not by its number",
         "actions/rasa_kustomer/delivery/outbox/progress.py",
-        "        records.c.key == record.key,\n        records.c.attempts == record.attempts,\n        records.c.state == PENDING,\n        exists().where(sessions.c.id == records.c.session_id, sessions.c.leased_by == owner),\n",
+        "        records.c.key == record.key,\n"
+        "        records.c.attempts == record.attempts,\n"
+        "        records.c.state == PENDING,\n"
+        "        exists().where(sessions.c.id == records.c.session_id, sessions.c.leased_by == owner),\n",
         "        records.c.state == PENDING,\n",
         "tests/delivery/test_late_answers.py::test_an_answer_settles_no_record_that_was_given_the_number_since",
     ),
