@@ -70,7 +70,7 @@ async def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
         transactor = SqliteTransactor(f"sqlite:///{Path(folder) / 'outbox.db'}")
-        hot_path = HotPath(transactor)
+        hot_path = HotPath(transactor.file)
         ways = {
             "a hop to an executor's thread, no work": executor_hop,
             "Transactor.run, one row": by_thread(transactor),

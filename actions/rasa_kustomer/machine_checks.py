@@ -1,7 +1,9 @@
 """What the checklist finds on this machine: variables, the way to Kustomer, the outbox."""
 
+import os
 import time
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 from rasa_kustomer.conversation.names import folded
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
@@ -9,6 +11,7 @@ from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
 from rasa_kustomer.settings import Settings, doubtful_variables, exposed_browser_keys
 
+WRITABLE = "Choose a folder that the bot may write to."
 WORKER_SECONDS = 120.0  # a worker that runs needs seconds, so something has waited too long after this
 BUILT_IN_SLOTS = frozenset({"requested_slot", "session_started_metadata"})  # Rasa's own, in every domain
 
@@ -42,10 +45,15 @@ def check_environment(settings: Settings) -> list[Finding]:
 
 async def check_outbox(outbox: Outbox, *, external: bool = False) -> Finding:
     """Whether turns can be kept here, and whether somebody delivers them where the action server does not."""
+    if outbox.path is not None:
+        if problem := unwritable(outbox.path):
+            return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {problem}. {WRITABLE}")
+        if not outbox.path.exists():
+            return Finding("outbox", "ok", f"{outbox.place} is made when the first turn is recorded")
     try:
         counts = await outbox.counts()
     except OutboxUnavailableError as error:
-        advice = "Choose a folder that the bot may write to." if outbox.path else f"Look at {outbox.place}."
+        advice = WRITABLE if outbox.path else f"Look at {outbox.place}."
         return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. {advice}")
     waits = 0.0 if counts.oldest_pending_at is None else time.time() - counts.oldest_pending_at
     if external and waits > WORKER_SECONDS:
@@ -60,6 +68,16 @@ async def check_outbox(outbox: Outbox, *, external: bool = False) -> Finding:
             "outbox", "warn", f"{counts.dead} records were refused by Kustomer: rasa-kustomer outbox list --dead"
         )
     return Finding("outbox", "ok", f"{outbox.place}: {counts.pending} records wait")
+
+
+def unwritable(file: Path) -> str | None:
+    """Why the outbox's file could not be written or made; None when it could. Makes nothing."""
+    if file.exists() and not os.access(file, os.W_OK):
+        return f"{file} cannot be written"
+    folder = next(one for one in file.absolute().parents if one.exists())
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} cannot be written"
 
 
 def read_machine(settings: Settings) -> tuple[Network | None, list[Finding]]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
@@ -13,17 +13,27 @@ from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.offers import Offers
 from rasa_kustomer.conversation.turns import Cursor, Message, Reader, Reading, SessionTurns
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, Renew, SessionKey
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, PastUnknownError, Recorded, Renew, SessionKey
 
 REMEMBERED_SENDERS = 20_000
 MESSAGES_AT_ONCE = 500  # some 10 ms in the event loop
+
+
+class _Place(NamedTuple):
+    """How far a sender's tracker is recorded, in which session, and the last message of it that is in the outbox."""
+
+    cursor: Cursor
+    session: SessionKey
+    last: Recorded
 
 
 class Recorder:
     """Records what is new in a tracker, and knows the current session of each sender.
 
     What it remembers only saves work: after a restart, or in another process, a tracker is read whole and the outbox
-    ignores what it has. A long tracker is read and recorded in slices, between which others are answered.
+    ignores what it has. The outbox may be another one than before (damaged and replaced, restored): it is asked whether
+    it has the last message that is left out here, in the transaction that records the next one. A long tracker is read
+    and recorded in slices, between which others are answered.
 
     Args:
         outbox: Where the turns go.
@@ -32,7 +42,7 @@ class Recorder:
 
     def __init__(self, outbox: Outbox, *, named_channels: Mapping[str, str] = NOT_NAMED) -> None:
         self._outbox, self._named_channels = outbox, named_channels
-        self._cursors: LRUCache[str, tuple[Cursor, SessionKey]] = LRUCache(maxsize=REMEMBERED_SENDERS)
+        self._places: LRUCache[str, _Place] = LRUCache(maxsize=REMEMBERED_SENDERS)
         self._offers: LRUCache[str, Offers] = LRUCache(maxsize=REMEMBERED_SENDERS)
 
     async def record_turns(
@@ -59,7 +69,20 @@ class Recorder:
         Raises:
             OutboxUnavailableError: Not all was accepted; the next call tries the same turns again.
         """
-        cursor, session = self._cursors.get(sender_id, (None, None))
+        try:
+            return await self._record_from(self._places.get(sender_id), sender_id, events, identity, renew)
+        except PastUnknownError:
+            return await self._record_from(None, sender_id, events, identity, renew)
+
+    async def _record_from(
+        self,
+        place: _Place | None,
+        sender_id: str,
+        events: Sequence[Mapping[str, Any]],
+        identity: Identity,
+        renew: Renew,
+    ) -> SessionKey | None:
+        cursor, session, last = place or (None, None, None)
         reading = await self.read(sender_id, events, cursor)
         reached = reading.cursor
         if cursor is not None and reached == cursor:
@@ -79,11 +102,11 @@ class Recorder:
             elif not continues:
                 session = await self._session(sender_id, part, reading.sessions[position + 1 :])
             if session is not None:
-                await self.accept(session, identity, part.messages, Renew.NEVER if over else renew)
-        if session is not None and complete and reached and reached.started_ms in {None, session.started_ms}:
-            self._cursors[sender_id] = (reached, session)
+                last = await self.accept(session, identity, part.messages, Renew.NEVER if over else renew, after=last)
+        if session is not None and last and complete and reached and reached.started_ms in {None, session.started_ms}:
+            self._places[sender_id] = _Place(reached, session, last)
             return session
-        self._cursors.pop(sender_id, None)
+        self.forget(sender_id)
         return None
 
     def session_of_events(self, sender_id: str, events: Sequence[Mapping[str, Any]], now_ms: int) -> SessionKey:
@@ -92,7 +115,7 @@ class Recorder:
 
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
-        self._cursors.pop(sender_id, None)
+        self._places.pop(sender_id, None)
 
     async def read(self, sender_id: str, events: Sequence[Mapping[str, Any]], cursor: Cursor | None = None) -> Reading:
         """Read a tracker as it is recorded: whole without a cursor."""
@@ -110,18 +133,40 @@ class Recorder:
             await asyncio.sleep(0)
         return reader.reading()
 
-    async def accept(self, session: SessionKey, identity: Identity, messages: Sequence[Message], renew: Renew) -> None:
+    async def accept(
+        self,
+        session: SessionKey,
+        identity: Identity,
+        messages: Sequence[Message],
+        renew: Renew,
+        *,
+        after: Recorded | None = None,
+    ) -> Recorded:
         """Accept messages of a session; those that the outbox has are ignored.
 
+        Args:
+            session: Whose they are.
+            identity: The person.
+            messages: In order; at least one.
+            renew: When the identity replaces the one that the session has.
+            after: What is taken for recorded before them.
+
+        Returns:
+            The last of them.
+
         Raises:
+            PastUnknownError: The outbox does not have what is taken for recorded.
             OutboxUnavailableError: Not all was accepted.
         """
-        fields = identity_fields(identity)
+        fields, last = identity_fields(identity), after
         for start in range(0, len(messages), MESSAGES_AT_ONCE):
             if start:
                 await asyncio.sleep(0)
             records = _records(messages[start : start + MESSAGES_AT_ONCE])
-            await self._outbox.record(session, fields, records, renew=renew)
+            await self._outbox.record(session, fields, records, after=last, renew=renew)
+            last = Recorded(session.key, records[-1].key, records[-1].at_ms)
+        assert last is not None, "there are messages"  # noqa: S101 - for the type checker
+        return last
 
     async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
         if part.started_ms is not None:

@@ -20,7 +20,7 @@ from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.failures import where
@@ -64,7 +64,15 @@ class Runtime:
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
-    def build(cls, settings: Settings, routing: Routing, off_because: str | None, *, broken: bool = False) -> "Runtime":
+    def build(
+        cls,
+        settings: Settings,
+        routing: Routing,
+        off_because: str | None,
+        *,
+        broken: bool = False,
+        access: Access = Access.SERVE,
+    ) -> "Runtime":
         """Wire everything; nothing is opened, sent or started yet. While off, nothing of the machine is read either.
 
         Raises:
@@ -84,7 +92,7 @@ class Runtime:
         )
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
-        outbox = Outbox(settings.outbox_url)
+        outbox = Outbox(settings.outbox_url, access=access)
         recorder = Recorder(outbox, named_channels=settings.channels)
         jobs = Jobs(client)
         conversations = Conversations(outbox, client, directory, parking=settings.parking)

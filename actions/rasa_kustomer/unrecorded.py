@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 MOST_SENDERS = 100  # their trackers are kept whole, a few hundred kB each at the most; others wait for their next turn
 RETRY_SECONDS = 2.0
+FAILURES_TO_PAUSE = 3  # in a row: it is the outbox then, and not a turn of its own; each may take a second
 
 
 class _Call(NamedTuple):
@@ -48,7 +49,8 @@ class Unrecorded:
         self.calls += 1
         if not self.losing:
             self.losing = True
-            logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", error)
+            said = str(error) if isinstance(error, OutboxUnavailableError) else where(error)
+            logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", said)
 
     def keep(self, sender_id: str, events: Sequence[Mapping[str, Any]], identity: Identity) -> None:
         """Try a sender's turns again later; the latest call has all of them."""
@@ -77,12 +79,18 @@ class Unrecorded:
             await self._try()
 
     async def _try(self) -> None:
+        failures = 0
         for sender_id, call in list(self._waiting.items()):
             try:
                 await self._recorder.record_turns(sender_id, call.events, call.identity, renew=Renew.WITH_NEW_TURNS)
-            except OutboxUnavailableError:
-                return
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
-                logger.error("A turn was left out: %s", where(error))  # noqa: TRY400 - a traceback may hold texts
-            if self._waiting.get(sender_id) is call:  # else there is a later one by now
-                self.succeeded(sender_id)
+                logger.debug("Turns are tried again later: %s", where(error))
+                failures += 1
+                if self._waiting.get(sender_id) is call:  # the others go first next time
+                    self._waiting[sender_id] = self._waiting.pop(sender_id)
+                if failures == FAILURES_TO_PAUSE:
+                    return
+            else:
+                failures = 0
+                if self._waiting.get(sender_id) is call:  # else there is a later one by now
+                    self.succeeded(sender_id)

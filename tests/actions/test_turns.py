@@ -3,14 +3,17 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.actions.bot import Bot, delivered
+from tests.delivery.breaking import break_first_page
 
 from rasa_kustomer import runtime
+from rasa_kustomer.delivery.outbox import OutboxUnavailableError, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "rasa"
@@ -242,40 +245,139 @@ async def test_a_locked_database_costs_a_moment_is_counted_and_said_once_and_hea
     assert timeline(sandbox) == ["hello", "hi", "lost?", "no", "really?", "no", "good", "yes"]
 
 
+@contextmanager
+def no_folder(tmp_path: Path) -> Iterator[None]:
+    """The outbox's folder is away and a file stands in its place, as when a volume is not mounted."""
+    folder, away = tmp_path / ".kustomer", tmp_path / "away"
+    folder.rename(away)
+    folder.write_text("")
+    yield
+    folder.unlink()
+    away.rename(folder)
+
+
 async def test_the_last_words_before_the_visitor_leaves_are_recorded_when_that_is_possible_again(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No further turn brings them again."""
+    """No further turn brings them again, and the database cannot do it late."""
     monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 0.01)
     bot = Bot()
     bot.start()
     await bot.turn("hello", "hi")
     await delivered()
-    blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    await bot.turn("bye", "bye")
-    blocker.execute("ROLLBACK")
-    blocker.close()
-    assert runtime.current().unrecorded.losing
+    with no_folder(tmp_path):
+        await bot.turn("bye", "bye")
+        assert runtime.current().unrecorded.losing
+    assert (await runtime.current().outbox.counts()).accepted == 2
 
     await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "kustomer_unrecorded"))
     await delivered()
     assert timeline(sandbox) == ["hello", "hi", "bye", "bye"]
+    assert not runtime.current().unrecorded.losing
 
 
-async def test_what_waits_to_be_recorded_is_tried_a_last_time_at_the_end(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_what_waits_to_be_recorded_is_tried_a_last_time_at_the_end(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 3_600.0)
     bot = Bot()
     bot.start()
     await bot.turn("hello", "hi")
     await delivered()
-    blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    await bot.turn("bye", "bye")
-    blocker.execute("ROLLBACK")
-    blocker.close()
+    with no_folder(tmp_path):
+        await bot.turn("bye", "bye")
     await runtime.shut_down()
 
     assert (await runtime.current().outbox.counts()).accepted == 4
+
+
+async def test_a_turn_that_cannot_be_written_for_whatever_reason_is_counted_kept_and_tried_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F16: a driver that does not know an argument of the address raises TypeError."""
+    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 0.01)
+    bots = [Bot("ann"), Bot("bob")]
+    with monkeypatch.context() as driver:
+
+        def unknown_argument(*_: object, **__: object) -> None:
+            raise TypeError("connect() got an unexpected keyword argument 'my secret'")
+
+        driver.setattr(runtime.current().outbox, "record", unknown_argument)
+        for bot in bots:
+            bot.start()
+            await bot.turn("hello", "hi")
+        assert runtime.current().unrecorded.calls == 2
+    assert "my secret" not in caplog.text
+
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "kustomer_unrecorded"))
+    assert (await runtime.current().outbox.counts()).accepted == 4
+
+
+async def test_a_tracker_that_can_never_be_recorded_keeps_no_other_waiting(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 3_600.0)
+    odd, good = Bot("odd"), Bot("good")
+    outbox = runtime.current().outbox
+    record = outbox.record
+
+    async def refuse_odd(session: SessionKey, *rest: Any, **more: Any) -> int:
+        if session.sender_id == "odd":
+            raise OutboxUnavailableError("it is refused")
+        return await record(session, *rest, **more)
+
+    monkeypatch.setattr(outbox, "record", refuse_odd)
+    for bot in (odd, good):
+        bot.start()
+    await odd.turn("hello", "hi")
+    await good.turn("hello", "hi")
+    with no_folder(tmp_path):
+        await good.turn("bye", "bye")
+    await runtime.shut_down()
+
+    assert (await runtime.current().outbox.counts()).accepted == 4
+
+
+async def test_after_a_damaged_file_was_replaced_chats_bring_all_of_their_own_turns_and_nobody_elses(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """E24: in the new file the rows are numbered from 1 again; the last chat speaks first."""
+    await runtime.current().courier.stop()
+    bots = [Bot(f"chat{number}") for number in range(6)]
+    for bot in bots:
+        bot.start()
+        await bot.turn(f"{bot.sender} asks", f"{bot.sender} is told")
+    break_first_page(tmp_path / ".kustomer" / "outbox.db")
+    for bot in (bots[-1], *bots[:-1]):
+        await bot.turn(f"{bot.sender} asks more", f"{bot.sender} is told more")
+    assert runtime.current().unrecorded.calls == 0
+
+    await runtime.shut_down()
+    await delivered()
+    conversations = {row["id"]: row["externalId"] for row in sandbox.state.conversations.values()}
+    rows = sorted(sandbox.state.messages.values(), key=lambda row: row["sentAt"])
+    for bot in bots:
+        [own] = [one for one, key in conversations.items() if f":{bot.sender}:" in key]
+        assert [row["preview"] for row in rows if row["conversation"] == own] == [
+            f"{bot.sender} {words}" for words in ("asks", "is told", "asks more", "is told more")
+        ]
+
+
+async def test_what_waited_in_a_file_that_was_moved_by_hand_comes_again_with_the_next_turn(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    await runtime.current().courier.stop()
+    bot = Bot()
+    bot.start()
+    await bot.turn("hello", "hi")
+    for file in (tmp_path / ".kustomer").glob("outbox.db*"):
+        file.rename(tmp_path / file.name)
+
+    await bot.turn("still there?", "yes")
+
+    await runtime.shut_down()
+    await delivered()
+    assert timeline(sandbox) == ["hello", "hi", "still there?", "yes"]
 
 
 async def test_a_sender_outside_the_rollout_is_not_served(sandbox: Sandbox, configure: Callable[..., None]) -> None:

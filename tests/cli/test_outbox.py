@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.delivery.breaking import break_first_page, files_of
 from typer.testing import CliRunner, Result
 
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli import outbox as commands
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.sandbox import Sandbox
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 
@@ -155,6 +157,43 @@ def test_books_that_do_not_balance_are_an_error_that_names_the_usual_reason(outb
 
     assert result.exit_code == 1
     assert "After a rescue of a damaged file it may be so" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["outbox", "status"],
+        ["outbox", "list"],
+        ["outbox", "show", "1"],
+        ["outbox", "export", "exported.jsonl"],
+        ["outbox", "retry", "--all"],
+        ["outbox", "purge", "--yes"],
+        ["check"],
+        ["reconcile"],
+        ["reconcile", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_reports_a_damaged_file_and_neither_renames_nor_makes_one(
+    threaded_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str]
+) -> None:
+    monkeypatch.setenv("KUSTOMER_API_KEY", threaded_sandbox.api_key)
+    monkeypatch.setenv("KUSTOMER_BASE_URL", threaded_sandbox.url)
+    path = tmp_path / "folder" / "outbox.db"
+    break_first_page(path)
+    before = files_of(path)
+
+    result = CliRunner().invoke(app, command)
+
+    assert result.exit_code == 1
+    assert "file is damaged" in " ".join(result.output.split())
+    assert files_of(path) == before == {"outbox.db"}
+
+
+def test_retry_names_what_it_puts_back() -> None:
+    """The number may mean another record than the one that was seen before a purge."""
+    assert "key-2" in " ".join(run("retry", "2").stdout.split())
 
 
 def test_where_there_is_much_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def parts_of(claim: Claim, records: list[Record]) -> list[Part]:
     parts, sent_ms = [], claim.last_sent_ms
     for record in records:
         sent_ms = plan.sent_ms(record.payload, sent_ms)
-        parts.append(Part(claim.id, record.id, sent_ms))
+        parts.append(Part(claim.id, record, sent_ms))
     return parts
 
 
@@ -120,8 +120,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=st.sampled_from([0, 1]), limit=st.integers(1, 3))
     def claim(self, which: int, limit: int) -> None:
-        stalled = {flight.claim.id for flight in self.flying if flight.which == which}
-        for claim in self.run(self.processes[which].claim(limit, but_not=stalled | set(self.held[which]))):
+        at_hand = {flight.claim.key for flight in self.flying if flight.which == which}
+        at_hand |= {claim.key for claim in self.held[which].values()}
+        for claim in self.run(self.processes[which].claim(limit, but_not=at_hand)):
             assert all(claim.id not in held for held in self.held), "leased to two at a time"
             if not claim.conversation_id:
                 claim.customer_id = claim.conversation_id = "k"

@@ -17,6 +17,8 @@ from rasa_kustomer.delivery.outbox import (
     Outbox,
     OutboxUnavailableError,
     Part,
+    PastUnknownError,
+    Recorded,
     SessionKey,
     Settled,
 )
@@ -153,7 +155,7 @@ async def test_a_courier_that_stood_still_does_not_take_its_own_session_twice(ou
     (claim,) = await outbox.claim(8)
     clock.now += LEASE_SECONDS + 1
 
-    assert await outbox.claim(8, but_not=[claim.id]) == []
+    assert await outbox.claim(8, but_not=[claim.key]) == []
     assert await outbox.begin(claim, claim.records[0]), "nobody else has it, so it goes on"
 
 
@@ -194,7 +196,7 @@ async def test_a_late_answer_does_not_turn_the_last_sent_time_back(
 
     late = stalled.records[0]
     if in_a_job:
-        await outbox.bulk.delivered([Settled(Part(stalled.id, late.id, 5_000), "m")])
+        await outbox.bulk.delivered([Settled(Part(stalled.id, late, 5_000), "m")])
     else:
         await outbox.delivered(stalled, late, kustomer_id="m", sent_ms=5_000)
 
@@ -451,6 +453,27 @@ async def test_what_another_process_purged_is_not_accepted_again(outbox: Outbox,
     await operator.close()
 
     assert await outbox.record(SESSION, WHO, [turn(1), turn(2)]) == 1
+
+
+async def test_what_a_caller_takes_for_recorded_is_looked_for_before_more_is_recorded(
+    outbox: Outbox, clock: Clock
+) -> None:
+    """Its own memory may be of another database: damaged and replaced, or restored."""
+    last = Recorded(SESSION.key, turn(1).key, turn(1).at_ms)
+    with pytest.raises(PastUnknownError):
+        await outbox.record(SESSION, WHO, [turn(2)], after=last)
+    assert (await outbox.counts()).accepted == 0
+
+    await outbox.record(SESSION, WHO, [turn(1)])
+    assert await outbox.record(SESSION, WHO, [turn(2)], after=last) == 1
+
+    (claim,) = await outbox.claim(8)
+    for record in claim.records:
+        await outbox.delivered(claim, record, kustomer_id="m", sent_ms=1)
+    await outbox.release(claim)
+    clock.now += 10
+    assert await outbox.maintenance.purge(older_than_seconds=5) == 2
+    assert await outbox.record(SESSION, WHO, [turn(3)], after=last) == 1, "what was purged was here"
 
 
 async def test_what_was_accepted_survives_the_process(outbox_url: str) -> None:

@@ -18,7 +18,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_kustomer import runtime
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError, SessionKey
+from rasa_kustomer.delivery.outbox import SessionKey
 from rasa_kustomer.failures import where
 from rasa_kustomer.runtime import Runtime
 
@@ -67,7 +67,7 @@ class Call:
             return None
         try:
             session = await self.runtime.recorder.record_turns(self.sender_id, self.events, self.identity)
-        except OutboxUnavailableError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the turn is kept and said
             self.runtime.unrecorded.failed(error)
             self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)
             return None

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rasa_kustomer.checklist import run_checklist
 from rasa_kustomer.cli.common import plain
-from rasa_kustomer.delivery.outbox import Outbox
+from rasa_kustomer.delivery.outbox import Access, Outbox
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.machine_checks import read_machine
@@ -45,7 +45,7 @@ def check(
 
 async def _check(settings: Settings, domain: Path | None) -> list[Finding]:
     network, found = read_machine(settings)
-    outbox = Outbox(settings.outbox_url)
+    outbox = Outbox(settings.outbox_url, access=Access.LOOK)
     try:
         if network is None:
             return [*found, *await run_checklist(settings, None, outbox, domain)]

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rasa_kustomer.cli.common import json_text, plain, settings_or_exit
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Access, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Look into the outbox, and move what got stuck.")
@@ -24,9 +24,9 @@ PAGE = 500
 MUCH = 2_000  # records; less is done before a progress bar can be read
 
 
-def _with_outbox(work: Callable[[Outbox], Awaitable[T]]) -> T:
+def _with_outbox(work: Callable[[Outbox], Awaitable[T]], access: Access = Access.LOOK) -> T:
     async def run() -> T:
-        outbox = Outbox(settings_or_exit().outbox_url)
+        outbox = Outbox(settings_or_exit().outbox_url, access=access)
         if outbox.path is not None and not outbox.path.exists():
             console.print(plain(f"There is no outbox yet: {outbox.path} is made when the first turn is recorded."))
             raise typer.Exit(0)
@@ -129,6 +129,9 @@ def retry(
 
     async def work(outbox: Outbox) -> int:
         if not every:
+            found = [one for number in ids or () if (one := await outbox.maintenance.entry(number)) is not None]
+            for one in found:  # a number that was noted before a purge may mean another record by now
+                console.print(f"{one['id']}: {one['key']}, {one['state']}, {one['reason'] or ''}", markup=False)
             return await outbox.maintenance.retry(ids)
         revived, after = 0, 0
         with _progress("retrying", await outbox.maintenance.count(state=DEAD)) as told:
@@ -137,7 +140,7 @@ def retry(
                 told(revived)
         return revived or await outbox.maintenance.retry([])  # waiting times end also when nothing is dead
 
-    console.print(f"{_with_outbox(work)} records wait again.")
+    console.print(f"{_with_outbox(work, Access.CHANGE)} records wait again.")
 
 
 @app.command()
@@ -191,7 +194,7 @@ def purge(
                 told(deleted)
         return deleted
 
-    console.print(f"{_with_outbox(work)} {what} records deleted.")
+    console.print(f"{_with_outbox(work, Access.CHANGE)} {what} records deleted.")
 
 
 @contextmanager

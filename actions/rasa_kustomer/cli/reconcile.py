@@ -15,7 +15,7 @@ from rich.table import Table
 
 from rasa_kustomer.cli.common import network_or_exit, plain, settings_or_exit
 from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import Access, OutboxUnavailableError
 from rasa_kustomer.delivery.reconcile import Reconciliation, Report
 from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.runtime import Runtime
@@ -73,7 +73,8 @@ def parse_since(text: str, now: float) -> float:
 
 
 async def _reconcile(settings: Settings, since: float, *, dry_run: bool) -> Report:
-    runtime = Runtime.build(settings, Routing(), None)  # not started: it delivers nothing itself
+    access = Access.LOOK if dry_run else Access.CHANGE
+    runtime = Runtime.build(settings, Routing(), None, access=access)  # not started: it delivers nothing itself
     columns: list[Any] = [TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     terminal = Console(stderr=True)
     try:

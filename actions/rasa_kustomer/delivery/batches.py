@@ -87,4 +87,4 @@ def _fitting(claim: Claim) -> Iterator[tuple[Item, int]]:
         if total + size > MOST_BYTES:
             return
         total += size
-        yield Item(record, Part(claim.id, record.id, sent_ms), body), size
+        yield Item(record, Part(claim.id, record, sent_ms), body), size

@@ -139,7 +139,8 @@ class Courier:
             self._start(together, partial(self._batching.deliver, together, self._one_settled), escalated=False)
 
     async def _claim(self, limit: int, *, escalated: bool) -> list[Claim]:
-        return await self._outbox.claim(limit, escalated=escalated, but_not=self._at_hand())
+        keys = {claim.key for claims, _ in self._running.values() for claim in claims}
+        return await self._outbox.claim(limit, escalated=escalated, but_not=keys)
 
     def _at_hand(self) -> set[int]:
         return {claim.id for claims, _ in self._running.values() for claim in claims}

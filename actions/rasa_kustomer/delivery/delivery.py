@@ -108,7 +108,7 @@ class Delivery:
         except KustomerError as error:
             if surely_unsent(error):
                 await self._outbox.unsent(record)
-            if isinstance(error, Unreachable) and error.status == CONFLICT and record.attempts >= CONFLICTS_TO_GIVE_UP:
+            if isinstance(error, Unreachable) and error.status == CONFLICT and record.attempts > CONFLICTS_TO_GIVE_UP:
                 logger.warning("Record %d (%s) was set aside: %s", record.id, record.kind.value, error)
                 await self._outbox.dead(claim, record, str(error))
                 return

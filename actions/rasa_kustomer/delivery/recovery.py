@@ -62,7 +62,7 @@ async def recover(outbox: Outbox, jobs: Jobs, claim: Claim, now: float) -> InDou
 
 
 async def _one_job(outbox: Outbox, jobs: Jobs, claim: Claim, records: Sequence[Record], now: float) -> float | None:
-    parts = {record.key: Part(claim.id, record.id, record.sent_ms or 0) for record in records}
+    parts = {record.key: Part(claim.id, record, record.sent_ms or 0) for record in records}
     job, patience = records[0].bulk_job, GIVE_UP_SECONDS
     try:
         results = await jobs.results(job, parts, patience_seconds=0) if job else None

@@ -2,16 +2,27 @@
 
 from rasa_kustomer.delivery.outbox.auditing import KnownSession
 from rasa_kustomer.delivery.outbox.bulking import Part, Settled
-from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, Renew, SessionKey
+from rasa_kustomer.delivery.outbox.entries import (
+    Claim,
+    Counts,
+    Kind,
+    NewRecord,
+    PastUnknownError,
+    Record,
+    Recorded,
+    Renew,
+    SessionKey,
+)
 from rasa_kustomer.delivery.outbox.outbox import LEASE_SECONDS, Outbox
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
-from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
+from rasa_kustomer.delivery.outbox.transactor import Access, OutboxUnavailableError
 
 __all__ = [
     "DEAD",
     "DELIVERED",
     "LEASE_SECONDS",
     "PENDING",
+    "Access",
     "Claim",
     "Counts",
     "Kind",
@@ -20,7 +31,9 @@ __all__ = [
     "Outbox",
     "OutboxUnavailableError",
     "Part",
+    "PastUnknownError",
     "Record",
+    "Recorded",
     "Renew",
     "SessionKey",
     "Settled",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox.entries import Kind
@@ -173,12 +173,15 @@ def _put_back(connection: Connection, session_id: int, sent_ms: Mapping[int, int
     ).one_or_none()
     if locked is None:
         return 0
+    mine = and_(records.c.id.in_(sent_ms), records.c.session_id == session_id)
     put_back = connection.execute(
-        update(records).where(records.c.id.in_(sent_ms), records.c.state == DELIVERED).values(_waiting(NOT_FOUND))
+        update(records).where(mine, records.c.state == DELIVERED).values(_waiting(NOT_FOUND))
     ).rowcount
     if places := [{"record": one, "moment": moment} for one, moment in sent_ms.items() if moment is not None]:
-        mine = (records.c.id == bindparam("record")) & (records.c.state == PENDING)
-        connection.execute(update(records).where(mine).values(sent_ms=bindparam("moment")), places)
+        one = (records.c.id == bindparam("record")) & (records.c.session_id == session_id)
+        connection.execute(
+            update(records).where(one, records.c.state == PENDING).values(sent_ms=bindparam("moment")), places
+        )
     if locked.closed:
         _close_again(connection, session_id, min(sent_ms))
     connection.execute(

@@ -49,12 +49,31 @@ class NewRecord(NamedTuple):
     at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+class PastUnknownError(Exception):
+    """What the caller takes for recorded is not here: the database is another one than it was. Bring everything."""
+
+
+class Recorded(NamedTuple):
+    """A message that was recorded, and with it all before it in its conversation.
+
+    Attributes:
+        key: Its session.
+        message: Its own key.
+        at_ms: Its time; a purge may have deleted it since, but remembers up to when it deleted.
+    """
+
+    key: str
+    message: str
+    at_ms: int
+
+
+@dataclass(slots=True)
 class Record:
     """A record as the courier gets it.
 
     Attributes:
         unsure: It was sent before and the outcome is unknown: look it up before sending it again.
+        attempts: How often it was begun; counted up by `begin`, and from then on the number of this very attempt.
         bulk_at: When it was sent in a bulk job whose result is not known, epoch seconds.
         bulk_job: Id of that job; None while even this is unknown.
         sent_ms: The `sentAt` that it was given, epoch milliseconds.

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from rasa_kustomer.delivery.outbox.entries import Claim, Kind
-from rasa_kustomer.delivery.outbox.progress import is_due
+from rasa_kustomer.delivery.outbox.progress import is_due, same_session
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
 
 
@@ -31,7 +31,7 @@ def new_owner() -> str:
 
 
 def candidates(
-    connection: Connection, now: float, *, limit: int, escalated: bool | None, but_not: Collection[int]
+    connection: Connection, now: float, *, limit: int, escalated: bool | None, but_not: Collection[str]
 ) -> list[int]:
     """Rows of sessions that have due records and that nobody holds; handed-off ones first, then the longest waiting.
 
@@ -40,7 +40,7 @@ def candidates(
         now: Epoch seconds.
         limit: How many at most.
         escalated: Only those a human has, or only the others; None for both.
-        but_not: Sessions that the caller has at hand, whatever became of their leases.
+        but_not: Keys of sessions that the caller has at hand, whatever became of their leases and numbers.
     """
     pending = (records.c.session_id == sessions.c.id, records.c.state == PENDING)
     due = exists().where(*pending, is_due(records.c.not_before, now))
@@ -61,7 +61,7 @@ def candidates(
     if escalated is not None:
         query = query.where(sessions.c.escalated.is_(escalated))
     if but_not:
-        query = query.where(sessions.c.id.not_in(but_not))
+        query = query.where(sessions.c.key.not_in(but_not))
     return list(connection.execute(query).scalars())
 
 
@@ -135,12 +135,12 @@ def _alive(pid: int) -> bool:
 
 
 def release(
-    connection: Connection, owner: str, session_id: int, *, not_before: float | None = None, failed: bool = True
+    connection: Connection, owner: str, claim: Claim, *, not_before: float | None = None, failed: bool = True
 ) -> None:
     """Give a session back; `not_before` (epoch seconds) lets all of it wait, and counts an attempt that failed."""
-    mine = and_(sessions.c.id == session_id, sessions.c.leased_by == owner)
+    mine = same_session(owner, claim)
     connection.execute(select(sessions.c.id).where(mine).with_for_update())
-    pending = exists().where(records.c.session_id == session_id, records.c.state == PENDING)
+    pending = exists().where(records.c.session_id == claim.id, records.c.state == PENDING)
     is_open = connection.execute(select(pending)).scalar()
     values: dict[str, object] = {"leased_by": None}
     if not is_open:

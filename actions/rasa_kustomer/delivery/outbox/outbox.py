@@ -3,26 +3,25 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cachetools import TTLCache
 from sqlalchemy import Connection
 
 from rasa_kustomer.delivery.outbox import leases, maintenance, progress, recording
 from rasa_kustomer.delivery.outbox.auditing import Auditing
 from rasa_kustomer.delivery.outbox.bulking import Bulk
-from rasa_kustomer.delivery.outbox.entries import Claim, Counts, NewRecord, Record, Renew, SessionKey
-from rasa_kustomer.delivery.outbox.hot_path import HotPath
+from rasa_kustomer.delivery.outbox.entries import Claim, Counts, NewRecord, Record, Recorded, Renew, SessionKey
+from rasa_kustomer.delivery.outbox.hot_path import HotPath, NotAtOnceError
 from rasa_kustomer.delivery.outbox.maintenance import Maintenance
 from rasa_kustomer.delivery.outbox.schema import PENDING
 from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
-from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError, Transactor
+from rasa_kustomer.delivery.outbox.transactor import Access, Transactor
 
+T = TypeVar("T")
 LEASE_SECONDS = 15.0
 STATE_POLL_SECONDS = 0.2
-REMEMBERED_SESSIONS = 20_000
-REMEMBERED_SECONDS = 3_600.0
 PATIENCE_SECONDS = 1.0  # how long a bot's turn waits for its own disk at the most
 
 
@@ -33,17 +32,17 @@ class Outbox:
 
     Args:
         url: SQLAlchemy URL of the database (KUSTOMER_OUTBOX_URL).
+        access: What it is opened for, where it is a file.
         now: Clock in epoch seconds.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
-        self._transactor, self._hot_path = _open(url)
+    def __init__(self, url: str, *, access: Access = Access.SERVE, now: Callable[[], float] = time.time) -> None:
+        self._transactor, self._hot_path = _open(url, access)
         self._now = now
         self.owner = leases.new_owner()
         self.work_arrived = asyncio.Event()
         self.handoff_arrived = asyncio.Event()
         self._settled = asyncio.Event()
-        self._rows: TTLCache[str, recording.Row] = TTLCache(REMEMBERED_SESSIONS, ttl=REMEMBERED_SECONDS)
 
     @property
     def path(self) -> Path | None:
@@ -82,6 +81,7 @@ class Outbox:
         identity: dict[str, Any],
         new: Sequence[NewRecord],
         *,
+        after: Recorded | None = None,
         escalate: bool = False,
         renew: Renew = Renew.ALWAYS,
     ) -> int:
@@ -91,35 +91,33 @@ class Outbox:
             session: The Rasa session; its row is made on first use.
             identity: The person as known now.
             new: What is to be delivered, in order.
+            after: What the caller takes for recorded already, and leaves out for that reason.
             escalate: The session is handed to a human from now on.
             renew: When the identity replaces the one that was known before.
 
         Returns:
             How many records were new.
+
+        Raises:
+            PastUnknownError: `after` is not here, and nothing was recorded.
         """
         now = self._now()
-        known = self._rows.get(session.key)
 
-        def work(on: recording.Database) -> tuple[int, recording.Row]:
-            return recording.accept(on, session, identity, new, now, known=known, escalate=escalate, renew=renew)
+        def work(on: recording.Database) -> int:
+            return recording.accept(on, session, identity, new, now, after=after, escalate=escalate, renew=renew)
 
-        try:
-            done = self._hot_path.run(work) if self._hot_path is not None else None
-            if done is None:
-                done = await self._transactor.run(
-                    lambda c: work(recording.database_of(c)), patience_seconds=PATIENCE_SECONDS
-                )
-        except OutboxUnavailableError:
-            self._rows.clear()  # the database may be another one by now: a damaged file is set aside
-            raise
-        added, row = done
-        if row is not known:
-            self._rows[session.key] = row
+        added = await self._at_once_or_soon(work)
         if added:
             self.work_arrived.set()
         if escalate:
             self.handoff_arrived.set()
         return added
+
+    async def _at_once_or_soon(self, work: Callable[[recording.Database], T]) -> T:
+        if self._hot_path is not None:
+            with suppress(NotAtOnceError):
+                return self._hot_path.run(work)
+        return await self._transactor.run(lambda c: work(recording.database_of(c)), patience_seconds=PATIENCE_SECONDS)
 
     async def latest_session(self, sender_id: str, before_ms: int | None = None) -> SessionKey | None:
         """The sender's latest known session, optionally only among those that started before a moment (epoch ms)."""
@@ -159,13 +157,13 @@ class Outbox:
             except asyncio.TimeoutError:
                 continue
 
-    async def claim(self, limit: int, *, escalated: bool | None = None, but_not: Collection[int] = ()) -> list[Claim]:
+    async def claim(self, limit: int, *, escalated: bool | None = None, but_not: Collection[str] = ()) -> list[Claim]:
         """Lease sessions that have something to deliver, with their due records.
 
         Args:
             limit: How many sessions at most.
             escalated: Only those a human has, or only the others; None for both.
-            but_not: Ids of the sessions at hand; a process that stood still may have lost the leases of its own.
+            but_not: Keys of the sessions at hand; a process that stood still may have lost the leases of its own.
         """
         now = self._now()
         ids = await self._transactor.read(
@@ -174,7 +172,7 @@ class Outbox:
         if not ids:
             return []
         claims = await self._transactor.run(lambda c: leases.lease(c, ids, self.owner, now, LEASE_SECONDS))
-        due = await self._transactor.read(lambda c: [progress.due_records(c, one.id, now) for one in claims])
+        due = await self._transactor.read(lambda c: [progress.due_records(c, self.owner, one, now) for one in claims])
         for one, waiting in zip(claims, due, strict=True):
             one.records = waiting
         return claims
@@ -182,11 +180,11 @@ class Outbox:
     async def due(self, claim: Claim) -> list[Record]:
         """The due records of a leased session, read again."""
         now = self._now()
-        return await self._transactor.read(lambda c: progress.due_records(c, claim.id, now))
+        return await self._transactor.read(lambda c: progress.due_records(c, self.owner, claim, now))
 
     async def dead_turns(self, claim: Claim) -> int:
         """How many of a session's turns Kustomer refused for good."""
-        return await self._transactor.read(lambda c: progress.dead_turns(c, claim.id))
+        return await self._transactor.read(lambda c: progress.dead_turns(c, claim.key))
 
     async def heartbeat(self, ids: Collection[int]) -> None:
         """Keep the leases of the sessions at hand, as far as they are still ours; all others run out."""
@@ -199,43 +197,45 @@ class Outbox:
 
     async def begin(self, claim: Claim, record: Record) -> bool:
         """Note the attempt before it is made; False when the lease was lost and nothing may be sent."""
-        return await self._transactor.run(lambda c: progress.begin(c, self.owner, claim.id, record.id))
+        begun = await self._transactor.run(lambda c: progress.begin(c, self.owner, claim, record))
+        record.attempts += begun
+        return begun
 
     async def begin_conversation(self, claim: Claim) -> bool:
         """As `begin`, for the conversation itself."""
-        return await self._transactor.run(lambda c: progress.begin_conversation(c, self.owner, claim.id))
+        return await self._transactor.run(lambda c: progress.begin_conversation(c, self.owner, claim))
 
     async def resolved(self, *claims: Claim) -> None:
         """Keep the claims' customer and conversation ids (None: resolve them again) and their `creating` marks."""
 
         def work(connection: Connection) -> None:
             for claim in claims:
-                progress.resolved(connection, claim)
+                progress.resolved(connection, self.owner, claim)
 
         await self._transactor.run(work)
 
     async def unsent(self, record: Record) -> None:
         """Take back the mark of `begin`: the request certainly was not carried out."""
-        await self._transactor.run(lambda c: progress.unsent(c, record))
+        await self._transactor.run(lambda c: progress.unsent(c, self.owner, record))
 
     async def delivered(self, claim: Claim, record: Record, *, kustomer_id: str | None, sent_ms: int | None) -> None:
         """Settle a record that Kustomer holds now."""
         now = self._now()
         await self._transactor.run(
-            lambda c: progress.settle(c, record, claim.id, now, kustomer_id=kustomer_id, sent_ms=sent_ms)
+            lambda c: progress.settle(c, self.owner, claim, record, now, kustomer_id=kustomer_id, sent_ms=sent_ms)
         )
         self._settled.set()
 
     async def dead(self, claim: Claim, record: Record, reason: str) -> None:
         """Settle a record that Kustomer will never take."""
         now = self._now()
-        await self._transactor.run(lambda c: progress.settle(c, record, claim.id, now, dead_because=reason))
+        await self._transactor.run(lambda c: progress.settle(c, self.owner, claim, record, now, dead_because=reason))
         self._settled.set()
 
     async def defer(self, record: Record, *, seconds: float, reason: str) -> None:
         """Let one record wait; the rest of its session goes on."""
         until = self._now() + seconds
-        await self._transactor.run(lambda c: progress.defer(c, record, until=until, reason=reason))
+        await self._transactor.run(lambda c: progress.defer(c, self.owner, record, until=until, reason=reason))
 
     async def release(self, claim: Claim, *, wait_seconds: float | None = None, failed: bool = True) -> None:
         """Give a session back.
@@ -246,18 +246,18 @@ class Outbox:
             failed: Whether the wait counts as a failed attempt.
         """
         until = None if wait_seconds is None else self._now() + wait_seconds
-        await self._transactor.run(lambda c: leases.release(c, self.owner, claim.id, not_before=until, failed=failed))
+        await self._transactor.run(lambda c: leases.release(c, self.owner, claim, not_before=until, failed=failed))
 
     async def counts(self) -> Counts:
         """How many records were accepted, and where they are now."""
         return await self._transactor.read(maintenance.counts)
 
 
-def _open(url: str) -> tuple[Transactor, HotPath | None]:
+def _open(url: str, access: Access) -> tuple[Transactor, HotPath | None]:
     """The database of a URL; the way round its thread is for SQLite only."""
     if url.startswith("postgresql"):
         from rasa_kustomer.delivery.outbox.postgres import PostgresTransactor  # noqa: PLC0415 - an extra of its own
 
         return PostgresTransactor(url), None
-    transactor = SqliteTransactor(url)
-    return transactor, HotPath(transactor)
+    transactor = SqliteTransactor(url, access)
+    return transactor, HotPath(transactor.file)

@@ -102,20 +102,25 @@ class PostgresTransactor:
             task.exception()  # seen, so that asyncio does not complain when nobody waits any more
 
     async def _transact(self, work: Callable[[Connection], T], *, reads: bool) -> T:
-        at_work = False
         try:
-            if self._engine is None:
-                self._engine = _open(self._url, self._arguments)
-            if not self._prepared:
-                async with self._engine.begin() as connection:
-                    await connection.run_sync(prepare)
-                self._prepared = True
-            async with (_reading(self._engine) if reads else self._engine).begin() as connection:
-                at_work = True
+            engine = await self._ready()
+        except Exception as error:  # noqa: BLE001 - whatever keeps us from the database, and be it a word in the URL
+            raise _unavailable(error) or OutboxUnavailableError(type(error).__name__) from None
+        try:
+            async with (_reading(engine) if reads else engine).begin() as connection:
                 return await connection.run_sync(work)
         except Exception as error:  # noqa: BLE001 - translated; what is no failure of the database is raised as it is
             self._prepared = False  # it may be another database by now, restored or made anew
-            raise _translate(error, at_work=at_work) from None  # the original holds what was written
+            raise _unavailable(error) or error from None  # the original holds what was written
+
+    async def _ready(self) -> AsyncEngine:
+        if self._engine is None:
+            self._engine = _open(self._url, self._arguments)
+        if not self._prepared:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(prepare)
+            self._prepared = True
+        return self._engine
 
 
 def _open(url: Any, arguments: dict[str, Any]) -> AsyncEngine:
@@ -152,8 +157,8 @@ def _reading(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _translate(error: Exception, *, at_work: bool) -> Exception:
-    """The error for the caller: with the server's words only where they cannot hold what was to be written."""
+def _unavailable(error: Exception) -> OutboxUnavailableError | None:
+    """The driver's error for the caller: with the server's words only where they cannot hold what was to be written."""
     cause: BaseException = error.orig if isinstance(error, DBAPIError) and error.orig else error
     cause = cause.__cause__ or cause  # SQLAlchemy wraps the driver's error in one of its own
     if isinstance(cause, (asyncio.TimeoutError, TimeoutError)):
@@ -166,6 +171,7 @@ def _translate(error: Exception, *, at_work: bool) -> Exception:
     if state is not None:
         words = f": {cause.args[0]}" if state.startswith(_HARMLESS) and cause.args else ""
         return OutboxUnavailableError(f"{type(cause).__name__} ({state}){words}")
-    if isinstance(error, SQLAlchemyError) or type(cause).__module__.startswith("asyncpg"):
+    driver = type(cause).__module__.startswith("asyncpg")
+    if driver or isinstance(cause, (SQLAlchemyError, EOFError, OverflowError, UnicodeError)):
         return OutboxUnavailableError(type(cause).__name__)
-    return error if at_work else OutboxUnavailableError(f"no connection ({type(cause).__name__})")
+    return None

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, case, exists, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, case, exists, func, insert, or_, select, update
 
 from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
@@ -19,8 +19,29 @@ def is_due(not_before: Column[float], now: float) -> ColumnElement[bool]:
     return or_(not_before <= now, not_before > now + LONGEST_WAIT_SECONDS)
 
 
-def due_records(connection: Connection, session_id: int, now: float) -> list[Record]:
-    """A session's due records in order."""
+def same_session(owner: str, claim: Claim) -> ColumnElement[bool]:
+    """The session that was leased, if it still is, and if the number is still its own."""
+    return and_(sessions.c.id == claim.id, sessions.c.key == claim.key, sessions.c.leased_by == owner)
+
+
+def same_attempt(owner: str, record: Record) -> ColumnElement[bool]:
+    """The record as it was begun by `owner`.
+
+    SQLite gives the number of a purged record out again, another file numbers from 1, and after a lost lease somebody
+    else may have begun anew: what an answer says then is about something else, and changes nothing.
+    """
+    return and_(
+        records.c.id == record.id,
+        records.c.key == record.key,
+        records.c.attempts == record.attempts,
+        records.c.state == PENDING,
+        exists().where(sessions.c.id == records.c.session_id, sessions.c.leased_by == owner),
+    )
+
+
+def due_records(connection: Connection, owner: str, claim: Claim, now: float) -> list[Record]:
+    """A leased session's due records in order."""
+    pending = (records.c.session_id == claim.id, records.c.state == PENDING, is_due(records.c.not_before, now))
     rows = connection.execute(
         select(
             records.c.id,
@@ -33,7 +54,7 @@ def due_records(connection: Connection, session_id: int, now: float) -> list[Rec
             records.c.bulk_job,
             records.c.sent_ms,
         )
-        .where(records.c.session_id == session_id, records.c.state == PENDING, is_due(records.c.not_before, now))
+        .where(*pending, exists().where(same_session(owner, claim)))
         .order_by(records.c.id)
         .limit(RECORDS_PER_CLAIM)
     )
@@ -53,40 +74,38 @@ def due_records(connection: Connection, session_id: int, now: float) -> list[Rec
     ]
 
 
-def dead_turns(connection: Connection, session_id: int) -> int:
+def dead_turns(connection: Connection, key: str) -> int:
     """How many of a session's turns Kustomer will never show."""
-    mine = (records.c.session_id == session_id, records.c.state == DEAD, records.c.kind == Kind.MESSAGE.value)
+    session = select(sessions.c.id).where(sessions.c.key == key).scalar_subquery()
+    mine = (records.c.session_id == session, records.c.state == DEAD, records.c.kind == Kind.MESSAGE.value)
     return int(connection.execute(select(func.count()).select_from(records).where(*mine)).scalar_one())
 
 
-def begin(connection: Connection, owner: str, session_id: int, record_id: int) -> bool:
+def begin(connection: Connection, owner: str, claim: Claim, record: Record) -> bool:
     """Note that a record is about to be sent, so that a crash leaves a trace of the possible write.
 
     Returns:
-        False when the session is leased to somebody else by now: do not send.
+        False when the session is leased to somebody else by now, or the record is not what it was: do not send.
     """
-    mine = exists().where(sessions.c.id == session_id, sessions.c.leased_by == owner)
     changed = connection.execute(
         update(records)
-        .where(records.c.id == record_id, records.c.state == PENDING, mine)
+        .where(same_attempt(owner, record), exists().where(same_session(owner, claim)))
         .values(unsure=True, attempts=records.c.attempts + 1)
     )
     return changed.rowcount == 1
 
 
-def begin_conversation(connection: Connection, owner: str, session_id: int) -> bool:
+def begin_conversation(connection: Connection, owner: str, claim: Claim) -> bool:
     """As `begin`, for the creation of the session's conversation."""
-    changed = connection.execute(
-        update(sessions).where(sessions.c.id == session_id, sessions.c.leased_by == owner).values(creating=True)
-    )
+    changed = connection.execute(update(sessions).where(same_session(owner, claim)).values(creating=True))
     return changed.rowcount == 1
 
 
-def resolved(connection: Connection, claim: Claim) -> None:
+def resolved(connection: Connection, owner: str, claim: Claim) -> None:
     """Keep what is known of the session in Kustomer; an id of None makes the courier resolve it again."""
     connection.execute(
         update(sessions)
-        .where(sessions.c.id == claim.id)
+        .where(same_session(owner, claim))
         .values(
             customer_id=claim.customer_id,
             conversation_id=claim.conversation_id,
@@ -96,15 +115,16 @@ def resolved(connection: Connection, claim: Claim) -> None:
     )
 
 
-def unsent(connection: Connection, record: Record) -> None:
+def unsent(connection: Connection, owner: str, record: Record) -> None:
     """The attempt certainly was not carried out: the next one needs no look-up for its sake."""
-    connection.execute(update(records).where(records.c.id == record.id).values(unsure=record.unsure))
+    connection.execute(update(records).where(same_attempt(owner, record)).values(unsure=record.unsure))
 
 
 def settle(
     connection: Connection,
+    owner: str,
+    claim: Claim,
     record: Record,
-    session_id: int,
     now: float,
     *,
     kustomer_id: str | None = None,
@@ -112,9 +132,9 @@ def settle(
     dead_because: str | None = None,
 ) -> None:
     """End a record: delivered, or dead with the reason."""
-    connection.execute(
+    settled = connection.execute(
         update(records)
-        .where(records.c.id == record.id, records.c.state == PENDING)
+        .where(same_attempt(owner, record))
         .values(
             state=DEAD if dead_because else DELIVERED,
             reason=dead_because,
@@ -123,8 +143,10 @@ def settle(
             settled_at=now,
         )
     )
+    if not settled.rowcount:
+        return
     progress: dict[str, Any] = {"attempts": 0} if sent_ms is None else {"attempts": 0, "last_sent_ms": latest(sent_ms)}
-    connection.execute(update(sessions).where(sessions.c.id == session_id).values(**progress))
+    connection.execute(update(sessions).where(same_session(owner, claim)).values(**progress))
 
 
 def latest(sent_ms: int | ColumnElement[int]) -> ColumnElement[int]:
@@ -132,9 +154,9 @@ def latest(sent_ms: int | ColumnElement[int]) -> ColumnElement[int]:
     return case((sessions.c.last_sent_ms > sent_ms, sessions.c.last_sent_ms), else_=sent_ms)
 
 
-def defer(connection: Connection, record: Record, *, until: float, reason: str) -> None:
+def defer(connection: Connection, owner: str, record: Record, *, until: float, reason: str) -> None:
     """Let one record wait while the rest of its session goes on."""
-    connection.execute(update(records).where(records.c.id == record.id).values(not_before=until, reason=reason))
+    connection.execute(update(records).where(same_attempt(owner, record)).values(not_before=until, reason=reason))
 
 
 def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int, str, float]]:

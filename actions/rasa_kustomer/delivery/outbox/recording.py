@@ -4,22 +4,14 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, select, update
+from sqlalchemy import Connection, Insert, Select, Update, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, Renew, SessionKey, dump
+from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, PastUnknownError, Recorded, Renew, SessionKey, dump
 from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
-
-
-class Row(NamedTuple):
-    """What may be remembered of a session's row; `purged_ms` may not, as any process may purge."""
-
-    id: int
-    identity: dict[str, Any]
-
 
 Database: TypeAlias = sqlite3.Connection | Connection
 """Where a statement runs: SQLite's own connection, or SQLAlchemy's for any other database."""
@@ -92,7 +84,17 @@ _OPEN = _Statement(partial(_open_session, renew=True))
 _ENTER = _Statement(partial(_open_session, renew=False))
 _ADD = _Statement(_add_record)
 _TOUCH = _Statement(_touch_session)
-_PURGED = _Statement(lambda _: select(sessions.c.purged_ms).where(sessions.c.id == bindparam("session")))
+_FIND = _Statement(
+    lambda _: select(sessions.c.id, sessions.c.purged_ms, sessions.c.identity).where(sessions.c.key == bindparam("key"))
+)
+_KNOWN = _Statement(
+    lambda _: select(
+        or_(
+            exists().where(records.c.key == bindparam("message")),
+            exists().where(sessions.c.key == bindparam("key"), sessions.c.purged_ms >= bindparam("at_ms")),
+        )
+    )
+)
 _ESCALATE = _Statement(lambda _: _this_session.values(escalated=True, not_before=0.0))
 
 
@@ -103,10 +105,10 @@ def accept(
     new: Sequence[NewRecord],
     now: float,
     *,
-    known: Row | None,
+    after: Recorded | None,
     escalate: bool,
     renew: Renew,
-) -> tuple[int, Row]:
+) -> int:
     """Accept records of a session; those whose key is known already are left as they are.
 
     Args:
@@ -115,12 +117,15 @@ def accept(
         identity: The person, by the caller's account.
         new: In the order of delivery.
         now: Epoch seconds.
-        known: The session's row, if it is remembered.
+        after: What the caller takes for recorded already.
         escalate: The session goes to a human: it goes first, and is never closed by us again.
         renew: When the identity replaces what was known of the person.
 
     Returns:
-        How many records were new, and the session's row.
+        How many records were new.
+
+    Raises:
+        PastUnknownError: `after` is not here.
     """
     opening = {
         "key": session.key,
@@ -129,28 +134,24 @@ def accept(
         "identity": dump(identity),
         "last_turn_at": now,
     }
+    if after is not None and not _KNOWN.run(on, **after._asdict()).fetchone()[0]:
+        raise PastUnknownError
     # Elsewhere than on SQLite others write at the same time. Opening the session first locks its row, so that its
     # records are numbered in the order in which they become visible, and no two transactions wait for each other.
-    row = known if isinstance(on, sqlite3.Connection) and renew is Renew.ALWAYS else None
-    same = row is not None and row.identity == identity
-    found = _PURGED.run(on, session=row.id).fetchone() if row is not None and same else None
-    if row is None or found is None:
-        opened = (_OPEN if renew is Renew.ALWAYS else _ENTER).run(on, **opening)
-        [(row_id, purged_ms, person)] = opened.fetchall()
-        row = Row(row_id, json.loads(person))
-    else:
-        (purged_ms,) = found
+    found = _FIND.run(on, key=session.key).fetchone() if isinstance(on, sqlite3.Connection) else None
+    if found is None or (renew is Renew.ALWAYS and found[2] != opening["identity"]):
+        [found] = (_OPEN if renew is Renew.ALWAYS else _ENTER).run(on, **opening).fetchall()
+    row_id, purged_ms, person = found
     if escalate:
-        _ESCALATE.run(on, session=row.id)
+        _ESCALATE.run(on, session=row_id)
     fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
-    added = _ADD.run_all(on, [_values(row.id, one, now) for one in fresh]) if fresh else 0
+    added = _ADD.run_all(on, [_values(row_id, one, now) for one in fresh]) if fresh else 0
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
-        _TOUCH.run(on, session=row.id, added=added, now=now, closed_now=closed)
-        if renew is Renew.WITH_NEW_TURNS and row.identity != identity:
+        _TOUCH.run(on, session=row_id, added=added, now=now, closed_now=closed)
+        if renew is Renew.WITH_NEW_TURNS and person != opening["identity"]:
             _OPEN.run(on, **opening)
-            row = Row(row.id, identity)
-    return added, row
+    return added
 
 
 def _values(session_id: int, record: NewRecord, now: float) -> dict[str, Any]:

@@ -122,6 +122,15 @@ def prepare(connection: Connection) -> None:
         metadata.create_all(connection)
         connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
         return
+    check_version(connection)
+
+
+def check_version(connection: Connection) -> None:
+    """Look whether this release may use the database.
+
+    Raises:
+        SchemaTooNewError: The database belongs to a newer release.
+    """
     found = int(connection.execute(select(meta.c.value).where(meta.c.name == "schema_version")).scalar_one())
     if found > SCHEMA_VERSION:
         raise SchemaTooNewError(

@@ -5,7 +5,6 @@ thread comes round shares one commit, so that parallel conversations cost little
 """
 
 import asyncio
-import logging
 import sqlite3
 import threading
 import time
@@ -16,19 +15,18 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from rasa_kustomer.delivery.outbox import damage, tasks
-from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError, prepare
-from rasa_kustomer.delivery.outbox.sqlite_engine import PRAGMAS, make_engine
+from rasa_kustomer.delivery.outbox import tasks
+from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError
+from rasa_kustomer.delivery.outbox.sqlite_file import SqliteFile, cause_of
 from rasa_kustomer.delivery.outbox.tasks import Task
-from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
-
-logger = logging.getLogger(__name__)
+from rasa_kustomer.delivery.outbox.transactor import Access, OutboxUnavailableError
 
 T = TypeVar("T")
 MAX_WAITING = 1_000
 CHECKPOINT_SECONDS = 5.0
+_OF_ALL = (sqlite3.OperationalError, OSError, OutboxUnavailableError)  # of the database, and of no task alone
 
 
 class SqliteTransactor:
@@ -36,21 +34,19 @@ class SqliteTransactor:
 
     Args:
         url: SQLAlchemy URL of the database; its folder is made on first use.
+        access: What may be done with the file.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = make_url(url).set(drivername="sqlite")
+    def __init__(self, url: str, access: Access = Access.SERVE) -> None:
+        self.file = SqliteFile(_file_of(make_url(url)), access)
         self._tasks: SimpleQueue[Task[Any] | None] = SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
-        self._connection: Connection | None = None
-        self.generation = 0  # changes whenever the database was opened anew
         self._checkpointed_at = time.monotonic()
-        self._begin = "BEGIN"
 
     @property
     def path(self) -> Path | None:
         """File of the database; None when it lives in memory."""
-        return _file_of(self._url)
+        return self.file.path
 
     @property
     def place(self) -> str:
@@ -91,23 +87,6 @@ class SqliteTransactor:
         finally:
             timer.cancel()
 
-    def second_connection(self) -> sqlite3.Connection:
-        """A connection for the event loop: same database, but it never waits for a lock.
-
-        It leaves checkpoints to the thread, since they are the commits that wait for the disk.
-
-        Raises:
-            sqlite3.Error: The database cannot be opened, or has not been made yet.
-        """
-        if self._connection is None or self.path is None:
-            raise sqlite3.OperationalError("not opened by the thread yet")
-        connection = sqlite3.connect(
-            f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None
-        )
-        for pragma in (*PRAGMAS, "wal_autocheckpoint=0"):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
-
     async def close(self) -> None:
         """Finish what waits, close the connection and end the thread."""
         if self._thread is None:
@@ -125,7 +104,7 @@ class SqliteTransactor:
             self._checkpoint()
             if task is batch[-1]:
                 task = self._tasks.get()
-        self._disconnect()
+        self.file.close()
 
     def _drain(self, first: Task[Any]) -> tuple[list[Task[Any]], Task[Any] | None]:
         """Everything that waits by now, and the last thing taken: the end sign, if it was among it."""
@@ -138,82 +117,38 @@ class SqliteTransactor:
         return batch, task
 
     def _transact(self, batch: list[Task[Any]]) -> None:
+        def work(connection: Connection) -> None:
+            for task in batch:
+                task.attempt(connection)
+
         try:
-            self._commit(batch)
+            self.file.commit(work, writes=any(task.writes for task in batch))
         except Exception as error:  # noqa: BLE001 - whatever a task raises belongs to its caller, not to this thread
-            if self._set_aside_if_damaged(error):
-                self._transact(batch)
-            elif len(batch) > 1 and not isinstance(_cause(error), (sqlite3.OperationalError, OSError)):
+            if len(batch) > 1 and not isinstance(cause_of(error), _OF_ALL):
                 for task in batch:  # one task's own mistake must not cost its neighbours their commit
                     self._transact([task])
             else:
                 for task in batch:
                     task.error = _translate(error)
 
-    def _commit(self, batch: list[Task[Any]]) -> None:
-        connection = self._connection or self._connect()
-        self._begin = "BEGIN IMMEDIATE" if any(task.writes for task in batch) else "BEGIN"
-        with connection.begin():
-            for task in batch:
-                task.attempt(connection)
-
     def _checkpoint(self) -> None:
-        """Move the log into the database file now and then; the event loop's commits leave that to this thread."""
-        if self._connection is None or time.monotonic() - self._checkpointed_at < CHECKPOINT_SECONDS:
-            return
-        self._checkpointed_at = time.monotonic()
-        try:
-            self._connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
-        except sqlite3.Error as error:
-            logger.debug("The outbox's log was not moved just now: %s", type(error).__name__)
-
-    def _connect(self) -> Connection:
-        path = self.path
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        # Taking the write lock first leaves nothing to be upgraded, and so no deadlock.
-        self._begin = "BEGIN IMMEDIATE"
-        engine = make_engine(self._url, lambda: self._begin)
-        connection = engine.connect()
-        try:
-            with connection.begin():
-                prepare(connection)
-        except BaseException:
-            connection.close()
-            engine.dispose()
-            raise
-        self._connection = connection
-        self.generation += 1
-        return connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            engine = self._connection.engine
-            self._connection.close()
-            engine.dispose()
-            self._connection = None
-
-    def _set_aside_if_damaged(self, error: Exception) -> bool:
-        path = self.path
-        if path is None or not damage.is_damage(_cause(error)):
-            return False
-        self._disconnect()
-        damage.set_aside(path)
-        return True
-
-
-def _cause(error: Exception) -> BaseException:
-    """The driver's own error, whether it came through SQLAlchemy or not."""
-    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+        """Now and then."""
+        if time.monotonic() - self._checkpointed_at >= CHECKPOINT_SECONDS:
+            self._checkpointed_at = time.monotonic()
+            self.file.checkpoint()
 
 
 def _translate(error: Exception) -> Exception:
-    cause = _cause(error)
+    """The error for the caller: no driver's own, and none that quotes what was to be written."""
+    cause = cause_of(error)
+    if isinstance(cause, OutboxUnavailableError):
+        return cause
     if isinstance(cause, (sqlite3.Error, SchemaTooNewError)):
         return OutboxUnavailableError(str(cause))
     if isinstance(cause, OSError):
         return OutboxUnavailableError(cause.strerror or type(cause).__name__)
-    return OutboxUnavailableError(type(error).__name__) if isinstance(error, SQLAlchemyError) else error
+    refused = (SQLAlchemyError, OverflowError, UnicodeError)  # the last two: what sqlite3 says of values
+    return OutboxUnavailableError(type(error).__name__) if isinstance(error, refused) else error
 
 
 def _file_of(url: URL) -> Path | None:

@@ -1,6 +1,7 @@
-"""What the outbox asks of a database; sqlite.py and postgresql.py are the two that answer."""
+"""What the outbox asks of a database; sqlite.py and postgres.py are the two that answer."""
 
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -9,6 +10,14 @@ from sqlalchemy import Connection
 from rasa_kustomer.log import one_line
 
 T = TypeVar("T")
+
+
+class Access(Enum):
+    """What an outbox is opened for."""
+
+    SERVE = "serve"  # to record or to deliver: it is made when there is none, and a damaged file is replaced
+    CHANGE = "change"  # an operator's command changes what is there, and neither makes nor renames a file
+    LOOK = "look"  # an operator's command only reads
 
 
 class OutboxUnavailableError(RuntimeError):

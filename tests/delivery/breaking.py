@@ -1,0 +1,42 @@
+"""Ways in which an SQLite file breaks."""
+
+import sqlite3
+from pathlib import Path
+
+RUBBISH = b"\x5a\xa5"
+INDEX_OF_WAITING = (
+    "kustomer_session_open"  # couriers read it, `record` writes it for a session that waits already no more
+)
+
+
+def truncate_log(path: Path) -> None:
+    """Move all of the log into the file, as a checkpoint does."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def break_first_page(path: Path) -> None:
+    truncate_log(path)
+    _overwrite(path, 1)
+
+
+def break_page_of(path: Path, name: str) -> None:
+    """Overwrite the root page of a table or an index."""
+    truncate_log(path)
+    connection = sqlite3.connect(path)
+    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchall()
+    connection.close()
+    _overwrite(path, page)
+
+
+def _overwrite(path: Path, page: int) -> None:
+    size = 1_024
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(RUBBISH * (size // len(RUBBISH)))
+
+
+def files_of(path: Path) -> set[str]:
+    """Names in the file's folder, without the logs that come and go."""
+    return {one.name for one in path.parent.iterdir() if not one.name.endswith(("-wal", "-shm"))}

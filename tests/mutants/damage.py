@@ -1,0 +1,107 @@
+"""Damage, files that are replaced, and answers that come late."""
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS = [
+    Mutant(
+        "E1: damage that recording meets is handled there and then",
+        "actions/rasa_kustomer/delivery/outbox/hot_path.py",
+        "        except (sqlite3.Error, OSError):",
+        "        except OSError:",
+        "tests/delivery/test_damage.py -k meets_damage_is_in",
+    ),
+    Mutant(
+        "E1: a process notices that the file at the path is another one",
+        "actions/rasa_kustomer/delivery/outbox/sqlite_file.py",
+        "if self._connection is not None and not self._is_current():",
+        "if self._connection is None:",
+        "tests/delivery/test_damage.py -k by_hand",
+    ),
+    Mutant(
+        "E1: who only looks renames nothing",
+        "actions/rasa_kustomer/delivery/outbox/sqlite_file.py",
+        "if damaged and self._access is Access.SERVE:",
+        "if damaged:",
+        "tests/delivery/test_damage.py -k only_looks",
+    ),
+    Mutant(
+        "E1: the log of a file that is gone is kept",
+        "actions/rasa_kustomer/delivery/outbox/sqlite_file.py",
+        "                    damage.keep_logs(path.resolve())\n",
+        "",
+        "tests/delivery/test_damage.py -k by_hand",
+    ),
+    Mutant(
+        "E1: a driver's refusal of a value is translated",
+        "actions/rasa_kustomer/delivery/outbox/sqlite.py",
+        "(SQLAlchemyError, OverflowError, UnicodeError)",
+        "(SQLAlchemyError,)",
+        "tests/delivery/test_damage.py -k driver",
+    ),
+    Mutant(
+        "E22: a record is settled by key, attempt and lease, and not by its number",
+        "actions/rasa_kustomer/delivery/outbox/progress.py",
+        "        records.c.key == record.key,\n"
+        "        records.c.attempts == record.attempts,\n"
+        "        records.c.state == PENDING,\n"
+        "        exists().where(sessions.c.id == records.c.session_id, sessions.c.leased_by == owner),\n",
+        "        records.c.state == PENDING,\n",
+        "tests/delivery/test_late_answers.py::test_an_answer_settles_no_record_that_was_given_the_number_since",
+    ),
+    Mutant(
+        "E22: a record is settled by the attempt that was begun",
+        "actions/rasa_kustomer/delivery/outbox/bulking.py",
+        "(part.record.id, part.record.key, part.record.attempts) in found",
+        "(part.record.id, part.record.key) in {one[:2] for one in found}",
+        "tests/delivery/test_late_answers.py -k sqlite",
+    ),
+    Mutant(
+        "E22: who lost a session writes nothing of it",
+        "actions/rasa_kustomer/delivery/outbox/progress.py",
+        "sessions.c.key == claim.key, sessions.c.leased_by == owner)",
+        "sessions.c.key == claim.key)",
+        "tests/delivery/test_late_answers.py::test_who_lost_a_session_says_nothing_of_it[sqlite]",
+    ),
+    Mutant(
+        "E24: what is remembered of an outbox is checked in the transaction that uses it",
+        "actions/rasa_kustomer/recorder.py",
+        "after=last, renew=wanted",
+        "renew=wanted",
+        "tests/actions/test_turns.py -k damaged_file",
+    ),
+    Mutant(
+        "Turns that could not be written are tried again by themselves",
+        "actions/rasa_kustomer/unrecorded.py",
+        "        if self._task is None or self._task.done():\n",
+        "        if False:\n",
+        "tests/actions/test_turns.py -k last_words",
+    ),
+    Mutant(
+        "... and a last time when the process stops",
+        "actions/rasa_kustomer/unrecorded.py",
+        "            await asyncio.gather(self._task, return_exceptions=True)\n        await self._try()\n",
+        "            await asyncio.gather(self._task, return_exceptions=True)\n",
+        "tests/actions/test_turns.py -k a_last_time",
+    ),
+    Mutant(
+        "... and are kept in the first place",
+        "actions/rasa_kustomer/actions/base.py",
+        "            self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)\n",
+        "",
+        "tests/actions/test_turns.py -k last_words",
+    ),
+    Mutant(
+        "F16: whatever keeps a turn from being recorded, it is kept",
+        "actions/rasa_kustomer/actions/base.py",
+        "except Exception as error:  # noqa: BLE001 - whatever it is, the turn is kept and said",
+        "except OSError as error:",
+        "tests/actions/test_turns.py -k whatever_reason",
+    ),
+    Mutant(
+        "One tracker that is refused keeps no other waiting",
+        "actions/rasa_kustomer/unrecorded.py",
+        "if failures == FAILURES_TO_PAUSE:",
+        "if failures:",
+        "tests/actions/test_turns.py -k no_other_waiting",
+    ),
+]
