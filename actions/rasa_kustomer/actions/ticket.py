@@ -12,9 +12,9 @@ from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, 
 from rasa_kustomer.conversation.summary import summary
 from rasa_kustomer.conversation.turns import milliseconds
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.delivery.plan import HANDOFF_TAG
 from rasa_kustomer.kustomer.errors import KustomerError
 
-TAG = "bot-handoff"
 EXPECTED = {
     "kustomer_team": "it must hold a team's name or id as text",
     "kustomer_priority": "it must hold low, medium, high, urgent or a number from 1 to 5",
@@ -140,10 +140,11 @@ def _records(
     about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
     if len(about) > _SUBJECT_LENGTH:
         about = about[: _SUBJECT_LENGTH - 1].rstrip() + "…"
+    tags = list(dict.fromkeys((HANDOFF_TAG, *decision.tags)))
     ticket = {"priority": priority, "team": decision.team, "subject": f"{reference} · {about}"}
     return [
         NewRecord(f"{session.key}:note{suffix}", Kind.NOTE, {"text": text, "team": decision.team}),
-        NewRecord(f"{session.key}:tags{suffix}", Kind.TAGS, {"tags": list(dict.fromkeys((TAG, *decision.tags)))}),
+        NewRecord(f"{session.key}:tags{suffix}", Kind.TAGS, {"tags": tags}),
         NewRecord(f"{session.key}:ticket{suffix}", Kind.TICKET, ticket),
     ]
 

@@ -3,6 +3,7 @@
 from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, Renew, SessionKey
 from rasa_kustomer.delivery.outbox.outbox import LEASE_SECONDS, Outbox
+from rasa_kustomer.delivery.outbox.recalling import Found, Turn
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
 from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
 
@@ -13,6 +14,7 @@ __all__ = [
     "PENDING",
     "Claim",
     "Counts",
+    "Found",
     "Kind",
     "NewRecord",
     "Outbox",
@@ -22,4 +24,5 @@ __all__ = [
     "Renew",
     "SessionKey",
     "Settled",
+    "Turn",
 ]

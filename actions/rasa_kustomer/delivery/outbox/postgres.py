@@ -1,6 +1,7 @@
 """The outbox on PostgreSQL, which several machines can share: the same functions, run by SQLAlchemy and asyncpg."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,10 +33,11 @@ class PostgresTransactor:
 
     Args:
         url: SQLAlchemy URL, postgresql+asyncpg://user:password@host/database; what follows a ? goes to asyncpg.
+        now: Clock in epoch seconds.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = make_url(url)
+    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
+        self._url, self._now = make_url(url), now
         self._engine: AsyncEngine | None = None
         self._prepared = False
         self._running: set[asyncio.Task[Any]] = set()
@@ -104,7 +106,7 @@ class PostgresTransactor:
                 self._engine = _open(self._url)
             if not self._prepared:
                 async with self._engine.begin() as connection:
-                    await connection.run_sync(prepare)
+                    await connection.run_sync(prepare, self._now())
                 self._prepared = True
             async with (_reading(self._engine) if reads else self._engine).begin() as connection:
                 return await connection.run_sync(work)

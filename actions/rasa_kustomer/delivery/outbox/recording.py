@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, Insert, Select, Update, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, Renew, SessionKey, dump
-from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
+from rasa_kustomer.delivery.outbox.schema import PENDING, born_ms, records, sessions
+
+_NOW = 2**62
+CLOCK_MARGIN_MS = 5_000  # between our clock and Rasa's, where a turn does not show how far it is ahead
 
 
 class Row(NamedTuple):
@@ -59,10 +62,14 @@ class _Statement:
         return len(on.execute(self._core.returning(records.c.id), rows).all())
 
 
+# What is older than this copy of the outbox may be in Kustomer already. A copy that cannot tell its age trusts nothing.
+_OLD = func.coalesce(bindparam("judged_ms", type_=BigInteger) < born_ms, True)
+
+
 def _open_session(dialect: Any, *, renew: bool) -> Insert:
     new = dialect.insert(sessions).values(
         {name: bindparam(name) for name in ("key", "sender_id", "started_ms", "identity", "last_turn_at")}
-        | {"creating": False, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
+        | {"creating": _OLD, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
         | {"last_sent_ms": 0, "not_before": 0.0, "attempts": 0, "leased_until": 0.0}
     )
     person = new.excluded.identity if renew else sessions.c.identity
@@ -73,7 +80,7 @@ def _open_session(dialect: Any, *, renew: bool) -> Insert:
 def _add_record(dialect: Any) -> Insert:
     new = dialect.insert(records).values(
         {name: bindparam(name) for name in ("session_id", "key", "kind", "payload", "created_at")}
-        | {"state": PENDING, "unsure": False, "attempts": 0, "not_before": 0.0}
+        | {"state": PENDING, "unsure": _OLD, "attempts": 0, "not_before": 0.0}
     )
     return new.on_conflict_do_nothing(index_elements=[records.c.key])  # type: ignore[no-any-return]
 
@@ -109,6 +116,9 @@ def accept(
 ) -> tuple[int, Row]:
     """Accept records of a session; those whose key is known already are left as they are.
 
+    A session or a turn that is older than this copy of the outbox is marked, so that it is looked up in Kustomer first.
+    Rasa's clock may be ahead of ours: a turn that seems to come from the future shows by how much.
+
     Args:
         on: Where, in an open transaction.
         session: Its row is made on first use.
@@ -122,7 +132,9 @@ def accept(
     Returns:
         How many records were new, and the session's row.
     """
+    ahead_ms = CLOCK_MARGIN_MS + max(0, max((one.at_ms for one in new), default=0) - int(now * 1000))
     opening = {
+        "judged_ms": session.started_ms - ahead_ms,
         "key": session.key,
         "sender_id": sender_part(session.sender_id),  # a text that every database takes
         "started_ms": session.started_ms,
@@ -142,8 +154,9 @@ def accept(
         (purged_ms,) = found
     if escalate:
         _ESCALATE.run(on, session=row.id)
-    fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
-    added = _ADD.run_all(on, [_values(row.id, one, now) for one in fresh]) if fresh else 0
+    fresh = [one for one in new if one.kind is not Kind.MESSAGE or not one.at_ms or one.at_ms > purged_ms]
+    rows = [_values(row.id, one, now, _age(one, session) - ahead_ms) for one in fresh]
+    added = _ADD.run_all(on, rows) if rows else 0
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         _TOUCH.run(on, session=row.id, added=added, now=now, closed_now=closed)
@@ -153,8 +166,16 @@ def accept(
     return added, row
 
 
-def _values(session_id: int, record: NewRecord, now: float) -> dict[str, Any]:
+def _age(record: NewRecord, session: SessionKey) -> int:
+    """By which moment a record is judged; what an action asks for is asked now, and a note has its session's name."""
+    if record.kind is Kind.MESSAGE:
+        return record.at_ms or session.started_ms
+    return session.started_ms if record.kind is Kind.NOTE else _NOW
+
+
+def _values(session_id: int, record: NewRecord, now: float, judged_ms: int) -> dict[str, Any]:
     return {
+        "judged_ms": judged_ms,
         "session_id": session_id,
         "key": record.key,
         "kind": record.kind.value,

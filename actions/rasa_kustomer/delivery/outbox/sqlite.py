@@ -36,10 +36,11 @@ class SqliteTransactor:
 
     Args:
         url: SQLAlchemy URL of the database; its folder is made on first use.
+        now: Clock in epoch seconds.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = make_url(url).set(drivername="sqlite")
+    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
+        self._url, self._now = make_url(url).set(drivername="sqlite"), now
         self._tasks: SimpleQueue[Task[Any] | None] = SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
@@ -177,7 +178,7 @@ class SqliteTransactor:
         connection = engine.connect()
         try:
             with connection.begin():
-                prepare(connection)
+                prepare(connection, self._now())
         except BaseException:
             connection.close()
             engine.dispose()
