@@ -46,6 +46,7 @@ class Runtime:
     recorder: Recorder
     unrecorded: Unrecorded
     client: KustomerClient
+    conversations: Conversations
     directory: Directory
     newcomers: Newcomers
     teams: Teams
@@ -95,6 +96,7 @@ class Runtime:
             recorder=recorder,
             unrecorded=Unrecorded(recorder),
             client=client,
+            conversations=conversations,
             directory=directory,
             newcomers=newcomers,
             teams=teams,

@@ -1,7 +1,9 @@
 """An older copy of the outbox, an empty one, a new one beside running chats: nothing is doubled, nothing is lost."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,21 +71,19 @@ def lose(sandbox: Sandbox, outbox_url: str, request: pytest.FixtureRequest) -> L
     return anew
 
 
-async def say_newly(office: Office, sender: str, *texts: str, identity: dict[str, Any] = ANONYMOUS) -> SessionKey:
-    """A chat that begins after the outbox."""
-    started = int(office.clock.now * 1000) + 10_000
-    session = SessionKey(f"rasa:{sender}:{started}", sender, started)
+async def say_at(office: Office, sender: str, started_ms: int, *texts: str) -> SessionKey:
+    """A chat that began at a moment."""
+    session = SessionKey(f"rasa:{sender}:{started_ms}", sender, started_ms)
     new = [
         NewRecord(
             f"{session.key}:{number}",
             Kind.MESSAGE,
-            {"direction": "in" if number % 2 else "out", "text": text, "at_ms": started + number, "channel": "chat"},
-            started + number,
+            {"direction": "in" if number % 2 else "out", "text": text, "at_ms": started_ms + number, "channel": "chat"},
+            started_ms + number,
         )
         for number, text in enumerate(texts, start=1)
     ]
-    office.clock.now += 60
-    await office.outbox.record(session, identity, new)
+    await office.outbox.record(session, ANONYMOUS, new)
     return session
 
 
@@ -219,7 +219,8 @@ async def test_newer_chats_cost_no_look_up(
     office = await lose(office) if newly == "lost" else await (await copy(office))()
 
     begun = len(sandbox.requests)
-    await say_newly(office, "new", *EARLY)
+    office.clock.now += 60
+    await say_at(office, "new", int(office.clock.now * 1000) - 10_000, *EARLY)
     await office.deliver()
 
     assert look_ups(sandbox, begun) == []
@@ -259,3 +260,204 @@ async def test_a_clock_of_rasa_that_is_ahead_makes_old_turns_no_newer(
 
 def _another(office: Office) -> str:
     return office.url if office.outbox.path is None else f"{office.url}-3"
+
+
+def hand_over(sandbox: Sandbox, row: dict[str, Any], **changes: Any) -> None:
+    """What agents do in Kustomer."""
+    sandbox.state.put("conversations", {**row, **changes})
+
+
+def ticket_of(office: Office) -> dict[str, Any]:
+    (row,) = office.conversations("ann")
+    return row
+
+
+async def handed_off(office: Office) -> SessionKey:
+    session = await office.say("ann", *EARLY)
+    await office.hand_off(session)
+    await office.deliver()
+    await office.courier.stop()
+    return session
+
+
+@pytest.mark.parametrize("people", [[f"visitor-{number}" for number in range(8)], []], ids=["bulk", "singly"])
+async def test_a_ticket_that_agents_have_is_known_again_and_never_closed(
+    office: Office, sandbox: Sandbox, lose: Lose, people: list[str]
+) -> None:
+    await handed_off(office)
+    assert ticket_of(office)["assignedTeams"]
+    for one in people:
+        await office.say(one, *EARLY)
+    office = await lose(office)
+
+    session = await office.say("ann", *EARLY, "are you there?")
+    for one in people:
+        await office.say(one, *EARLY)
+    await office.deliver()
+    assert (await office.outbox.session_state(session.key) or {})["escalated"]
+    office.clock.now += 7_200
+    assert await office.outbox.maintenance.close_idle(60) == len(people)
+    await office.deliver()
+
+    assert ticket_of(office)["status"] == "open"
+    assert all(row["status"] == "done" for one in people for row in office.conversations(one)), "bot chats are closed"
+    await office.close()
+
+
+async def test_a_ticket_of_a_copy_that_was_handed_off_later_is_never_closed(
+    office: Office, sandbox: Sandbox, copy: Copy
+) -> None:
+    session = await office.say("ann", *EARLY)
+    await office.deliver()
+    await office.courier.stop()
+    put_back = await copy(office)
+    await office.hand_off(session)
+    again = Office(sandbox, office.url, clock=office.clock)
+    await again.deliver()
+    await again.close()
+    office = await put_back()
+    office.clock.now += 7_200
+
+    assert await office.outbox.maintenance.close_idle(60) == 1
+    await office.deliver()
+
+    assert ticket_of(office)["status"] == "open"
+    assert (await office.outbox.session_state(session.key) or {})["escalated"]
+    await office.close()
+
+
+@pytest.mark.parametrize("status", ["open", "done"])
+async def test_a_handoff_of_a_copy_that_was_delivered_since_takes_nothing_from_the_agents(
+    office: Office, sandbox: Sandbox, copy: Copy, status: str
+) -> None:
+    session = await office.say("ann", *EARLY)
+    await office.deliver()
+    await office.courier.stop()
+    await office.hand_off(session)
+    put_back = await copy(office)
+    again = Office(sandbox, office.url, clock=office.clock)
+    await again.deliver()
+    await again.close()
+    agent = next(row["id"] for row in sandbox.state.users.values() if row["userType"] != "machine")
+    hand_over(sandbox, ticket_of(office), status=status, assignedTeams=[], assignedUsers=[agent], priority=1)
+    office = await put_back()
+
+    await office.deliver()
+
+    row = ticket_of(office)
+    assert (row["status"], row["assignedUsers"], row["assignedTeams"], row["priority"]) == (status, [agent], [], 1)
+    assert len(sandbox.state.notes) == 1
+    assert (await office.outbox.counts()).balanced
+    await office.close()
+
+
+async def test_a_handoff_of_a_copy_that_was_not_delivered_is_delivered(
+    office: Office, sandbox: Sandbox, copy: Copy
+) -> None:
+    session = await office.say("ann", *EARLY)
+    await office.deliver()
+    await office.courier.stop()
+    await office.hand_off(session)
+    office = await (await copy(office))()
+
+    await office.deliver()
+
+    row = ticket_of(office)
+    assert (row["status"], row["assignedUsers"], len(row["assignedTeams"]), row["priority"]) == ("open", [], 1, 4)
+    assert len(sandbox.state.notes) == 1
+    await office.close()
+
+
+async def test_asking_for_a_human_again_after_a_loss_raises_the_ticket_and_takes_nothing_from_the_agents(
+    office: Office, sandbox: Sandbox, lose: Lose
+) -> None:
+    await handed_off(office)
+    agent = next(row["id"] for row in sandbox.state.users.values() if row["userType"] != "machine")
+    hand_over(sandbox, ticket_of(office), status="done", assignedTeams=["other"], assignedUsers=[agent])
+    office = await lose(office)
+
+    session = await office.say("ann", *EARLY)
+    await office.hand_off(session)
+    await office.deliver()
+
+    row = ticket_of(office)
+    assert (row["status"], row["assignedUsers"], row["assignedTeams"]) == ("open", [agent], ["other"])
+    assert len(sandbox.state.notes) == 1, "no second summary"
+    await office.close()
+
+
+async def test_a_ticket_without_a_team_is_known_by_its_tag_and_note(
+    sandbox: Sandbox, outbox_url: str, lose: Lose
+) -> None:
+    office = Office(sandbox, outbox_url, default_team=None)
+    await handed_off(office)
+    assert not ticket_of(office)["assignedTeams"]
+    office = await lose(office)
+
+    session = await office.say("ann", *EARLY, "hello?")
+    await office.deliver()
+
+    assert (await office.outbox.session_state(session.key) or {})["escalated"]
+    await office.close()
+
+
+@pytest.mark.parametrize("parking", ["assign-bot", "none"])
+async def test_a_bot_chat_that_somebody_tagged_is_a_bot_chat(
+    sandbox: Sandbox, outbox_url: str, lose: Lose, parking: str
+) -> None:
+    office = Office(sandbox, outbox_url, parking=parking)
+    await office.say("ann", *EARLY)
+    await office.deliver()
+    hand_over(sandbox, ticket_of(office), tags=[sandbox.state.new_id()])
+    office = await lose(office)
+    office = Office(sandbox, office.url, clock=office.clock, parking=parking)
+
+    session = await office.say("ann", *EARLY, "hello?")
+    await office.deliver()
+
+    assert not (await office.outbox.session_state(session.key) or {})["escalated"]
+    await office.close()
+
+
+async def test_the_customer_after_a_merge_is_the_one_of_the_conversation(
+    office: Office, sandbox: Sandbox, copy: Copy
+) -> None:
+    await office.say("ann", *EARLY)
+    await office.deliver()
+    await office.courier.stop()
+    put_back = await copy(office)
+    (row,) = sandbox.state.customers.values()
+    merged = sandbox.state.put("customers", {**row, "id": sandbox.state.new_id()})["id"]
+    hand_over(sandbox, ticket_of(office), customer=merged)
+    office = await put_back()
+
+    session = await office.say("ann", *EARLY, "hello?")
+    await office.deliver()
+
+    assert (await office.outbox.session_state(session.key) or {})["customer_id"] == merged
+    assert office.texts("ann") == [*EARLY, "hello?"]
+    await office.close()
+
+
+async def test_an_outbox_of_release_0_1_looks_nothing_up_for_what_it_knows(
+    office: Office, sandbox: Sandbox, outbox_url: str, request: pytest.FixtureRequest
+) -> None:
+    await office.say("ann", *EARLY)
+    await office.deliver()
+    await office.close()
+    stampless = "DELETE FROM kustomer_meta WHERE name = 'born_ms'"
+    if office.outbox.path is None:
+        request.getfixturevalue("postgres_server").sql(stampless, outbox_url)
+    else:
+        with closing(sqlite3.connect(office.outbox.path)) as connection, connection:
+            connection.execute(stampless)
+    office = Office(sandbox, outbox_url, clock=office.clock, born=office.clock.now)
+
+    begun = len(sandbox.requests)
+    await office.say("ann", *EARLY, *LATE)
+    await say_at(office, "earlier", -60_000, *EARLY)
+    await say_at(office, "later", 5_000, *EARLY)
+    await office.deliver()
+
+    assert look_ups(sandbox, begun) == ["GET /v1/conversations/externalId=rasa%3Aearlier%3A-60000"]
+    await office.close()

@@ -140,6 +140,10 @@ class Outbox:
         """The sender's sessions that were handed to a human, latest first: `key` and `conversation_id` of each."""
         return await self._transactor.read(lambda c: recording.tickets(c, sender_id))
 
+    async def not_looked_up(self, sender_id: str) -> list[str]:
+        """Keys of the sender's latest sessions whose conversation has to be looked up before it is known."""
+        return await self._transactor.read(lambda c: recording.not_looked_up(c, sender_id))
+
     async def record_state(self, key: str) -> str | None:
         """State of a record; None when there is no such record."""
         return await self._transactor.read(lambda c: recording.record_state(c, key))

@@ -11,10 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, Renew, SessionKey, dump
-from rasa_kustomer.delivery.outbox.schema import PENDING, born_ms, records, sessions
+from rasa_kustomer.delivery.outbox.schema import CLOCK_MARGIN_MS, PENDING, born_ms, records, sessions
 
 _NOW = 2**62
-CLOCK_MARGIN_MS = 5_000  # between our clock and Rasa's, where a turn does not show how far it is ahead
 
 
 class Row(NamedTuple):
@@ -154,7 +153,7 @@ def accept(
         (purged_ms,) = found
     if escalate:
         _ESCALATE.run(on, session=row.id)
-    fresh = [one for one in new if one.kind is not Kind.MESSAGE or not one.at_ms or one.at_ms > purged_ms]
+    fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
     rows = [_values(row.id, one, now, _age(one, session) - ahead_ms) for one in fresh]
     added = _ADD.run_all(on, rows) if rows else 0
     if added:
@@ -224,3 +223,11 @@ def tickets(connection: Connection, sender_id: str, limit: int = 10) -> list[dic
         .limit(limit)
     )
     return [{"key": row.key, "conversation_id": row.conversation_id} for row in rows]
+
+
+def not_looked_up(connection: Connection, sender_id: str, limit: int = 3) -> list[str]:
+    """Keys of the sender's latest sessions that may have a conversation which is not known here."""
+    query = select(sessions.c.key).where(
+        sessions.c.sender_id == sender_part(sender_id), sessions.c.creating, ~sessions.c.escalated
+    )
+    return list(connection.execute(query.order_by(sessions.c.started_ms.desc()).limit(limit)).scalars())

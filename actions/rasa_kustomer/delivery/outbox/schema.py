@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 SCHEMA_VERSION = 1
 _LOCK = 5_117_206_451  # any number that nobody else uses for an advisory lock of PostgreSQL
+CLOCK_MARGIN_MS = 5_000  # between our clock and Rasa's, where a turn does not show how far it is ahead
 
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
 
@@ -156,13 +157,17 @@ def _date(connection: Connection, moment_ms: int) -> None:
 
 
 def _first_use(connection: Connection, now: float) -> int:
-    """The oldest that an outbox of release 0.1 knows: since then it would know what it has sent. Epoch milliseconds."""
+    """When an outbox of release 0.1 was begun: since then it knows what it has sent. Epoch milliseconds.
+
+    That is before all that it knows, so that nothing of this is looked up.
+    """
     started, turned, recorded = (
         connection.execute(select(func.min(column))).scalar()
         for column in (sessions.c.started_ms, sessions.c.last_turn_at, records.c.created_at)
     )
-    return min(
+    oldest = min(
         int(now * 1000),
         *(int(one) for one in (started,) if one is not None),
         *(int(one * 1000) for one in (turned, recorded) if one is not None),
     )
+    return oldest - CLOCK_MARGIN_MS
