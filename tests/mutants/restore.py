@@ -1,0 +1,178 @@
+"""A copy of the outbox that was restored, begun anew or lost: nothing twice, nothing taken from agents."""
+
+from tests.mutants.mutant import Mutant
+
+OUTBOX = "actions/rasa_kustomer/delivery/outbox/"
+DELIVERY = "actions/rasa_kustomer/delivery/"
+TESTS = "tests/delivery/test_restore.py -k sqlite"
+
+MUTANTS = [
+    Mutant(
+        "E23: A session that is older than the outbox is looked up",
+        OUTBOX + "recording.py",
+        '"creating": _OLD,',
+        '"creating": False,',
+        TESTS,
+    ),
+    Mutant(
+        "E23: A turn that is older than the outbox is looked up",
+        OUTBOX + "recording.py",
+        '"unsure": _OLD,',
+        '"unsure": False,',
+        TESTS,
+    ),
+    Mutant(
+        "E23: What is newer than the outbox costs no look-up",
+        OUTBOX + "recording.py",
+        '"creating": _OLD,',
+        '"creating": True,',
+        TESTS,
+    ),
+    Mutant(
+        "E23: A turn that seems to come from the future shows by how much Rasa's clock is ahead",
+        OUTBOX + "recording.py",
+        "ahead_ms = CLOCK_MARGIN_MS + max(0, max((one.at_ms for one in new), default=0) - int(now * 1000))",
+        "ahead_ms = CLOCK_MARGIN_MS",
+        TESTS,
+    ),
+    Mutant(
+        "E23: A summary note that was perhaps written is looked up",
+        OUTBOX + "recording.py",
+        "session.started_ms if record.kind is Kind.NOTE else _NOW",
+        "_NOW",
+        TESTS,
+    ),
+    Mutant(
+        "E23: All that waits in a restored copy is looked up",
+        OUTBOX + "births.py",
+        "unsure=True, attempts=0",
+        "attempts=0",
+        TESTS,
+    ),
+    Mutant(
+        "E23: Every session of a restored copy is looked up when it goes on",
+        OUTBOX + "births.py",
+        '{"creating": True,',
+        '{"creating": False,',
+        TESTS,
+    ),
+    Mutant(
+        "E23: A restored copy is in use since the restore",
+        OUTBOX + "births.py",
+        "value=str(born_ms))",
+        'value="0")',
+        TESTS,
+    ),
+    Mutant(
+        "E23: An outbox of release 0.1 looks nothing up for what it knows",
+        OUTBOX + "schema.py",
+        "_date(connection, _first_use(connection, now))",
+        "_date(connection, int(now * 1000))",
+        TESTS,
+    ),
+    Mutant(
+        "E23: A turn that was lost between others comes into its place",
+        DELIVERY + "conversations.py",
+        "places[turn.id] = latest = plan.sent_ms",
+        "places[turn.id] = latest = 0 * plan.sent_ms",
+        TESTS,
+    ),
+    Mutant(
+        "E23: All old turns of a chat are found with one list",
+        DELIVERY + "delivery.py",
+        "        await self._conversations.recall(claim)\n",
+        "",
+        TESTS,
+    ),
+    Mutant(
+        "E23: Old turns are looked up before a bulk job, too",
+        DELIVERY + "batching.py",
+        "                await self._conversations.recall(claim)\n",
+        "                pass\n",
+        TESTS,
+    ),
+    Mutant(
+        "E23: Reconcile sees a second conversation of the same customer",
+        DELIVERY + "reconcile.py",
+        "for one in theirs or () if one.external_id == place.key",
+        "for one in ()",
+        "tests/delivery/test_reconcile.py -k sqlite",
+    ),
+    Mutant(
+        "E23: Reconcile sees an older conversation of another customer",
+        DELIVERY + "reconcile.py",
+        " | ({found.id} if found else set())",
+        "",
+        "tests/delivery/test_reconcile.py -k sqlite",
+    ),
+    Mutant(
+        "E23: Reconcile tells no rate where a second conversation could not be looked for",
+        DELIVERY + "reconcile.py",
+        "if total and not self.unsearched else None",
+        "if total else None",
+        "tests/delivery/test_reconcile.py -k sqlite",
+    ),
+    Mutant(
+        "E25: A conversation that people have counts as handed off",
+        DELIVERY + "conversations.py",
+        "claim.escalated = claim.escalated or await self.handed_off(found, claim.key)",
+        "pass",
+        TESTS,
+    ),
+    Mutant(
+        "E25: A conversation that was found with people is never closed by us",
+        DELIVERY + "delivery.py",
+        "        if claim.escalated:  # since",
+        "        if False:  # since",
+        TESTS,
+    ),
+    Mutant(
+        "E25: A ticket that may have been opened is not taken from the agents who have it",
+        DELIVERY + "delivery.py",
+        "            if await self._was_opened(found, claim):",
+        "            if False:",
+        TESTS,
+    ),
+    Mutant(
+        "E25: A handoff of a conversation that people have raises it only",
+        OUTBOX + "progress.py",
+        "    if claim.people:",
+        "    if False:",
+        TESTS,
+    ),
+    Mutant(
+        "E25: A tag that is not ours makes no ticket of a bot chat",
+        DELIVERY + "conversations.py",
+        'return any((note.external_id or "").startswith(f"{key}:note") for note in notes)',
+        "return True",
+        TESTS,
+    ),
+    Mutant(
+        "E25: The ticket status finds a ticket that the outbox has forgotten",
+        "actions/rasa_kustomer/actions/ticket_status.py",
+        "keys = await call.runtime.outbox.not_looked_up(call.sender_id)",
+        "keys: list[str] = []",
+        "tests/actions/test_after_a_loss.py",
+    ),
+    Mutant(
+        "A backup takes what stands in the log",
+        OUTBOX + "copies.py",
+        "            read.backup(written)",
+        "            target.write_bytes(source.read_bytes())",
+        "tests/cli/test_outbox_copies.py -k sqlite",
+    ),
+    Mutant(
+        "An outbox in use is not replaced",
+        OUTBOX + "copies.py",
+        '        if mode != "delete":',
+        "        if False:",
+        "tests/cli/test_outbox_copies.py -k sqlite",
+    ),
+    Mutant(
+        "A copy that is damaged is not restored",
+        OUTBOX + "copies.py",
+        '        if verdict != "ok":',
+        "        if False:",
+        "tests/cli/test_outbox_copies.py -k sqlite",
+    ),
+]
