@@ -140,10 +140,15 @@ def test_what_is_no_outbox_of_ours_is_refused_and_nothing_is_changed(url: str, t
         file = file_of(url)
     elif what != "missing":
         run("backup", str(file))
-        with closing(sqlite3.connect(file)) as connection, connection:
-            connection.execute("UPDATE kustomer_meta SET value = '99' WHERE name = 'schema_version'")
-        if what == "damaged":
-            file.write_bytes(file.read_bytes()[:5_000])
+        if what == "newer":
+            with closing(sqlite3.connect(file)) as connection, connection:
+                connection.execute("UPDATE kustomer_meta SET value = '99' WHERE name = 'schema_version'")
+        else:  # a page that nothing reads while copying
+            [(page,)] = rows(file, "SELECT rootpage FROM sqlite_master WHERE name = 'kustomer_session_sender'")
+            [(size,)] = rows(file, "PRAGMA page_size")
+            content = bytearray(file.read_bytes())
+            content[(page - 1) * size : page * size] = b"\xff" * size
+            file.write_bytes(content)
     before = {one.name: one.read_bytes() for one in file_of(url).parent.iterdir()}
 
     refused = run("restore", str(file), "--yes")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, SessionKey
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, Part, SessionKey
 from rasa_kustomer.delivery.outbox.copies import back_up, restore
 from rasa_kustomer.sandbox import Sandbox
 
@@ -129,6 +129,47 @@ async def test_a_copy_with_turns_that_were_sent_since_doubles_nothing_and_goes_o
 
     check(office, people, *EARLY, *LATE, "one more thing")
     assert (await office.outbox.counts()).balanced
+    await office.close()
+
+
+async def test_a_chat_that_began_after_the_copy_is_found_again(office: Office, sandbox: Sandbox, copy: Copy) -> None:
+    await office.say("ann", *EARLY)
+    await office.deliver()
+    await office.courier.stop()
+    put_back = await copy(office)
+    office.clock.now += 60
+    started = int(office.clock.now * 1000)
+    await say_at(office, "bob", started, *EARLY)
+    office = await _delivered_elsewhere(office, put_back)
+
+    await say_at(office, "bob", started, *EARLY, *LATE)
+    await office.deliver()
+
+    assert len(sandbox.state.conversations) == 2
+    assert [row["preview"] for row in sandbox.state.messages.values()] == [*EARLY, *EARLY, *LATE]
+    await office.close()
+
+
+async def test_a_bulk_job_that_was_under_way_in_the_copy_doubles_nothing(
+    office: Office, sandbox: Sandbox, copy: Copy
+) -> None:
+    await office.say("ann", *EARLY)
+    await office.deliver()
+    await office.courier.stop()
+    await office.say("ann", *LATE, start=3)
+    (claim,) = await office.outbox.claim(1)
+    parts = [Part(claim.id, record.id, record.payload["at_ms"]) for record in claim.records]
+    await office.outbox.bulk.begin(parts)
+    refused = [{"_clientRef": record.key} for record in claim.records]  # so they are sent one by one, after the copy
+    await office.outbox.bulk.posted(parts, await office.client.create_bulk("messages", refused))
+    put_back = await copy(office)
+    office = await _delivered_elsewhere(office, put_back)
+
+    begun = len(sandbox.requests)
+    await office.deliver()
+
+    check(office, ["ann"], *EARLY, *LATE)
+    assert len(look_ups(sandbox, begun)) <= 2
     await office.close()
 
 

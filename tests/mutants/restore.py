@@ -64,6 +64,13 @@ MUTANTS = [
         TESTS,
     ),
     Mutant(
+        "E23: A bulk job of the copy is not asked for its results any more",
+        OUTBOX + "births.py",
+        "bulk_job=None, ",
+        "",
+        TESTS,
+    ),
+    Mutant(
         "E23: An outbox of release 0.1 looks nothing up for what it knows",
         OUTBOX + "schema.py",
         "_date(connection, _first_use(connection, now))",

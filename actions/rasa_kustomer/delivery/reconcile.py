@@ -192,7 +192,8 @@ class Reconciliation:
         Kustomer gives one for an externalId, so those of the same customer are listed too.
         """
         found = await self._read(self._client.find_conversation, place.key)
-        customer = (found.customer_id if found else None) or place.customer_id
+        ours = found if found and found.id == place.conversation_id else None
+        customer = (ours.customer_id if ours else None) or place.customer_id  # it may have been merged since
         theirs = await self._conversations_of(customer) if customer else None
         if theirs is None:
             self.report.unsearched += 1
