@@ -69,6 +69,20 @@ class Postgres:
         return self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database,
                          "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement)  # fmt: skip
 
+    def dump(self, url: str) -> Path:
+        """What `pg_dump` makes of a database's tables of the outbox."""
+        file = self._data.parent / f"{uuid4().hex}.dump"
+        self._run("pg_dump", "--format=custom", "--table=kustomer_*", f"--file={file}", *self._login(url))
+        return file
+
+    def restore(self, file: Path, url: str) -> None:
+        """Put a dump back with `pg_restore`."""
+        self._run("pg_restore", "--clean", "--if-exists", "--single-transaction", *self._login(url), file)
+
+    def _login(self, url: str) -> tuple[str, ...]:
+        database = url.rsplit("/", 1)[1]
+        return ("--host=127.0.0.1", f"--port={self.port}", f"--username={USER}", f"--dbname={database}")
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = {

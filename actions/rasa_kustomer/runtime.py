@@ -53,6 +53,7 @@ class Runtime:
     recorder: Recorder
     unrecorded: Unrecorded
     client: KustomerClient
+    conversations: Conversations
     directory: Directory
     newcomers: Newcomers
     teams: Teams
@@ -119,6 +120,7 @@ class Runtime:
             recorder=recorder,
             unrecorded=Unrecorded(recorder),
             client=client,
+            conversations=conversations,
             directory=directory,
             newcomers=newcomers,
             teams=teams,

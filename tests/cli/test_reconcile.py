@@ -98,6 +98,29 @@ def test_doubled_turns_are_told_and_are_no_failure(threaded_sandbox: Sandbox) ->
     assert (result.exit_code, json.loads(result.stdout)["doubled"]) == (0, 1)
 
 
+def test_a_second_conversation_is_told_in_the_table_in_json_and_by_its_id(threaded_sandbox: Sandbox) -> None:
+    state = threaded_sandbox.state
+    mine = next(iter(state.conversations.values()))
+    second = state.put("conversations", {**mine, "id": state.new_id()})["id"]
+    for row in list(state.messages.values()):
+        state.put("messages", {**row, "id": state.new_id(), "conversation": second})
+
+    told = report("--dry-run")
+    assert (told["doubled_conversations"], told["doubled_conversation_ids"], told["doubled"]) == (1, [second], 3)
+    shown = run("--dry-run").stdout
+    assert second in shown
+    assert "doubled conversations │ 1" in shown
+
+
+def test_where_it_cannot_know_of_a_second_conversation_it_says_so_instead_of_a_rate(threaded_sandbox: Sandbox) -> None:
+    threaded_sandbox.fail("GET /v1/customers/*/conversations", "status:404", times=None)
+
+    shown = run("--dry-run").stdout
+
+    assert "it cannot be known" in shown
+    assert "100.00 %" not in shown
+
+
 def test_it_writes_nothing_to_kustomer_and_shows_no_text(threaded_sandbox: Sandbox) -> None:
     before = len(threaded_sandbox.requests)
     lose(threaded_sandbox, "Hi!")

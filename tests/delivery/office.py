@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,18 @@ class Clock:
             await asyncio.sleep(0.001)
 
 
+def begin(url: str, born: float) -> None:
+    """Make the outbox at a moment (epoch seconds), unless there is one; also while an event loop runs."""
+
+    async def make() -> None:
+        outbox = Outbox(url, now=lambda: born)
+        await outbox.counts()
+        await outbox.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, make()).result()
+
+
 @dataclass
 class Office:
     """Everything that delivers, and ways to put work in and look at what came of it."""
@@ -53,8 +66,10 @@ class Office:
     default_team: str | None = "Support"
     api_key: str | None = None
     step_seconds: float = 0.5
+    born: float = -86_400.0  # epoch seconds, long before all chats: the outbox is begun then, if there is none yet
 
     def __post_init__(self) -> None:
+        begin(self.url, self.born)
         self.outbox = Outbox(self.url, now=self.clock)
         self.budget = Budget(1.0, now=self.clock, sleep=self.clock.sleep)
         self.breaker = Breaker(now=self.clock)

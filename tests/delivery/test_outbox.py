@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.delivery.office import begin
 
 from rasa_kustomer.delivery.outbox import (
     DEAD,
@@ -58,6 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def outbox(outbox_url: str, clock: Clock) -> AsyncIterator[Outbox]:
+    begin(outbox_url, -86_400.0)
     outbox = Outbox(outbox_url, now=clock)
     yield outbox
     assert (await outbox.counts()).balanced, "accepted = delivered + pending + dead after every test"

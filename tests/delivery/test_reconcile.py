@@ -1,6 +1,7 @@
 """What Kustomer lost is found and sent again, in its place and once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.delivery.office import Office
@@ -254,3 +255,53 @@ async def test_a_missing_role_is_named(office: Office, sandbox: Sandbox) -> None
 
     with pytest.raises(NotAllowed, match=r"org\.permission\.message\.read"):
         await compare(office)
+
+
+async def test_a_second_conversation_of_a_chat_is_counted_with_what_stands_in_both(
+    office: Office, sandbox: Sandbox
+) -> None:
+    await delivered(office, "ann", "bob")
+    assert (await compare(office)).doubled_conversations == 0
+    second = _second_conversation(office, sandbox, office.conversations("ann")[0]["customer"])
+    for row in office.rows("ann")[:3]:
+        sandbox.state.put("messages", {**row, "id": sandbox.state.new_id(), "conversation": second})
+
+    report = await compare(office)
+
+    assert (report.doubled_conversations, report.doubled_conversation_ids) == (1, [second])
+    assert (report.doubled, report.missing, report.present) == (3, 0, 8)
+
+
+async def test_an_older_conversation_of_another_customer_is_seen_too(office: Office, sandbox: Sandbox) -> None:
+    await delivered(office, "ann")
+    mine = office.conversations("ann")[0]
+    other = _second_conversation(office, sandbox, sandbox.state.put("customers", {**_customer(sandbox)})["id"])
+    sandbox.state.drop("conversations", mine["id"])
+    sandbox.state.put("conversations", mine)  # now the other one is the older
+
+    assert (await compare(office)).doubled_conversation_ids == [other]
+
+
+async def test_where_second_conversations_cannot_be_looked_for_no_rate_is_told(
+    office: Office, sandbox: Sandbox
+) -> None:
+    await delivered(office, "ann")
+    path = f"/v1/customers/{office.conversations('ann')[0]['customer']}/conversations"
+    sandbox.fail(f"GET {path}", "status:404", times=1)
+
+    blind = await compare(office)
+    assert (blind.unsearched, blind.success_percent, blind.missing) == (1, None, 0)
+
+    seeing = await compare(office)
+    assert (seeing.unsearched, seeing.success_percent) == (0, 100.0)
+
+
+def _second_conversation(office: Office, sandbox: Sandbox, customer: str) -> str:
+    mine = office.conversations("ann")[0]
+    second = sandbox.state.put("conversations", {**mine, "id": sandbox.state.new_id(), "customer": customer})
+    return str(second["id"])
+
+
+def _customer(sandbox: Sandbox) -> dict[str, Any]:
+    row = next(iter(sandbox.state.customers.values()))
+    return {**row, "id": sandbox.state.new_id(), "externalIds": []}

@@ -12,9 +12,9 @@ from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
 from rasa_kustomer.conversation.summary import summary
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.delivery.plan import HANDOFF_TAG
 from rasa_kustomer.kustomer.errors import KustomerError
 
-TAG = "bot-handoff"
 EXPECTED = {
     "kustomer_team": "it must hold a team's name or id as text",
     "kustomer_priority": "it must hold low, medium, high, urgent or a number from 1 to 5",
@@ -148,9 +148,10 @@ def _records(
     if "kustomer_team" in _hidden(call) and decision.team == str(call.slots.get("kustomer_team")).strip():
         team["team_hidden"] = HIDDEN  # the remark about a team that there is not must not quote it
     ticket = {"priority": priority, "team": decision.team, "subject": f"{reference} · {about}"}
+    tags = list(dict.fromkeys((HANDOFF_TAG, *decision.tags)))
     return [
         NewRecord(f"{session.key}:note{suffix}", Kind.NOTE, {"text": text, **team}),
-        NewRecord(f"{session.key}:tags{suffix}", Kind.TAGS, {"tags": list(dict.fromkeys((TAG, *decision.tags)))}),
+        NewRecord(f"{session.key}:tags{suffix}", Kind.TAGS, {"tags": tags}),
         NewRecord(f"{session.key}:ticket{suffix}", Kind.TICKET, ticket),
     ]
 

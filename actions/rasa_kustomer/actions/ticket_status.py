@@ -55,9 +55,18 @@ async def _tickets(call: Call) -> list[dict[str, Any]]:
     else:
         ids = [ticket["conversation_id"] for ticket in mine if ticket["conversation_id"]]
         found = [await call.runtime.client.get_conversation(one) for one in ids[:3]]
+    listed = {one.id for one in found}
+    found += [one for one in await _forgotten(call) if one.id not in listed]
     waiting = [_waiting(ticket["key"]) for ticket in mine if not ticket["conversation_id"]]
     found.sort(key=_last_touched, reverse=True)
     return waiting + [_described(one) for one in found if one.status != "done"]
+
+
+async def _forgotten(call: Call) -> list[Conversation]:
+    """Tickets of chats that an earlier copy of the outbox knew, and that the courier has not looked up yet."""
+    keys = await call.runtime.outbox.not_looked_up(call.sender_id)
+    asked = [await call.runtime.conversations.with_people(key) for key in keys]
+    return [one for one in asked if one is not None]
 
 
 def _last_touched(conversation: Conversation) -> float:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rasa_kustomer.cli import outbox_copies
 from rasa_kustomer.cli.common import json_text, plain, settings_or_exit
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Access, Kind, Outbox, OutboxUnavailableError
 
@@ -54,6 +55,10 @@ Pending = Annotated[bool, typer.Option("--pending", help="Only what waits.")]
 Delivered = Annotated[bool, typer.Option("--delivered", help="Only what Kustomer has.")]
 Session = Annotated[str | None, typer.Option(help="Only sessions whose key contains this, e.g. a sender id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+for copying in (outbox_copies.backup, outbox_copies.restore, outbox_copies.restored):
+    app.command()(copying)
 
 
 @app.command()

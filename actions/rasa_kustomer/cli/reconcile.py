@@ -22,7 +22,7 @@ from rasa_kustomer.runtime import Runtime
 from rasa_kustomer.settings import Settings
 
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
-SHOWN = ("checked", "present", "missing", "doubled", "out_of_order", "dead", "pending")
+SHOWN = ("checked", "present", "missing", "doubled", "doubled_conversations", "out_of_order", "dead", "pending")
 console = Console()
 
 
@@ -91,9 +91,18 @@ async def _reconcile(settings: Settings, since: float, *, dry_run: bool) -> Repo
 
 def _print(report: Report, *, dry_run: bool) -> None:
     rate = report.success_percent
-    table = Table(*(name.replace("_", " ") for name in SHOWN), "success rate")
-    table.add_row(*(str(getattr(report, name)) for name in SHOWN), "-" if rate is None else f"{rate:.2f} %")
+    table = Table("what", "number")
+    for name in SHOWN:
+        table.add_row(name.replace("_", " "), str(getattr(report, name)))
+    table.add_row("success rate", "-" if rate is None else f"{rate:.2f} %")
     console.print(table)
+    if report.doubled_conversations:
+        console.print(f"Second conversations of one chat: {', '.join(report.doubled_conversation_ids)}")
+    if report.unsearched:
+        console.print(
+            f"Of {report.unsearched} conversations it cannot be known whether there is a second one: Kustomer gives one"
+            " for an externalId, and the customer's conversations could not be listed to the end."
+        )
     if report.missing:
         console.print(
             "Nothing was changed (--dry-run)." if dry_run else f"{report.put_back} missing ones wait again to be sent."

@@ -36,12 +36,15 @@ class Batch:
 
 
 def batchable(claim: Claim) -> list[Record]:
-    """The records at the head of a session that may go into a job: turns that were not in one before."""
+    """The records at the head of a session that may go into a job: turns that were not in one before.
+
+    Those that an earlier copy of the outbox may have sent are looked up before the job is put together.
+    """
     if claim.escalated:
         return []
     head = []
     for record in claim.records:
-        if record.kind is not Kind.MESSAGE or record.unsure or record.sent_ms is not None:
+        if record.kind is not Kind.MESSAGE or record.sent_ms is not None or (record.unsure and not record.marked):
             break
         head.append(record)
     return head
@@ -77,6 +80,8 @@ def plan_batches(claims: Sequence[Claim]) -> list[Batch]:
 def _fitting(claim: Claim) -> Iterator[tuple[Item, int]]:
     total, sent_ms = 2, claim.last_sent_ms
     for record in batchable(claim)[:MOST_ITEMS]:
+        if record.unsure:
+            return
         sent_ms = plan.sent_ms(record.payload, sent_ms)
         body = plan.message_body(record.key, record.payload, sent_ms) | {
             "conversation": claim.conversation_id,

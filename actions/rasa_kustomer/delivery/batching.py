@@ -56,16 +56,27 @@ class Batching:
         """
         failures: Failures = {}
         try:
-            await self._customers([one for one in claims if not one.customer_id], failures)
-            missing = [one for one in claims if one.customer_id and not one.conversation_id]
+            await asyncio.gather(*(self._look_up(one, failures) for one in claims))
+            bots = [one for one in claims if not one.escalated and one.id not in failures]
+            await self._customers([one for one in bots if not one.customer_id], failures)
+            missing = [one for one in bots if one.customer_id and not one.conversation_id]
             await self._resolve(missing, failures)
-            ready = [one for one in claims if one.conversation_id]
+            ready = [one for one in bots if one.conversation_id and one.id not in failures]
             for batch in plan_batches(ready):
                 await self._messages(batch, failures)
                 settled()
         except NotPermittedError:
             pass  # they are sent one by one from now on
         return failures
+
+    async def _look_up(self, claim: Claim, failures: Failures) -> None:
+        """What an earlier copy of the outbox may have sent; a session that people have is not for a job any more."""
+        try:
+            await self._conversations.look_up(claim)
+            if claim.conversation_id:
+                await self._conversations.recall(claim)
+        except (KustomerError, InDoubtError, LeaseLostError) as error:
+            failures[claim.id] = error
 
     async def _customers(self, claims: Sequence[Claim], failures: Failures) -> None:
         """New customers are made together; whoever exists already is looked for."""

@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS
-from rasa_kustomer.delivery.outbox import Claim, Outbox
+from rasa_kustomer.delivery.outbox import Claim, Found, Kind, Outbox, Turn
 from rasa_kustomer.delivery.plan import Parking
 from rasa_kustomer.delivery.recovery import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
+from rasa_kustomer.kustomer.lists import LONGEST_LIST
+from rasa_kustomer.kustomer.models import Conversation
 from rasa_kustomer.log import Once
 
 REFUSALS_TO_GIVE_UP = 3
@@ -56,20 +59,104 @@ class Conversations:
             LeaseLostError: Another process has the session.
             InDoubtError: It is in a bulk job that may still be at work.
         """
+        await self.look_up(claim)
         if claim.conversation_id:
             return
-        if claim.creating and claim.bulk_at and 0 <= (age := self._now() - claim.bulk_at) < DOUBT_SECONDS:
-            raise InDoubtError(DOUBT_SECONDS - age)
         if not claim.customer_id:
-            claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
+            claim.customer_id = await self._customer(claim)
         try:
-            found = await self._client.find_conversation(claim.key) if claim.creating else None
-            claim.conversation_id = found.id if found else await self._create_conversation(claim, claim.customer_id)
+            claim.conversation_id = await self._create_conversation(claim, claim.customer_id)
         except (Rejected, NotFound) as error:
             await self._refused_conversation(claim, error)
             raise
         claim.creating, claim.bulk_at = False, None
         await self._outbox.resolved(claim)
+
+    async def look_up(self, claim: Claim) -> None:
+        """Find the conversation of a session that may have one; without `creating` nothing is asked.
+
+        Raises:
+            KustomerError: Kustomer could not be asked.
+            InDoubtError: It is not there, and a bulk job that may make it is perhaps still at work.
+        """
+        if not claim.creating:
+            return
+        found = await self._find(claim)
+        if found is not None:
+            await self._found(claim, found)
+            return
+        if claim.bulk_at and 0 <= (age := self._now() - claim.bulk_at) < DOUBT_SECONDS:
+            raise InDoubtError(DOUBT_SECONDS - age)
+        await self._outbox.recalling.nothing_there(claim)
+        claim.records = await self._outbox.due(claim)
+        claim.conversation_id, claim.creating = None, False
+
+    async def _find(self, claim: Claim) -> Conversation | None:
+        if claim.conversation_id:
+            with suppress(NotFound):  # merged or deleted
+                return await self._client.get_conversation(claim.conversation_id)
+        return await self._client.find_conversation(claim.key)
+
+    async def _found(self, claim: Claim, found: Conversation) -> None:
+        """Go on with a conversation that was there before, and leave it to the people who have it."""
+        claim.conversation_id = found.id
+        claim.customer_id = found.customer_id or claim.customer_id or await self._customer(claim)
+        claim.people = plan.people_have(found, await self.find_parking())
+        claim.escalated = claim.escalated or await self.handed_off(found, claim.key)
+        claim.creating, claim.bulk_at = False, None
+        await self._outbox.resolved(claim)
+        claim.records = await self._outbox.due(claim)
+
+    async def recall(self, claim: Claim) -> None:
+        """Find the turns that an earlier copy of the outbox may have sent, with one list for all of the session.
+
+        Args:
+            claim: The leased session, whose conversation is known; its records are read again when there were such.
+
+        Raises:
+            KustomerError: Kustomer could not be asked.
+            LeaseLostError: Another process has the session.
+        """
+        if not any(record.marked and record.kind is Kind.MESSAGE for record in claim.records):
+            return
+        turns = await self._outbox.recalling.turns(claim)
+        try:
+            listed = await self._client.messages_of(str(claim.conversation_id))
+        except NotFound:
+            await self.forget(claim)
+            raise
+        there = {one.external_id: Found(one.id, plan.epoch_ms(one.sent_at) or 0) for one in reversed(listed)}
+        found = {turn.id: there[turn.key] for turn in turns if turn.key in there}
+        places, all_seen = _places(turns, found, claim.last_sent_ms), len(listed) < LONGEST_LIST
+        if not await self._outbox.recalling.compared(claim, found, places, all_seen=all_seen):
+            raise LeaseLostError
+        claim.records = await self._outbox.due(claim)
+
+    async def with_people(self, key: str) -> Conversation | None:
+        """The conversation of a session, if there is one and it was handed to people."""
+        found = await self._client.find_conversation(key)
+        return found if found is not None and await self.handed_off(found, key) else None
+
+    async def handed_off(self, found: Conversation, key: str) -> bool:
+        """Whether a conversation belongs to people, or was given to them and nobody has taken it yet.
+
+        Kustomer tells tags by ids, so a tag may be anybody's: then the note of the handoff decides.
+        """
+        parking = await self.find_parking()
+        if plan.people_have(found, parking) or not found.tags or plan.is_parked(found, parking):
+            return plan.people_have(found, parking)
+        if plan.HANDOFF_TAG in found.tags:
+            return True
+        try:
+            notes = await self._client.notes_of(found.id)
+        except NotAllowed as error:
+            if isinstance(error, KeyRefused):
+                raise
+            return True  # a bot chat that stays open does less harm than a ticket that is taken from its agent
+        return any((note.external_id or "").startswith(f"{key}:note") for note in notes)
+
+    async def _customer(self, claim: Claim) -> str:
+        return (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
 
     async def _refused_conversation(self, claim: Claim, error: KustomerError) -> None:
         """Look the customer up anew next time; after several refusals give the records up, with the reason."""
@@ -124,3 +211,19 @@ class Conversations:
                 raise
             self._say(f"Bot chats are created unparked, the key's own user cannot be read: {error}")
             return Parking()
+
+
+def _places(turns: Sequence[Turn], found: Mapping[int, Found], last_sent_ms: int) -> dict[int, int | None]:
+    """The `sentAt` of each turn that was not found: its own between found ones, and none for the last, which go on."""
+    places: dict[int, int | None] = {}
+    latest = last_sent_ms
+    for turn in turns:
+        if turn.id in found:
+            latest = max(latest, found[turn.id].sent_ms)
+        else:
+            places[turn.id] = latest = plan.sent_ms({"at_ms": turn.at_ms}, latest)
+    for turn in reversed(turns):
+        if turn.id in found:
+            break
+        places[turn.id] = None
+    return places

@@ -26,7 +26,7 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.kustomer.models import Message, Note
+from rasa_kustomer.kustomer.models import Conversation, Message, Note
 from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Delivery:
         """
         await self._conversations.resolve(claim)
         doubt = await recover(self._outbox, self._jobs, claim, self._now())
+        await self._conversations.recall(claim)
         for record in claim.records:
             if doubt and not (claim.escalated and record.kind in TICKETING):
                 continue
@@ -191,6 +192,10 @@ class Delivery:
                 raise
 
     async def _ticket(self, claim: Claim, record: Record) -> str:
+        if record.marked or (record.unsure and not record.payload.get("repeated")):
+            found = await self._client.get_conversation(str(claim.conversation_id))
+            if await self._was_opened(found, claim):
+                return found.id
         team_id, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
         if problem:  # which team was wished for may be a customer's text: the agent's note has it, the log has not
             self._say(
@@ -207,6 +212,12 @@ class Delivery:
         if left_out := sorted(patch.keys() - sent.keys()):
             logger.warning("Kustomer refused %s of a ticket; it was opened without.", ", ".join(left_out))
         return made.id
+
+    async def _was_opened(self, found: Conversation, claim: Claim) -> bool:
+        """Whether a ticket that may have been opened was; what agents have done with it since is theirs."""
+        if plan.people_have(found, await self._conversations.find_parking()):
+            return True
+        return found.status != "open" and await self._conversations.handed_off(found, claim.key)
 
     async def _repoint(self, claim: Claim, _record: Record) -> None:
         """Move the conversation to the customer that the session is known to belong to by now.
@@ -229,4 +240,6 @@ class Delivery:
             await self._outbox.resolved(claim)
 
     async def _close(self, claim: Claim, _record: Record) -> None:
+        if claim.escalated:  # since it was queued, or as it was found in Kustomer: it is left to the human
+            return
         await self._client.update_conversation(str(claim.conversation_id), {"status": "done"})

@@ -7,8 +7,10 @@ from typing import Any
 
 from rasa_kustomer.delivery.outbox import Claim, Kind
 from rasa_kustomer.kustomer.errors import Rejected
+from rasa_kustomer.kustomer.models import Conversation
 
 APP = "rasa"
+HANDOFF_TAG = "bot-handoff"
 MESSAGE_OPTIONAL = ("meta", "auto", "status", "sentAt")
 CONVERSATION_OPTIONAL = ("queue", "assignedUsers", "name", "direction", "status")
 NOTE_OPTIONAL = ("externalId",)
@@ -44,6 +46,17 @@ class Parking:
         if self.user_id:
             return {"assignedUsers": []}
         return {"queue": None} if self.queue_id else {}
+
+
+def people_have(found: Conversation, parking: Parking) -> bool:
+    """Whether a conversation belongs to a team or to a user other than the one that keeps it from agents."""
+    return bool(found.assigned_teams or set(found.assigned_users) - {parking.user_id, found.created_by_id})
+
+
+def is_parked(found: Conversation, parking: Parking) -> bool:
+    """Whether a conversation is kept from agents; the user of an earlier key, who made it, does so too."""
+    users = set(found.assigned_users) & {parking.user_id, found.created_by_id}
+    return bool(users) or (parking.queue_id is not None and found.queue_id == parking.queue_id)
 
 
 def iso(ms: int) -> str:

@@ -59,7 +59,8 @@ class Resource(BaseModel):
         """
         attributes = data.get("attributes")
         attributes = attributes if isinstance(attributes, Mapping) else data
-        related = {f"{name}_id": found for name in ("customer", "org") if (found := _related(data, name))}
+        names = ("conversation", "createdBy", "customer", "org", "queue")
+        related = {f"{name}_id": found for name in names if (found := _related(data, name))}
         return cls.model_validate({**related, **_known(cls, attributes), "id": data.get("id") or attributes.get("id")})
 
 
@@ -126,13 +127,17 @@ class Conversation(_Dated):
     priority: int | None = None
     assigned_users: Strings = Field(default_factory=list, alias="assignedUsers")
     assigned_teams: Strings = Field(default_factory=list, alias="assignedTeams")
+    tags: Strings = Field(default_factory=list)  # ids (Kustomer API reference, Conversations), or names
     customer_id: str | None = None
+    created_by_id: str | None = Field(None, alias="createdBy_id")
+    queue_id: str | None = None
 
 
 class Message(_Dated):
     """One entry of a conversation."""
 
     external_id: str | None = Field(None, alias="externalId")
+    conversation_id: str | None = None
 
 
 class Note(_Dated):

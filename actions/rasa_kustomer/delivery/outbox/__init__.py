@@ -14,6 +14,7 @@ from rasa_kustomer.delivery.outbox.entries import (
     SessionKey,
 )
 from rasa_kustomer.delivery.outbox.outbox import LEASE_SECONDS, Outbox
+from rasa_kustomer.delivery.outbox.recalling import Found, Turn
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
 from rasa_kustomer.delivery.outbox.transactor import Access, OutboxUnavailableError
 
@@ -25,6 +26,7 @@ __all__ = [
     "Access",
     "Claim",
     "Counts",
+    "Found",
     "Kind",
     "KnownSession",
     "NewRecord",
@@ -37,4 +39,5 @@ __all__ = [
     "Renew",
     "SessionKey",
     "Settled",
+    "Turn",
 ]

@@ -49,11 +49,15 @@ class Place(NamedTuple):
     """Where a session is.
 
     Attributes:
+        key: externalId of its conversation.
         conversation_id: None while it is being looked up or made anew.
+        customer_id: Whose it is, as far as that is known.
         leased: A courier is at work on it.
     """
 
+    key: str
     conversation_id: str | None
+    customer_id: str | None
     leased: bool
 
 
@@ -161,9 +165,9 @@ def _said(payload: str) -> str:
 
 def _place(connection: Connection, session_id: int, now: float) -> Place:
     leased = sessions.c.leased_by.is_not(None) & (sessions.c.leased_until > now)
-    query = select(sessions.c.conversation_id, leased.label("leased")).where(sessions.c.id == session_id)
-    row = connection.execute(query).one()
-    return Place(row.conversation_id, bool(row.leased))
+    columns = (sessions.c.key, sessions.c.conversation_id, sessions.c.customer_id, leased.label("leased"))
+    row = connection.execute(select(*columns).where(sessions.c.id == session_id)).one()
+    return Place(row.key, row.conversation_id, row.customer_id, bool(row.leased))
 
 
 def _put_back(connection: Connection, session_id: int, sent_ms: Mapping[int, int | None], now: float) -> int:

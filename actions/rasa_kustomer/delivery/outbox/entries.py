@@ -89,13 +89,20 @@ class Record:
     bulk_job: str | None = None
     sent_ms: int | None = None
 
+    @property
+    def marked(self) -> bool:
+        """Never begun here, but perhaps sent from an earlier copy of the outbox."""
+        return self.unsure and not self.attempts and self.bulk_at is None
+
 
 @dataclass(slots=True)
 class Claim:
     """A session leased to one courier, with its due records in order.
 
     Attributes:
-        creating: A create of its conversation was sent whose answer may have been missed.
+        creating: Its conversation has to be looked up first: a create was sent whose answer may have been missed, or
+            an earlier copy of the outbox may have made it.
+        people: It was looked up just now, and a team or a user has it.
         bulk_at: When that was part of a bulk job, epoch seconds.
         attempts: Failed attempts in a row.
     """
@@ -111,6 +118,7 @@ class Claim:
     attempts: int
     last_sent_ms: int
     bulk_at: float | None = None
+    people: bool = False
     records: list[Record] = field(default_factory=list)
 
 

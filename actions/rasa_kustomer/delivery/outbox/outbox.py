@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from rasa_kustomer.delivery.outbox import leases, maintenance, progress, recording
+from rasa_kustomer.delivery.outbox import births, leases, maintenance, progress, recording
 from rasa_kustomer.delivery.outbox.auditing import Auditing
+from rasa_kustomer.delivery.outbox.births import Marks
 from rasa_kustomer.delivery.outbox.bulking import Bulk
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, NewRecord, Record, Recorded, Renew, SessionKey
 from rasa_kustomer.delivery.outbox.hot_path import HotPath, NotAtOnceError
 from rasa_kustomer.delivery.outbox.maintenance import Maintenance
+from rasa_kustomer.delivery.outbox.recalling import Recalling
 from rasa_kustomer.delivery.outbox.schema import PENDING
 from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
 from rasa_kustomer.delivery.outbox.transactor import Access, Transactor
@@ -37,7 +39,7 @@ class Outbox:
     """
 
     def __init__(self, url: str, *, access: Access = Access.SERVE, now: Callable[[], float] = time.time) -> None:
-        self._transactor, self._hot_path = _open(url, access)
+        self._transactor, self._hot_path = _open(url, access, now)
         self._now = now
         self.owner = leases.new_owner()
         self.work_arrived = asyncio.Event()
@@ -58,6 +60,11 @@ class Outbox:
     def bulk(self) -> Bulk:
         """Sending many records in one request."""
         return Bulk(self._transactor, self._now, self.owner, self._settled)
+
+    @property
+    def recalling(self) -> Recalling:
+        """Looking up what an earlier copy of the outbox may have sent."""
+        return Recalling(self._transactor, self._now, self.owner, self._settled)
 
     @property
     def maintenance(self) -> Maintenance:
@@ -130,6 +137,10 @@ class Outbox:
     async def tickets(self, sender_id: str) -> list[dict[str, Any]]:
         """The sender's sessions that were handed to a human, latest first: `key` and `conversation_id` of each."""
         return await self._transactor.read(lambda c: recording.tickets(c, sender_id))
+
+    async def not_looked_up(self, sender_id: str) -> list[str]:
+        """Keys of the sender's latest sessions whose conversation has to be looked up before it is known."""
+        return await self._transactor.read(lambda c: recording.not_looked_up(c, sender_id))
 
     async def record_state(self, key: str) -> str | None:
         """State of a record; None when there is no such record."""
@@ -248,16 +259,21 @@ class Outbox:
         until = None if wait_seconds is None else self._now() + wait_seconds
         await self._transactor.run(lambda c: leases.release(c, self.owner, claim, not_before=until, failed=failed))
 
+    async def restored(self) -> Marks:
+        """Note that this is an older copy, put back by other means: what may have gone on since is looked up."""
+        now = self._now()
+        return await self._transactor.run(lambda c: births.restored(c, now))
+
     async def counts(self) -> Counts:
         """How many records were accepted, and where they are now."""
         return await self._transactor.read(maintenance.counts)
 
 
-def _open(url: str, access: Access) -> tuple[Transactor, HotPath | None]:
+def _open(url: str, access: Access, now: Callable[[], float]) -> tuple[Transactor, HotPath | None]:
     """The database of a URL; the way round its thread is for SQLite only."""
     if url.startswith("postgresql"):
         from rasa_kustomer.delivery.outbox.postgres import PostgresTransactor  # noqa: PLC0415 - an extra of its own
 
-        return PostgresTransactor(url), None
-    transactor = SqliteTransactor(url, access)
+        return PostgresTransactor(url, now=now), None
+    transactor = SqliteTransactor(url, access, now=now)
     return transactor, HotPath(transactor.file)

@@ -1,6 +1,7 @@
 """The outbox on PostgreSQL, which several machines can share: the same functions, run by SQLAlchemy and asyncpg."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,12 +34,13 @@ class PostgresTransactor:
 
     Args:
         url: SQLAlchemy URL, postgresql+asyncpg://user:password@host/database; what follows a ? goes to asyncpg.
+        now: Clock in epoch seconds.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
         address = make_url(url)
         remaining, self._arguments = driver_arguments(address.query)
-        self._url = address.set(query=remaining)
+        self._url, self._now = address.set(query=remaining), now
         self._engine: AsyncEngine | None = None
         self._prepared = False
         self._running: set[asyncio.Task[Any]] = set()
@@ -118,7 +120,7 @@ class PostgresTransactor:
             self._engine = _open(self._url, self._arguments)
         if not self._prepared:
             async with self._engine.begin() as connection:
-                await connection.run_sync(prepare)
+                await connection.run_sync(prepare, self._now())
             self._prepared = True
         return self._engine
 

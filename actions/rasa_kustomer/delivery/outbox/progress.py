@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, case, exists, func, insert, or_, select, update
 
-from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
+from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record, dump
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
 
 RECORDS_PER_CLAIM = 25
@@ -102,7 +102,10 @@ def begin_conversation(connection: Connection, owner: str, claim: Claim) -> bool
 
 
 def resolved(connection: Connection, owner: str, claim: Claim) -> None:
-    """Keep what is known of the session in Kustomer; an id of None makes the courier resolve it again."""
+    """Keep what is known of the session in Kustomer; an id of None makes the courier resolve it again.
+
+    A session that was found with people stays with them: a ticket that waits raises theirs and takes nothing from them.
+    """
     connection.execute(
         update(sessions)
         .where(same_session(owner, claim))
@@ -111,8 +114,22 @@ def resolved(connection: Connection, owner: str, claim: Claim) -> None:
             conversation_id=claim.conversation_id,
             creating=claim.creating,
             bulk_at=claim.bulk_at,
+            **({"escalated": True} if claim.escalated else {}),
         )
     )
+    if claim.people:
+        _raise_only(connection, claim.id)
+
+
+def _raise_only(connection: Connection, session_id: int) -> None:
+    waiting = (
+        records.c.session_id == session_id,
+        records.c.state == PENDING,
+        records.c.kind == Kind.TICKET.value,
+    )
+    for row in connection.execute(select(records.c.id, records.c.payload).where(*waiting)).all():
+        payload = dump(json.loads(row.payload) | {"repeated": True})
+        connection.execute(update(records).where(records.c.id == row.id).values(payload=payload))
 
 
 def unsent(connection: Connection, owner: str, record: Record) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Insert, Select, Update, bindparam, exists, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Insert, Select, Update, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, PastUnknownError, Recorded, Renew, SessionKey, dump
-from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
+from rasa_kustomer.delivery.outbox.schema import CLOCK_MARGIN_MS, PENDING, born_ms, records, sessions
+
+_NOW = 2**62
 
 Database: TypeAlias = sqlite3.Connection | Connection
 """Where a statement runs: SQLite's own connection, or SQLAlchemy's for any other database."""
@@ -51,10 +53,14 @@ class _Statement:
         return len(on.execute(self._core.returning(records.c.id), rows).all())
 
 
+# What is older than this copy of the outbox may be in Kustomer already. A copy that cannot tell its age trusts nothing.
+_OLD = func.coalesce(bindparam("judged_ms", type_=BigInteger) < born_ms, True)
+
+
 def _open_session(dialect: Any, *, renew: bool) -> Insert:
     new = dialect.insert(sessions).values(
         {name: bindparam(name) for name in ("key", "sender_id", "started_ms", "identity", "last_turn_at")}
-        | {"creating": False, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
+        | {"creating": _OLD, "escalated": False, "closed": False, "accepted": 0, "purged": 0, "purged_ms": 0}
         | {"last_sent_ms": 0, "not_before": 0.0, "attempts": 0, "leased_until": 0.0}
     )
     person = new.excluded.identity if renew else sessions.c.identity
@@ -65,7 +71,7 @@ def _open_session(dialect: Any, *, renew: bool) -> Insert:
 def _add_record(dialect: Any) -> Insert:
     new = dialect.insert(records).values(
         {name: bindparam(name) for name in ("session_id", "key", "kind", "payload", "created_at")}
-        | {"state": PENDING, "unsure": False, "attempts": 0, "not_before": 0.0}
+        | {"state": PENDING, "unsure": _OLD, "attempts": 0, "not_before": 0.0}
     )
     return new.on_conflict_do_nothing(index_elements=[records.c.key])  # type: ignore[no-any-return]
 
@@ -111,6 +117,9 @@ def accept(
 ) -> int:
     """Accept records of a session; those whose key is known already are left as they are.
 
+    A session or a turn that is older than this copy of the outbox is marked, so that it is looked up in Kustomer first.
+    Rasa's clock may be ahead of ours: a turn that seems to come from the future shows by how much.
+
     Args:
         on: Where, in an open transaction.
         session: Its row is made on first use.
@@ -127,7 +136,9 @@ def accept(
     Raises:
         PastUnknownError: `after` is not here.
     """
+    ahead_ms = CLOCK_MARGIN_MS + max(0, max((one.at_ms for one in new), default=0) - int(now * 1000))
     opening = {
+        "judged_ms": session.started_ms - ahead_ms,
         "key": session.key,
         "sender_id": sender_part(session.sender_id),  # a text that every database takes
         "started_ms": session.started_ms,
@@ -145,7 +156,8 @@ def accept(
     if escalate:
         _ESCALATE.run(on, session=row_id)
     fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
-    added = _ADD.run_all(on, [_values(row_id, one, now) for one in fresh]) if fresh else 0
+    rows = [_values(row_id, one, now, _age(one, session) - ahead_ms) for one in fresh]
+    added = _ADD.run_all(on, rows) if rows else 0
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         _TOUCH.run(on, session=row_id, added=added, now=now, closed_now=closed)
@@ -154,8 +166,16 @@ def accept(
     return added
 
 
-def _values(session_id: int, record: NewRecord, now: float) -> dict[str, Any]:
+def _age(record: NewRecord, session: SessionKey) -> int:
+    """By which moment a record is judged; what an action asks for is asked now, and a note has its session's name."""
+    if record.kind is Kind.MESSAGE:
+        return record.at_ms or session.started_ms
+    return session.started_ms if record.kind is Kind.NOTE else _NOW
+
+
+def _values(session_id: int, record: NewRecord, now: float, judged_ms: int) -> dict[str, Any]:
     return {
+        "judged_ms": judged_ms,
         "session_id": session_id,
         "key": record.key,
         "kind": record.kind.value,
@@ -204,3 +224,11 @@ def tickets(connection: Connection, sender_id: str, limit: int = 10) -> list[dic
         .limit(limit)
     )
     return [{"key": row.key, "conversation_id": row.conversation_id} for row in rows]
+
+
+def not_looked_up(connection: Connection, sender_id: str, limit: int = 3) -> list[str]:
+    """Keys of the sender's latest sessions that may have a conversation which is not known here."""
+    query = select(sessions.c.key).where(
+        sessions.c.sender_id == sender_part(sender_id), sessions.c.creating, ~sessions.c.escalated
+    )
+    return list(connection.execute(query.order_by(sessions.c.started_ms.desc()).limit(limit)).scalars())

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    cast,
     func,
     insert,
     inspect,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 
 SCHEMA_VERSION = 1
 _LOCK = 5_117_206_451  # any number that nobody else uses for an advisory lock of PostgreSQL
+CLOCK_MARGIN_MS = 5_000  # between our clock and Rasa's, where a turn does not show how far it is ahead
 
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
 
@@ -106,12 +108,20 @@ Index(
 )
 
 
+born_ms = select(cast(meta.c.value, BigInteger)).where(meta.c.name == "born_ms").scalar_subquery()
+"""Since when this copy of the outbox is in use, epoch milliseconds: of what is older it may know nothing."""
+
+
 class SchemaTooNewError(RuntimeError):
     """The outbox was written by a newer release; this one must not touch it."""
 
 
-def prepare(connection: Connection) -> None:
+def prepare(connection: Connection, now: float) -> None:
     """Create the tables on first use and check their version; processes that do so at once wait for each other.
+
+    Args:
+        connection: With an open transaction.
+        now: Epoch seconds.
 
     Raises:
         SchemaTooNewError: The database belongs to a newer release.
@@ -121,15 +131,18 @@ def prepare(connection: Connection) -> None:
     if not inspect(connection).has_table(meta.name):
         metadata.create_all(connection)
         connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+        _date(connection, int(now * 1000))
         return
     check_version(connection)
+    if connection.execute(select(born_ms)).scalar_one() is None:
+        _date(connection, _first_use(connection, now))
 
 
 def check_version(connection: Connection) -> None:
-    """Look whether this release may use the database.
+    """Refuse the database of a newer release.
 
     Raises:
-        SchemaTooNewError: The database belongs to a newer release.
+        SchemaTooNewError: It is one.
     """
     found = int(connection.execute(select(meta.c.value).where(meta.c.name == "schema_version")).scalar_one())
     if found > SCHEMA_VERSION:
@@ -137,3 +150,24 @@ def check_version(connection: Connection) -> None:
             f"The outbox has schema {found}, this release of rasa-kustomer knows schema {SCHEMA_VERSION}: "
             "install the newer release again, or set KUSTOMER_OUTBOX_URL to another database."
         )
+
+
+def _date(connection: Connection, moment_ms: int) -> None:
+    connection.execute(insert(meta).values(name="born_ms", value=str(moment_ms)))
+
+
+def _first_use(connection: Connection, now: float) -> int:
+    """When an outbox of release 0.1 was begun: since then it knows what it has sent. Epoch milliseconds.
+
+    That is before all that it knows, so that nothing of this is looked up.
+    """
+    started, turned, recorded = (
+        connection.execute(select(func.min(column))).scalar()
+        for column in (sessions.c.started_ms, sessions.c.last_turn_at, records.c.created_at)
+    )
+    oldest = min(
+        int(now * 1000),
+        *(int(one) for one in (started,) if one is not None),
+        *(int(one * 1000) for one in (turned, recorded) if one is not None),
+    )
+    return oldest - CLOCK_MARGIN_MS

@@ -35,10 +35,11 @@ class SqliteTransactor:
     Args:
         url: SQLAlchemy URL of the database; its folder is made on first use.
         access: What may be done with the file.
+        now: Clock in epoch seconds.
     """
 
-    def __init__(self, url: str, access: Access = Access.SERVE) -> None:
-        self.file = SqliteFile(_file_of(make_url(url)), access)
+    def __init__(self, url: str, access: Access = Access.SERVE, *, now: Callable[[], float] = time.time) -> None:
+        self.file = SqliteFile(_file_of(make_url(url)), access, now)
         self._tasks: SimpleQueue[Task[Any] | None] = SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._checkpointed_at = time.monotonic()

@@ -33,10 +33,11 @@ class SqliteFile:
     Args:
         path: None for a database in memory.
         access: What may be done with the file.
+        now: Clock in epoch seconds.
     """
 
-    def __init__(self, path: Path | None, access: Access) -> None:
-        self.path, self._access = path, access
+    def __init__(self, path: Path | None, access: Access, now: Callable[[], float]) -> None:
+        self.path, self._access, self._now = path, access, now
         self._connection: Connection | None = None
         self._identity: Identity | None = None  # of the file that is open, or was to be opened
         self._logged = False  # whether that one had a log
@@ -164,7 +165,10 @@ class SqliteFile:
         try:
             connection = engine.connect()
             with connection.begin():
-                (prepare if self._access is Access.SERVE else check_version)(connection)
+                if self._access is Access.SERVE:
+                    prepare(connection, self._now())
+                else:
+                    check_version(connection)
             self._opened()
         except BaseException:
             engine.dispose()
