@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
+from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.recorder import Recorder
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
@@ -138,9 +139,23 @@ class Runtime:
         await self.unrecorded.stop()
         for task in self.background:
             task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
         await self.directory.close()
         await self.client.aclose()
         await self.outbox.close()
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Start what the bot does not wait for; a surprise in it is said once and costs nothing else."""
+        task = asyncio.create_task(self._quietly(work))
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+        return task
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - asyncio would log it with a traceback, which may hold texts
+            self.warn_once(where(error), f"Something in the background failed: {where(error)}")
 
     def warn_once(self, about: Hashable, sentence: str) -> None:
         """Log a WARNING, once for each `about`, of which nothing but a hash is kept; at most `MOST_WARNINGS` in all."""

@@ -1,13 +1,14 @@
 """What the slots say of the customer; shared by session start and identify."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.keys import anonymous_id
-from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.delivery.outbox import OutboxUnavailableError
+from rasa_kustomer.kustomer.errors import KustomerError, NotFound
 from rasa_kustomer.kustomer.models import Conversation, Customer
-from rasa_kustomer.runtime import Runtime
 
 UNKNOWN: dict[str, Any] = {
     "kustomer_customer_id": None,
@@ -29,10 +30,7 @@ async def customer_slots(call: Call, seconds: float) -> dict[str, Any]:
     slots = dict(UNKNOWN)
     if call.runtime.breaker.is_open or seconds <= 0:
         return slots
-    task = asyncio.create_task(_fill(call, slots))
-    call.runtime.background.add(task)
-    task.add_done_callback(call.runtime.background.discard)
-    await asyncio.wait({task}, timeout=seconds)
+    await asyncio.wait({call.runtime.in_background(_fill(call, slots))}, timeout=seconds)
     return dict(slots)
 
 
@@ -40,27 +38,42 @@ async def _fill(call: Call, slots: dict[str, Any]) -> None:
     try:
         customer = await call.runtime.directory.resolve(call.identity)
         slots["kustomer_customer_id"] = customer.id
-        if call.identity.trusted:
-            slots["kustomer_customer_name"] = _name(customer)
-            conversations = await open_and_closed(call.runtime, customer.id, call.sender_id)
-            slots["kustomer_open_conversations"] = sum(one.status == "open" for one in conversations)
-            latest = max(
-                (when for one in conversations if (when := one.last_activity_at or one.updated_at)), default=None
-            )
-            slots["kustomer_last_conversation_at"] = latest.isoformat() if latest else None
-    except KustomerError:
+        if not call.identity.trusted:
+            return
+        slots["kustomer_customer_name"] = _name(customer)
+        tickets = await call.runtime.outbox.tickets(call.sender_id)
+        customer, conversations = await open_and_closed(call, {ticket["key"] for ticket in tickets})
+    except (KustomerError, OutboxUnavailableError):
         return  # what is known by now is used; the courier meets the same error and says it
+    latest = max((when for one in conversations if (when := one.last_activity_at or one.updated_at)), default=None)
+    slots |= {
+        "kustomer_customer_id": customer.id,
+        "kustomer_customer_name": _name(customer),
+        "kustomer_open_conversations": sum(one.status == "open" for one in conversations),
+        "kustomer_last_conversation_at": latest.isoformat() if latest else None,
+    }
 
 
-async def open_and_closed(runtime: Runtime, customer_id: str, sender_id: str) -> list[Conversation]:
-    """The customer's conversations, without the ones that only mirror this bot's own chats.
+async def open_and_closed(call: Call, tickets: Collection[str]) -> tuple[Customer, list[Conversation]]:
+    """The customer and their conversations, without those that are gone or only mirror this bot's own chats.
+
+    Args:
+        call: The action's call.
+        tickets: Keys of the chats that were handed to a human.
 
     Raises:
         KustomerError: They could not be read.
     """
-    found = await runtime.client.customer_conversations(customer_id)
-    tickets = {ticket["key"] for ticket in await runtime.outbox.tickets(sender_id)}
-    return [one for one in found if not _is_chat(one) or one.external_id in tickets]
+    directory, client = call.runtime.directory, call.runtime.client
+    customer = await directory.resolve(call.identity)
+    try:
+        found = await client.customer_conversations(customer.id)
+    except NotFound:  # the customer was deleted or merged since we met them
+        directory.forget(call.identity)
+        customer = await directory.resolve(call.identity)
+        found = await client.customer_conversations(customer.id)
+    told = [one for one in found if not one.is_gone and (not _is_chat(one) or one.external_id in tickets)]
+    return customer, told
 
 
 def _is_chat(conversation: Conversation) -> bool:

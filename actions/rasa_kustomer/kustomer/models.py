@@ -113,6 +113,13 @@ class Conversation(_Dated):
     assigned_users: Strings = Field(default_factory=list, alias="assignedUsers")
     assigned_teams: Strings = Field(default_factory=list, alias="assignedTeams")
     customer_id: str | None = None
+    deleted: bool = False
+    merged_target: Any = Field(None, alias="mergedTarget")
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody works on it any more, though it can still be read: deleted, or merged into another one."""
+        return self.deleted or bool(self.merged_target)
 
 
 class Message(_Dated):

@@ -4,7 +4,7 @@ from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import Claim, Counts, Kind, NewRecord, Record, Renew, SessionKey
 from rasa_kustomer.delivery.outbox.outbox import LEASE_SECONDS, Outbox
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
-from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
+from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError, OutcomeUnknownError
 
 __all__ = [
     "DEAD",
@@ -17,6 +17,7 @@ __all__ = [
     "NewRecord",
     "Outbox",
     "OutboxUnavailableError",
+    "OutcomeUnknownError",
     "Part",
     "Record",
     "Renew",

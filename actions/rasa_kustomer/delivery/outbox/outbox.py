@@ -17,7 +17,12 @@ from rasa_kustomer.delivery.outbox.hot_path import HotPath
 from rasa_kustomer.delivery.outbox.maintenance import Maintenance
 from rasa_kustomer.delivery.outbox.schema import PENDING
 from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
-from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError, Transactor
+from rasa_kustomer.delivery.outbox.transactor import (
+    OutboxUnavailableError,
+    OutcomeUnknownError,
+    Transactor,
+    Withdrawable,
+)
 
 LEASE_SECONDS = 15.0
 STATE_POLL_SECONDS = 0.2
@@ -96,6 +101,10 @@ class Outbox:
 
         Returns:
             How many records were new.
+
+        Raises:
+            OutcomeUnknownError: A handoff was being written and may be there. After any other error it is not, and
+                does not come late either; turns may, since the same turns may be recorded again.
         """
         now = self._now()
         known = self._rows.get(session.key)
@@ -103,14 +112,15 @@ class Outbox:
         def work(on: recording.Database) -> tuple[int, recording.Row]:
             return recording.accept(on, session, identity, new, now, known=known, escalate=escalate, renew=renew)
 
+        writing = Withdrawable(lambda connection: work(recording.database_of(connection)))
         try:
             done = self._hot_path.run(work) if self._hot_path is not None else None
             if done is None:
-                done = await self._transactor.run(
-                    lambda c: work(recording.database_of(c)), patience_seconds=PATIENCE_SECONDS
-                )
-        except OutboxUnavailableError:
+                done = await self._transactor.run(writing, patience_seconds=PATIENCE_SECONDS)
+        except OutboxUnavailableError as error:
             self._rows.clear()  # the database may be another one by now: a damaged file is set aside
+            if escalate and not writing.withdraw():
+                raise OutcomeUnknownError(str(error)) from None
             raise
         added, row = done
         if row is not known:
