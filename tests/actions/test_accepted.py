@@ -177,10 +177,10 @@ async def test_turns_that_a_handoff_could_not_record_are_kept(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 0.01)
-    recording = Failing(monkeypatch, "record")
-    recording.before = DOWN
     bot = Bot()
     await talk(bot)
+    recording = Failing(monkeypatch, "record")
+    recording.before = DOWN
     await bot.call("action_kustomer_handoff")
     assert bot.slots["kustomer_handoff_status"] == "failed"
 
@@ -192,8 +192,9 @@ async def test_turns_that_a_handoff_could_not_record_are_kept(
 
 
 async def test_identify_asks_kustomer_also_when_the_move_cannot_be_recorded_and_moves_it_later(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, configure: Callable[..., None]
 ) -> None:
+    configure(session_wait_seconds="20")
     monkeypatch.setattr("rasa_kustomer.actions.base.RETRY_SECONDS", 0.01)
     bot = Bot()
     bot.start()

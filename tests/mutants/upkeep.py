@@ -45,8 +45,8 @@ MUTANTS = [
     Mutant(
         "E2 Turns that a handoff could not record are kept",
         "actions/rasa_kustomer/actions/base.py",
-        "                self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)\n                raise",
-        "                raise",
+        "except OutboxUnavailableError:\n                self.runtime.unrecorded.keep(self.sender_id, self.events,",
+        "except OutboxUnavailableError:\n                (self.sender_id, self.events,",
         f"{ACCEPTED} -k could_not_record",
     ),
     Mutant(

@@ -16,16 +16,24 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    and_,
     func,
     insert,
     inspect,
+    literal_column,
     select,
+    true,
 )
+
+from rasa_kustomer.delivery.outbox import tally
 
 SCHEMA_VERSION = 1
 _LOCK = 5_117_206_451  # any number that nobody else uses for an advisory lock of PostgreSQL
 
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
+
+EMPTIED = '{"external_id":null,"email":null,"phone":null,"name":null,"trusted":false}'
+"""Identity of a session of which nothing is known any more, and of an anonymous visitor."""
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for INTEGER only
@@ -71,6 +79,25 @@ Index(
     postgresql_where=sessions.c.open_since.is_not(None),
 )
 
+# Of sessions with which nothing is to be done, so that what is done by the clock costs no more as the outbox grows. A
+# session's first turn touches neither of the first two.
+_settled = and_(sessions.c.open_since.is_(None), sessions.c.accepted > 0)
+_idle = and_(_settled, ~sessions.c.closed, ~sessions.c.escalated)
+_named = and_(_settled, sessions.c.identity != literal_column(f"'{EMPTIED}'"))
+ADDED_INDEXES = [
+    Index("kustomer_session_idle", sessions.c.last_turn_at, sqlite_where=_idle, postgresql_where=_idle),
+    Index("kustomer_session_named", sessions.c.last_turn_at, sqlite_where=_named, postgresql_where=_named),
+    Index(
+        "kustomer_session_ticket",
+        sessions.c.escalated,
+        sessions.c.sender_id,
+        sessions.c.started_ms,
+        sqlite_where=sessions.c.escalated == true(),
+        postgresql_where=sessions.c.escalated == true(),
+    ),
+]
+"""Those that outboxes of release 0.1 lack."""
+
 records = Table(
     "kustomer_record",
     metadata,
@@ -104,6 +131,14 @@ Index(
     sqlite_where=records.c.state == DEAD,
     postgresql_where=records.c.state == DEAD,
 )
+ADDED_INDEXES.append(
+    Index(
+        "kustomer_record_dead_of",
+        records.c.session_id,
+        sqlite_where=records.c.state == DEAD,
+        postgresql_where=records.c.state == DEAD,
+    )
+)
 
 
 class SchemaTooNewError(RuntimeError):
@@ -121,6 +156,7 @@ def prepare(connection: Connection) -> None:
     if not inspect(connection).has_table(meta.name):
         metadata.create_all(connection)
         connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+        tally.install(connection)
         return
     found = int(connection.execute(select(meta.c.value).where(meta.c.name == "schema_version")).scalar_one())
     if found > SCHEMA_VERSION:
@@ -128,3 +164,7 @@ def prepare(connection: Connection) -> None:
             f"The outbox has schema {found}, this release of rasa-kustomer knows schema {SCHEMA_VERSION}: "
             "install the newer release again, or set KUSTOMER_OUTBOX_URL to another database."
         )
+    if not tally.installed(connection):
+        for index in ADDED_INDEXES:
+            index.create(connection, checkfirst=True)
+        tally.install(connection)
