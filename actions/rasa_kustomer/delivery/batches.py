@@ -43,6 +43,8 @@ def batchable(claim: Claim) -> list[Record]:
     for record in claim.records:
         if record.kind is not Kind.MESSAGE or record.unsure or record.sent_ms is not None:
             break
+        if not plan.is_sound(record.payload):  # alone it costs itself only
+            break
         head.append(record)
     return head
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.batches import HANDFUL, Batch, plan_batches
+from rasa_kustomer.delivery.closings import Closings
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError
 from rasa_kustomer.delivery.outbox import Claim, Outbox
 from rasa_kustomer.delivery.recovery import InDoubtError, settle
-from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, surely_unsent
+from rasa_kustomer.delivery.sending import identity_of, surely_unsent
 from rasa_kustomer.directory import Directory, create_body
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Customer
@@ -31,10 +32,14 @@ class Batching:
         jobs: Kustomer's bulk jobs.
         directory: Finds customers.
         conversations: Makes single conversations, and knows how they are parked.
+
+    Attributes:
+        closings: Closes conversations together.
     """
 
     def __init__(self, outbox: Outbox, jobs: Jobs, directory: Directory, conversations: Conversations) -> None:
         self._outbox, self._jobs, self._directory, self._conversations = outbox, jobs, directory, conversations
+        self.closings = Closings(outbox, jobs)
 
     @property
     def permitted(self) -> bool:
@@ -86,7 +91,7 @@ class Batching:
     async def _customer(self, claim: Claim, failures: Failures) -> None:
         try:
             claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
-        except KustomerError as error:
+        except Exception as error:  # noqa: BLE001 - a surprise with one session must not cost the others
             failures[claim.id] = error
 
     async def _resolve(self, claims: Sequence[Claim], failures: Failures) -> None:
@@ -129,7 +134,7 @@ class Batching:
     async def _resolve_singly(self, claim: Claim, failures: Failures) -> None:
         try:
             await self._conversations.resolve(claim)
-        except (KustomerError, InDoubtError, LeaseLostError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             failures[claim.id] = error
 
     async def _messages(self, batch: Batch, failures: Failures) -> None:

@@ -1,12 +1,11 @@
 """Transactions of the operator: counts, listing, retry."""
 
-import json
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select, update
 
 from rasa_kustomer.delivery.outbox import tally
-from rasa_kustomer.delivery.outbox.entries import Counts
+from rasa_kustomer.delivery.outbox.entries import Counts, load
 from rasa_kustomer.delivery.outbox.schema import DEAD, PENDING, records, sessions
 from rasa_kustomer.delivery.outbox.tidying import WIPED, Tidying
 
@@ -85,7 +84,7 @@ def _entry(connection: Connection, record_id: int) -> dict[str, Any] | None:
 
 
 def _as_dict(row: Any) -> dict[str, Any]:
-    return {**row, "payload": json.loads(row["payload"])}
+    return {**row, "payload": load(row["payload"])}
 
 
 def _retry(connection: Connection, now: float, *, ids: list[int] | None = None) -> int:

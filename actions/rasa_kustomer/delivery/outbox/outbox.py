@@ -169,17 +169,25 @@ class Outbox:
             except asyncio.TimeoutError:
                 continue
 
-    async def claim(self, limit: int, *, escalated: bool | None = None, but_not: Collection[int] = ()) -> list[Claim]:
+    async def claim(
+        self,
+        limit: int,
+        *,
+        escalated: bool | None = None,
+        closing: bool | None = None,
+        but_not: Collection[int] = (),
+    ) -> list[Claim]:
         """Lease sessions that have something to deliver, with their due records.
 
         Args:
             limit: How many sessions at most.
             escalated: Only those a human has, or only the others; None for both.
+            closing: Only those that have nothing but their closing waiting, or only the others; None for both.
             but_not: Ids of the sessions at hand; a process that stood still may have lost the leases of its own.
         """
         now = self._now()
         ids = await self._transactor.read(
-            lambda c: leases.candidates(c, now, limit=limit, escalated=escalated, but_not=but_not)
+            lambda c: leases.candidates(c, now, limit=limit, escalated=escalated, closing=closing, but_not=but_not)
         )
         if not ids:
             return []

@@ -1,11 +1,10 @@
 """Transactions of the courier on what it has at hand: read what is due, mark attempts, settle records."""
 
-import json
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, case, exists, func, or_, select, update
 
-from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record
+from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record, load
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
 
 RECORDS_PER_CLAIM = 25
@@ -42,7 +41,7 @@ def due_records(connection: Connection, session_id: int, now: float) -> list[Rec
             r.id,
             r.key,
             Kind(r.kind),
-            json.loads(r.payload),
+            load(r.payload),
             r.unsure,
             r.attempts,
             bulk_at=r.bulk_at,

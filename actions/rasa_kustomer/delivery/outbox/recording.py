@@ -92,7 +92,9 @@ _OPEN = _Statement(partial(_open_session, renew=True))
 _ENTER = _Statement(partial(_open_session, renew=False))
 _ADD = _Statement(_add_record)
 _TOUCH = _Statement(_touch_session)
-_PURGED = _Statement(lambda _: select(sessions.c.purged_ms).where(sessions.c.id == bindparam("session")))
+_PURGED = _Statement(
+    lambda _: select(sessions.c.purged_ms, sessions.c.identity).where(sessions.c.id == bindparam("session"))
+)
 _ESCALATE = _Statement(lambda _: _this_session.values(escalated=True, not_before=0.0))
 
 
@@ -132,14 +134,13 @@ def accept(
     # Elsewhere than on SQLite others write at the same time. Opening the session first locks its row, so that its
     # records are numbered in the order in which they become visible, and no two transactions wait for each other.
     row = known if isinstance(on, sqlite3.Connection) and renew is Renew.ALWAYS else None
-    same = row is not None and row.identity == identity
-    found = _PURGED.run(on, session=row.id).fetchone() if row is not None and same else None
-    if row is None or found is None:
+    found = _PURGED.run(on, session=row.id).fetchone() if row is not None else None
+    if row is None or found is None or found[1] != opening["identity"]:  # a purge forgets who it was
         opened = (_OPEN if renew is Renew.ALWAYS else _ENTER).run(on, **opening)
         [(row_id, purged_ms, person)] = opened.fetchall()
         row = Row(row_id, json.loads(person))
     else:
-        (purged_ms,) = found
+        purged_ms, _ = found
     if escalate:
         _ESCALATE.run(on, session=row.id)
     fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
