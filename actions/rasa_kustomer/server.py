@@ -53,6 +53,7 @@ def register() -> None:
 async def _start(_app: Any, *_: Any) -> None:
     _make_heard()
     runtime.current()
+    # This is done to the whole process, whosever it is, and undone in `_stop` (docs/admins.md).
     # Long trackers make Python collect garbage often, and what was imported is looked through every time for nothing:
     # tens of milliseconds within a bot's turn (benchmarks/run.py, 200 turns).
     gc.collect()
@@ -70,6 +71,7 @@ def _make_heard() -> None:
 
 
 async def _stop(_app: Any, *_: Any) -> None:
+    gc.unfreeze()
     await runtime.shut_down()
 
 

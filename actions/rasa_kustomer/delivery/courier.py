@@ -175,6 +175,8 @@ class Courier:
     def _carried(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
         self._outbox.work_arrived.set()
+        if not task.cancelled() and (error := task.exception()) is not None:  # asyncio would log it with a traceback
+            self._say(f"The courier stumbled and goes on: {where(error)}")
 
     async def _wait_for_work(self) -> None:
         seconds = min(POLL_SECONDS, self._breaker.seconds_to_probe or POLL_SECONDS)
