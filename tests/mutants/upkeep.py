@@ -4,6 +4,8 @@ from tests.mutants.mutant import Mutant
 
 HANDOFF = "actions/rasa_kustomer/actions/handoff.py"
 ACCEPTED = "tests/actions/test_accepted.py"
+TIDYING = "actions/rasa_kustomer/delivery/outbox/tidying.py"
+TESTS = "tests/delivery"
 STATUS = "tests/actions/test_ticket_status.py"
 
 MUTANTS = [
@@ -90,5 +92,145 @@ MUTANTS = [
         "        call.runtime.breaker.probe_soon()\n",
         "",
         "tests/actions/test_handoff.py -k wakes_the_breaker",
+    ),
+    Mutant(
+        "E6 What the retention removes, it removes with who it was",
+        TIDYING,
+        "values(identity=EMPTIED)",
+        "values(identity=sessions.c.identity)",
+        f"{TESTS}/test_tidying.py -k removed_whole",
+    ),
+    Mutant(
+        "E6 What is deleted cannot be read from the log",
+        TIDYING,
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "PRAGMA wal_checkpoint(PASSIVE)",
+        f"{TESTS}/test_tidying.py -k removed_whole",
+    ),
+    Mutant(
+        "E6 Whoever has something waiting is still delivered to the right customer",
+        TIDYING,
+        'sessions.c.open_since.is_(None), sessions.c.accepted > literal_column("0"), ~waits',
+        'sessions.c.accepted > literal_column("0"),',
+        f"{TESTS}/test_tidying.py -k right_customer",
+    ),
+    Mutant(
+        "E6 Dead records lose their texts",
+        TIDYING,
+        'mine.values(payload=bindparam("time"), reason=WIPED)',
+        'mine.values(kustomer_id=bindparam("time"), reason=WIPED)',
+        f"{TESTS}/test_tidying.py -k loses_its_text",
+    ),
+    Mutant(
+        "E6 Whoever comes again is known again, also in a process that remembers them",
+        "actions/rasa_kustomer/delivery/outbox/recording.py",
+        ' or found[1] != opening["identity"]',
+        "",
+        f"{TESTS}/test_tidying.py -k still_needs",
+    ),
+    Mutant(
+        "E7 A surprise does not end what is done by the clock",
+        "actions/rasa_kustomer/delivery/housekeeping.py",
+        "except Exception as error:  # noqa: BLE001",
+        "except ZeroDivisionError as error:  # noqa: BLE001",
+        f"{TESTS}/test_housekeeping.py -k surprise_does_not_end",
+    ),
+    Mutant(
+        "E7 A surprise with one row costs that row",
+        TIDYING,
+        "        except Exception:  # noqa: BLE001 - told below, row by row",
+        "        except ZeroDivisionError:",
+        f"{TESTS}/test_tidying.py -k surprise_with_one_row",
+    ),
+    Mutant(
+        "E7 An identity that cannot be read holds up no other session",
+        "actions/rasa_kustomer/delivery/outbox/leases.py",
+        "identity=_identity(row.identity)",
+        "identity=json_loads(row.identity)",
+        f"{TESTS}/test_tidying.py -k identity_that_cannot",
+    ),
+    Mutant(
+        "E7 A turn that cannot be read does not spoil a bulk job",
+        "actions/rasa_kustomer/delivery/batches.py",
+        "if not plan.is_sound(record.payload):",
+        "if False:",
+        f"{TESTS}/test_tidying.py -k costs_itself_only",
+    ),
+    Mutant(
+        "E10 Health costs the same however old the outbox is",
+        "actions/rasa_kustomer/delivery/outbox/maintenance.py",
+        "accepted, delivered = tally.read(connection)",
+        "accepted, delivered = tally.exact(connection)",
+        f"{TESTS}/test_tally.py -k however_old",
+    ),
+    Mutant(
+        "E10 Purged records stay counted",
+        "actions/rasa_kustomer/delivery/outbox/tally.py",
+        "delivered = delivered + NEW.purged - OLD.purged",
+        "delivered = delivered",
+        f"{TESTS}/test_tally.py -k sums_are_right",
+    ),
+    Mutant(
+        "E10 An outbox of release 0.1 is counted once",
+        "actions/rasa_kustomer/delivery/outbox/tally.py",
+        "    recount(connection)  # last",
+        "    pass  # last",
+        f"{TESTS}/test_tally.py -k release_0_1_is_counted",
+    ),
+    Mutant(
+        "E13 All that is idle is queued in the round in which it is due",
+        "actions/rasa_kustomer/delivery/housekeeping.py",
+        "        while await self._outbox.maintenance.close_idle(",
+        "        if await self._outbox.maintenance.close_idle(",
+        f"{TESTS}/test_housekeeping.py -k in_the_round",
+    ),
+    Mutant(
+        "E13 Many are closed with one request",
+        "actions/rasa_kustomer/delivery/courier.py",
+        "if together and closable(one)",
+        "if False",
+        f"{TESTS}/test_closings.py -k with_one_request",
+    ),
+    Mutant(
+        "E13 Words that come before it is sent keep the conversation open",
+        "actions/rasa_kustomer/delivery/delivery.py",
+        "if spoken or (claim.escalated",
+        "if (claim.escalated",
+        f"{TESTS}/test_closings.py -k before_it_is_sent",
+    ),
+    Mutant(
+        "E13 A job that closed a ticket late is made good",
+        "actions/rasa_kustomer/delivery/recovery.py",
+        "        if claim.escalated:  # a closing",
+        "        if False:  # a closing",
+        f"{TESTS}/test_closings.py -k open_in_the_end",
+    ),
+    Mutant(
+        "A purge keeps the records of chats that still go on",
+        TIDYING,
+        "        sessions.c.last_turn_at < settled_before,\n    )",
+        "    )",
+        f"{TESTS}/test_outbox.py -k still_go_on",
+    ),
+    Mutant(
+        "Leases of processes on other hosts are not freed at a start",
+        "actions/rasa_kustomer/delivery/outbox/leases.py",
+        "name != owner and other_host == host and (",
+        "name != owner and (",
+        f"{TESTS}/test_outbox.py -k other_hosts",
+    ),
+    Mutant(
+        "A stopped courier can be started again",
+        "actions/rasa_kustomer/delivery/courier.py",
+        "            self._stopping = False\n",
+        "",
+        f"{TESTS}/test_closings.py -k started_again",
+    ),
+    Mutant(
+        "Our requests stay out of the HTTP library's log",
+        "actions/rasa_kustomer/kustomer/quiet.py",
+        "record.levelno >= logging.WARNING or not _OF_OURS.get()",
+        "True",
+        "tests/kustomer/test_quiet.py",
     ),
 ]
