@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,10 +171,24 @@ class Runtime:
         await self.unrecorded.stop()
         for task in self.background:
             task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
         await self.newcomers.close()
         await self.directory.close()
         await self.client.aclose()
         await self.outbox.close()
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Start what the bot does not wait for; a surprise in it is said once and costs nothing else."""
+        task = asyncio.create_task(self._quietly(work))
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+        return task
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - asyncio would log it with a traceback, which may hold texts
+            self.say_once(f"Something in the background failed: {where(error)}")
 
     async def health(self) -> dict[str, Any]:
         """The health route's answer: enabled, outbox, breaker and budget; holds no personal data."""

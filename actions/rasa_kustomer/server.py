@@ -60,6 +60,7 @@ def register() -> None:
 async def _start(_app: Any, *_: Any) -> None:
     _make_heard()
     runtime.current()
+    # This is done to the whole process, whosever it is, and undone in `_stop` (docs/admins.md).
     # Long trackers make Python collect garbage often, and what was imported is looked through every time for nothing:
     # tens of milliseconds within a bot's turn (benchmarks/run.py, 200 turns).
     gc.collect()
@@ -77,6 +78,7 @@ def _make_heard() -> None:
 
 
 async def _stop(_app: Any, *_: Any) -> None:
+    gc.unfreeze()
     try:
         await runtime.shut_down()
     except Exception as error:  # noqa: BLE001 - others have something to stop, too

@@ -43,8 +43,9 @@ async def test_created_is_said_with_a_reference_that_stands_on_the_ticket(sandbo
 
 
 async def test_while_kustomer_is_away_the_user_hears_queued_and_the_ticket_follows(
-    sandbox: Sandbox, configure: Callable[..., None]
+    sandbox: Sandbox, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rasa_kustomer.delivery.breaker.LONGEST_PROBE_SECONDS", 0.02)
     configure(handoff_wait_seconds="0.2")
     sandbox.fail("*", "reset-before", times=None)
     bot = Bot()
@@ -54,8 +55,23 @@ async def test_while_kustomer_is_away_the_user_hears_queued_and_the_ticket_follo
     assert bot.slots["kustomer_ticket"] in bot.said[-1]["text"]
 
     sandbox.heal()
-    runtime.current().breaker.probe_soon()
     await delivered()
+    assert bot.slots["kustomer_ticket"] in ticket(sandbox)["name"]
+
+
+async def test_a_handoff_wakes_the_breaker(
+    sandbox: Sandbox, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next probe is made at once, and not when its time has come."""
+    monkeypatch.setattr("rasa_kustomer.delivery.breaker.FIRST_PROBE_SECONDS", 3_600.0)
+    configure(handoff_wait_seconds="20")
+    bot = Bot()
+    bot.start()
+    runtime.current().breaker.failed("a session", "Kustomer was away", at_once=True)
+    bot.user("I want a human", "human_handoff")
+    await bot.call("action_kustomer_handoff")
+
+    assert bot.slots["kustomer_handoff_status"] == "created"
     assert bot.slots["kustomer_ticket"] in ticket(sandbox)["name"]
 
 
@@ -94,7 +110,7 @@ async def test_a_handoff_that_waits_is_not_queued_twice(sandbox: Sandbox, config
     await bot.call("action_kustomer_handoff")
     await bot.call("action_kustomer_handoff")
     sandbox.heal()
-    runtime.current().breaker.probe_soon()
+    await bot.call("action_kustomer_handoff")
     await delivered()
 
     assert len(sandbox.state.conversations) == len(sandbox.state.notes) == 1
@@ -248,29 +264,3 @@ async def test_resolve_closes_a_chat_once_and_leaves_a_ticket_to_the_human(sandb
     await bot.call("action_kustomer_resolve")
     await delivered()
     assert ticket(sandbox)["status"] == "open"
-
-
-async def test_ticket_status_tells_this_chats_ticket_to_anybody(sandbox: Sandbox) -> None:
-    bot = Bot()
-    await talk(bot)
-    await bot.call("action_kustomer_ticket_status")
-    assert bot.said[-1]["text"] == "You have no open ticket."
-
-    await bot.call("action_kustomer_handoff")
-    await bot.call("action_kustomer_ticket_status")
-    assert bot.said[-1]["text"] == f"Your ticket {bot.slots['kustomer_ticket']} is open."
-
-    sandbox.state.put("conversations", {**ticket(sandbox), "status": "done"})
-    await bot.call("action_kustomer_ticket_status")
-    assert bot.said[-1]["text"] == "You have no open ticket."
-
-
-async def test_ticket_status_says_when_it_cannot_be_said(sandbox: Sandbox, configure: Callable[..., None]) -> None:
-    configure(session_wait_seconds="0.2")
-    bot = Bot()
-    await talk(bot)
-    await bot.call("action_kustomer_handoff")
-    sandbox.fail("GET *", "hang", times=None)
-    await bot.call("action_kustomer_ticket_status")
-
-    assert "cannot reach" in bot.said[-1]["text"]

@@ -11,6 +11,7 @@ from rasa_kustomer.delivery.housekeeping import (
     IDLE_CHECK_SECONDS,
     PAUSE_SECONDS,
     PURGE_SECONDS,
+    SHORT_PAUSE_SECONDS,
     Housekeeping,
 )
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
@@ -68,6 +69,17 @@ async def outbox(outbox_url: str, time: Time) -> AsyncIterator[Outbox]:
     await outbox.close()
 
 
+async def settle(outbox: Outbox) -> None:
+    """All that waits is delivered."""
+    while claims := await outbox.claim(100):
+        for claim in claims:
+            claim.customer_id, claim.conversation_id = "c", claim.key
+            await outbox.resolved(claim)
+            for record in claim.records:
+                await outbox.delivered(claim, record, kustomer_id="m", sent_ms=3)
+            await outbox.release(claim)
+
+
 async def keys(outbox: Outbox) -> list[str]:
     return [one["key"].rsplit(":", 1)[1] for one in await outbox.maintenance.entries()]
 
@@ -111,37 +123,84 @@ async def test_with_0_everything_is_kept_and_nothing_is_closed(outbox: Outbox, t
 
 
 async def test_quiet_chats_are_closed_every_minute(outbox: Outbox, time: Time) -> None:
-    (claim,) = await outbox.claim(1)
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=3)
-    await outbox.release(claim)
+    await settle(outbox)
     house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
     house.start()
     await asyncio.wait_for(time.asleep.wait(), 10)
     await time.pass_on()
     await house.stop()
 
-    assert time.sleeps == [IDLE_CHECK_SECONDS, IDLE_CHECK_SECONDS]
+    assert time.sleeps == [IDLE_CHECK_SECONDS, SHORT_PAUSE_SECONDS]
     assert [one["kind"] for one in await outbox.maintenance.entries(state="pending")] == [Kind.CLOSE.value]
 
 
-async def test_it_goes_on_when_the_outbox_can_be_used_again(
-    outbox: Outbox, time: Time, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [OutboxUnavailableError("disk full"), ValueError("a customer's text")])
+async def test_it_goes_on_after_whatever_happened(
+    outbox: Outbox, time: Time, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     purge: Callable[..., object] = Maintenance.purge
 
     async def fail(*_: object, **__: object) -> int:
-        raise OutboxUnavailableError("disk full")
+        raise error
 
     monkeypatch.setattr(Maintenance, "purge", fail)
     house = Housekeeping(outbox, idle_close_minutes=0, retention_days=7, sleep=time.sleep)
     house.start()
     await asyncio.wait_for(time.asleep.wait(), 10)
     await time.pass_on()
+    await time.pass_on()
     monkeypatch.setattr(Maintenance, "purge", purge)
     await time.pass_on()
     await house.stop()
 
     assert await keys(outbox) == ["2", "3"]
+    said = [one.getMessage() for one in caplog.records if one.levelname in {"WARNING", "ERROR"}]
+    assert len(said) == isinstance(error, ValueError), "an outage is said by whoever records or delivers"
+    assert "a customer's text" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_surprise_does_not_end_the_closing_of_idle_chats(
+    outbox: Outbox, time: Time, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await settle(outbox)
+    close: Callable[..., object] = Maintenance.close_idle
+
+    async def fail(*_: object, **__: object) -> int:
+        raise ValueError
+
+    monkeypatch.setattr(Maintenance, "close_idle", fail)
+    house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
+    house.start()
+    await asyncio.wait_for(time.asleep.wait(), 10)
+    await time.pass_on()
+    await time.pass_on()
+    monkeypatch.setattr(Maintenance, "close_idle", close)
+    await time.pass_on()
+    await house.stop()
+
+    assert [one["kind"] for one in await outbox.maintenance.entries(state="pending")] == [Kind.CLOSE.value]
+    assert len([one for one in caplog.records if "ValueError at" in one.getMessage()]) == 1
+
+
+async def test_all_that_is_idle_is_queued_in_the_round_in_which_it_is_due(outbox: Outbox, time: Time) -> None:
+    """In short transactions, with pauses between them in which turns go first."""
+    await settle(outbox)
+    for number in range(250):
+        session = SessionKey(f"rasa:v{number}:1", f"v{number}", 1)
+        await outbox.record(session, WHO, [NewRecord(f"{session.key}:1", Kind.MESSAGE, {"at_ms": 1}, 1)])
+    await settle(outbox)
+    time.now += DAY_SECONDS
+    house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
+    house.start()
+    await asyncio.wait_for(time.asleep.wait(), 10)
+    while len(time.sleeps) < 2 or time.sleeps[-1] != IDLE_CHECK_SECONDS:
+        await time.pass_on()
+    await house.stop()
+
+    assert len(await outbox.maintenance.entries(state="pending", kind="close", limit=999)) == 251
+    assert time.sleeps == [IDLE_CHECK_SECONDS, *[SHORT_PAUSE_SECONDS] * 3, IDLE_CHECK_SECONDS]
+    assert all(claim.records[0].kind is Kind.CLOSE for claim in await outbox.claim(999))
 
 
 async def test_a_batch_is_of_a_thousand_at_the_most(outbox: Outbox, time: Time) -> None:

@@ -241,6 +241,39 @@ async def test_the_leases_of_a_killed_process_of_this_host_are_free_at_once(tmp_
     await restarted.close()
 
 
+async def test_the_leases_of_processes_on_other_hosts_are_theirs_until_they_run_out(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """A process id that is gone here says nothing about another host, whose processes may share the file."""
+    url = f"sqlite:///{tmp_path}/outbox.db"
+    elsewhere, restarted = Outbox(url, now=clock), Outbox(url, now=clock)
+    elsewhere.owner = "another-host/4194305/deadbeef"
+    await elsewhere.record(SESSION, WHO, [turn(1)])
+    assert len(await elsewhere.claim(8)) == 1
+
+    await restarted.free_dead_owners()
+    assert await restarted.claim(8) == []
+
+    clock.now += LEASE_SECONDS + 1
+    assert len(await restarted.claim(8)) == 1
+    await elsewhere.close()
+    await restarted.close()
+
+
+async def test_a_purge_keeps_the_records_of_chats_that_still_go_on(outbox: Outbox, clock: Clock) -> None:
+    """Else a tracker that is read again, with a turn in it whose time was not known, would bring it a second time."""
+    timeless = NewRecord(f"{SESSION.key}:x", Kind.MESSAGE, {"direction": "in", "text": "x", "at_ms": 1})
+    await outbox.record(SESSION, WHO, [timeless])
+    (claim,) = await outbox.claim(8)
+    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(claim)
+    clock.now += 10
+    await outbox.record(SESSION, WHO, [timeless, turn(2)])
+
+    assert await outbox.maintenance.purge(older_than_seconds=5) == 0
+    assert await outbox.record(SESSION, WHO, [timeless, turn(2)]) == 0
+
+
 async def test_an_attempt_without_outcome_is_remembered_as_unsure(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
     (claim,) = await outbox.claim(8)

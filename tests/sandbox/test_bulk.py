@@ -297,3 +297,40 @@ async def test_a_job_outlives_a_restart(clock: Clock, tmp_path: Path) -> None:
     async with second.serve(), Api(base_url=second.url, headers=headers) as api:
         assert [one["status"] for one in await results(api, job)] == ["created", "error"]
     second.close()
+
+
+async def test_an_array_with_ids_changes_each_of_its_items(api: Api, customer: Row, clock: Clock) -> None:
+    made = [one["objectId"] for one in await done(api, clock, items(customer, 2))]
+    body = [{"id": one, "status": "done", "_clientRef": f"ref-{n}"} for n, one in enumerate([*made, "0" * 24])]
+    answer = await api.put("/v1/conversations/bulk", json=body)
+    assert answer.status_code == 201, answer.text
+    clock.now += 1
+    told = await results(api, answer.json()["data"]["id"])
+
+    assert [one["status"] for one in told] == ["updated", "updated", "error"]
+    for one in made:
+        assert (await api.get(f"/v1/conversations/{one}")).json()["data"]["attributes"]["status"] == "done"
+
+
+async def test_with_ids_in_the_query_one_body_is_for_all_of_them(api: Api, customer: Row, clock: Clock) -> None:
+    made = [one["objectId"] for one in await done(api, clock, items(customer, 2))]
+    answer = await api.put(f"/v1/conversations/bulk?ids={','.join(made)}", json={"status": "done"})
+    assert answer.status_code == 201, answer.text
+    clock.now += 1
+    (batch,) = await batches(api, answer.json()["data"]["id"])
+
+    assert (batch["objectIds"], batch["successCount"], "results" in batch) == (made, 2, False)
+    assert (await api.get(f"/v1/conversations/{made[0]}")).json()["data"]["attributes"]["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("", [{"status": "done", "_clientRef": "a"}]),
+        ("?ids=a,b", {"status": "done", "_clientRef": "a"}),
+        ("?ids=a,b", [{"status": "done"}]),
+        ("?ids=", {"status": "done"}),
+    ],
+)
+async def test_changes_without_ids_or_with_references_in_the_query_are_refused(api: Api, query: str, body: Any) -> None:
+    assert (await api.put(f"/v1/conversations/bulk{query}", json=body)).status_code == 400

@@ -4,9 +4,12 @@ rasa-sdk answers an escaped exception with the whole request, which Rasa then lo
 action runs inside `KustomerAction.run`.
 """
 
+import asyncio
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,13 +21,16 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_kustomer import runtime
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox import SessionKey
+from rasa_kustomer.conversation.moments import milliseconds
+from rasa_kustomer.delivery.outbox import NewRecord, OutboxUnavailableError, SessionKey
 from rasa_kustomer.failures import where
+from rasa_kustomer.recorder import identity_fields
 from rasa_kustomer.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 Events = list[dict[str, Any]]
+RETRY_SECONDS = 2.0
 
 
 @dataclass
@@ -74,17 +80,42 @@ class Call:
         self.runtime.unrecorded.succeeded(self.sender_id)
         return session
 
-    async def current_session(self, now_ms: int) -> SessionKey:
-        """The current session, its new turns recorded; one that begins now when there is none yet.
+    async def current_session(self) -> SessionKey:
+        """The current session, its new turns recorded; by the tracker's first event when it has no start.
 
         Raises:
-            OutboxUnavailableError: The turns cannot be recorded.
+            OutboxUnavailableError: The turns cannot be recorded; they are kept and tried again.
         """
-        recorder = self.runtime.recorder
         session = None
         if self.runtime.settings.enable_sync:
-            session = await recorder.record_turns(self.sender_id, self.events, self.identity)
-        return session or recorder.session_of_events(self.sender_id, self.events, now_ms)
+            try:
+                session = await self.runtime.recorder.record_turns(self.sender_id, self.events, self.identity)
+            except OutboxUnavailableError:
+                self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)
+                raise
+        times = (milliseconds(event) for event in self.events if isinstance(event, Mapping))
+        began_ms = next(filter(None, times), None) or int(time.time() * 1000)
+        return session or self.runtime.recorder.session_of_events(self.sender_id, self.events, began_ms)
+
+    async def record(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
+        """Accept records of a session, with the person as known now.
+
+        Raises:
+            OutboxUnavailableError: They were not accepted, or it is not known (`OutcomeUnknownError`).
+        """
+        await self.runtime.outbox.record(session, identity_fields(self.identity), records, escalate=escalate)
+
+    def keep_trying(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
+        """Accept records as soon as the outbox can be used, while this process lives; those that it has do no harm."""
+
+        async def work() -> None:
+            while True:
+                await asyncio.sleep(RETRY_SECONDS)
+                with suppress(OutboxUnavailableError):
+                    await self.record(session, records, escalate=escalate)
+                    return
+
+        self.runtime.in_background(work())
 
     def say(self, response: str, fallback: str, **values: Any) -> None:
         """Utter the domain's response, or the plain text when the domain lacks it.
@@ -127,6 +158,8 @@ class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no ty
         try:
             if call.runtime.serves(call.sender_id):
                 return await self.act(call)
+        except OutboxUnavailableError as error:
+            call.runtime.unrecorded.failed(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the bot must go on
             logger.error("%s failed: %s", type(self).__name__, where(error))  # noqa: TRY400 - a traceback may hold texts
         return self.otherwise(call)

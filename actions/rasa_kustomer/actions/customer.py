@@ -1,14 +1,14 @@
 """What the slots say of the customer; shared by session start and identify."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.keys import PREFIX
-from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.delivery.outbox import OutboxUnavailableError
+from rasa_kustomer.kustomer.errors import KustomerError, NotFound
 from rasa_kustomer.kustomer.models import Conversation, Customer
-from rasa_kustomer.runtime import Runtime
 
 UNKNOWN: dict[str, Any] = {
     "kustomer_customer_id": None,
@@ -32,10 +32,7 @@ async def customer_slots(call: Call, seconds: float) -> dict[str, Any]:
     slots = dict(UNKNOWN)
     if call.runtime.breaker.is_open or seconds <= 0:
         return slots
-    task = asyncio.create_task(_fill(call, slots))
-    call.runtime.background.add(task)
-    task.add_done_callback(call.runtime.background.discard)
-    await asyncio.wait({task}, timeout=seconds)
+    await asyncio.wait({call.runtime.in_background(_fill(call, slots))}, timeout=seconds)
     return dict(slots)
 
 
@@ -49,7 +46,7 @@ async def _fill(call: Call, slots: dict[str, Any]) -> None:
                 await _fill_history(call, customer, slots)
         elif not call.identity.anonymous:
             call.runtime.newcomers.expect(call.identity)
-    except KustomerError:
+    except (KustomerError, OutboxUnavailableError):
         return  # what is known by now is used; the courier meets the same error and says it
 
 
@@ -61,9 +58,9 @@ async def _fill_history(call: Call, customer: Customer, slots: dict[str, Any]) -
     """
     counts, last = customer.conversation_counts, customer.last_message_at
     if counts is None or counts.open or (counts.all and last is None):
+        tickets = {ticket["key"] for ticket in await call.runtime.outbox.tickets(call.sender_id)}
         conversations = await call.runtime.client.customer_conversations(customer.id)
-        theirs = await _without_chats(call.runtime, conversations, call.sender_id)
-        slots["kustomer_open_conversations"] = sum(one.status == "open" for one in theirs)
+        slots["kustomer_open_conversations"] = sum(one.status == "open" for one in _told(conversations, tickets))
         moments = (one.last_activity_at or one.updated_at for one in conversations)
         last = last or max((moment for moment in moments if moment), default=None)
     else:
@@ -71,18 +68,29 @@ async def _fill_history(call: Call, customer: Customer, slots: dict[str, Any]) -
     slots["kustomer_last_conversation_at"] = last.isoformat() if last else None
 
 
-async def open_and_closed(runtime: Runtime, customer_id: str, sender_id: str) -> list[Conversation]:
-    """The customer's conversations, without the ones that only mirror this bot's own chats.
+async def open_and_closed(call: Call, tickets: Collection[str]) -> tuple[Customer, list[Conversation]]:
+    """The customer and their conversations, without those that are gone or only mirror this bot's own chats.
+
+    Args:
+        call: The action's call.
+        tickets: Keys of the chats that were handed to a human.
 
     Raises:
         KustomerError: They could not be read.
     """
-    return await _without_chats(runtime, await runtime.client.customer_conversations(customer_id), sender_id)
+    directory, client = call.runtime.directory, call.runtime.client
+    customer = await directory.resolve(call.identity)
+    try:
+        found = await client.customer_conversations(customer.id)
+    except NotFound:  # the customer was deleted or merged since we met them
+        directory.forget(call.identity)
+        customer = await directory.resolve(call.identity)
+        found = await client.customer_conversations(customer.id)
+    return customer, _told(found, tickets)
 
 
-async def _without_chats(runtime: Runtime, found: Sequence[Conversation], sender_id: str) -> list[Conversation]:
-    tickets = {ticket["key"] for ticket in await runtime.outbox.tickets(sender_id)}
-    return [one for one in found if not _is_chat(one) or one.external_id in tickets]
+def _told(found: Collection[Conversation], tickets: Collection[str]) -> list[Conversation]:
+    return [one for one in found if not one.is_gone and (not _is_chat(one) or one.external_id in tickets)]
 
 
 def _is_chat(conversation: Conversation) -> bool:

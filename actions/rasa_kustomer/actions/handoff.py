@@ -1,15 +1,18 @@
 """The bot hands over: a ticket with team, priority and summary, and the truth for the user."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
-from rasa_kustomer.actions.ticket import Ticket, compose_ticket
+from rasa_kustomer.actions.ticket import Ticket, accept, compose_ticket
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, OutboxUnavailableError
-from rasa_kustomer.recorder import identity_fields
+from rasa_kustomer.failures import where
 
 UNAVAILABLE = "I cannot reach our support team just now. Please try again in a little while."
 CREATED = "I have passed this on to our support team. Your reference is {ticket}."
 QUEUED = "Our support team will get this as soon as possible. Your reference is {ticket}."
+LOOK_SECONDS = 1.0  # for what the outbox says of a ticket that it has
 
 
 class ActionKustomerHandoff(KustomerAction):
@@ -25,25 +28,20 @@ class ActionKustomerHandoff(KustomerAction):
 
     def otherwise(self, call: Call) -> Events:
         """Nobody will come: say so."""
-        call.say("utter_kustomer_unavailable", UNAVAILABLE)
-        return slot_events({"kustomer_handoff_status": "unavailable", "kustomer_ticket": None})
+        return self._not_accepted(call, "unavailable")
 
     async def act(self, call: Call) -> Events:
         """Queue the ticket behind the turns so far, wait for the confirmation, tell the user."""
         try:
             ticket = await compose_ticket(call)
-            if ticket.records:
-                await call.runtime.outbox.record(
-                    ticket.session, identity_fields(call.identity), ticket.records, escalate=True
-                )
+            await accept(call, ticket)
         except OutboxUnavailableError as error:
             call.runtime.unrecorded.failed(error)
-            return self._failed(call, None)
+            return self._not_accepted(call, "failed")
         call.runtime.breaker.probe_soon()
-        state = await self._confirmation(call, ticket)
+        state, known = await self._outcome(call, ticket)
         if state == DEAD:
-            return self._failed(call, ticket)
-        known = await call.runtime.outbox.session_state(ticket.session.key) or {}
+            return self._nobody_comes(call, "failed", ticket.reference)
         created = state == DELIVERED
         values = {"ticket": ticket.reference, "team": ticket.team or "", "priority": ticket.priority}
         if created:
@@ -53,20 +51,32 @@ class ActionKustomerHandoff(KustomerAction):
         slots: dict[str, Any] = {
             "kustomer_handoff_status": "created" if created else "queued",
             "kustomer_ticket": ticket.reference,
-            "kustomer_conversation_id": known.get("conversation_id"),
         }
-        if known.get("customer_id"):
-            slots["kustomer_customer_id"] = known["customer_id"]
+        slots |= {f"kustomer_{name}": known[name] for name in ("conversation_id", "customer_id") if known.get(name)}
         return slot_events(slots)
 
-    async def _confirmation(self, call: Call, ticket: Ticket) -> str:
+    async def _outcome(self, call: Call, ticket: Ticket) -> tuple[str, Mapping[str, Any]]:
+        """State of the ticket, and what is known of its session. Whatever fails here, the ticket was accepted."""
+        outbox, seconds = call.runtime.outbox, call.runtime.settings.handoff_wait_seconds
+        state, known = PENDING, None
         try:
-            seconds = call.runtime.settings.handoff_wait_seconds
-            return await call.runtime.outbox.wait_until_settled(ticket.confirming_key, seconds) or PENDING
-        except OutboxUnavailableError:
-            return PENDING  # it was accepted before, so it will go
+            waiting = outbox.wait_until_settled(ticket.confirming_key, seconds)
+            settled = await asyncio.wait_for(waiting, seconds + LOOK_SECONDS)
+            state = settled or PENDING
+            known = await asyncio.wait_for(outbox.session_state(ticket.session.key), LOOK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the truth for the user does not depend on it
+            call.runtime.say_once(f"What became of a handoff could not be seen; it is delivered: {where(error)}")
+        return state, known or {}
 
-    def _failed(self, call: Call, ticket: Ticket | None) -> Events:
+    def _not_accepted(self, call: Call, status: str) -> Events:
+        """Nobody will come, unless an earlier handoff of this session was accepted: that one is under way."""
+        before = call.slots.get("kustomer_ticket")
+        accepted = call.slots.get("kustomer_handoff_status") in {"queued", "created"}
+        if not (accepted and isinstance(before, str) and call.runtime.serves(call.sender_id)):
+            return self._nobody_comes(call, status, None)
+        call.say("utter_kustomer_handoff_queued", QUEUED, ticket=before, team="", priority="")
+        return []
+
+    def _nobody_comes(self, call: Call, status: str, reference: str | None) -> Events:
         call.say("utter_kustomer_unavailable", UNAVAILABLE)
-        reference = ticket.reference if ticket else None
-        return slot_events({"kustomer_handoff_status": "failed", "kustomer_ticket": reference})
+        return slot_events({"kustomer_handoff_status": status, "kustomer_ticket": reference})

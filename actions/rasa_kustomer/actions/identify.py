@@ -5,7 +5,7 @@ import json
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
-from rasa_kustomer.delivery.outbox import Kind, NewRecord
+from rasa_kustomer.delivery.outbox import Kind, NewRecord, OutboxUnavailableError
 from rasa_kustomer.recorder import identity_fields
 
 
@@ -22,7 +22,10 @@ class ActionKustomerIdentify(KustomerAction):
         if session is not None:
             fields = identity_fields(call.identity)
             digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
-            await call.runtime.outbox.record(
-                session, fields, [NewRecord(f"{session.key}:customer:{digest}", Kind.REPOINT, {})]
-            )
+            move = NewRecord(f"{session.key}:customer:{digest}", Kind.REPOINT, {})
+            try:
+                await call.record(session, [move])
+            except OutboxUnavailableError as error:
+                call.runtime.unrecorded.failed(error)
+                call.keep_trying(session, [move])
         return slot_events(await customer_slots(call, call.runtime.settings.session_wait_seconds))

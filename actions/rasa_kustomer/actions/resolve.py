@@ -2,7 +2,6 @@
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction
 from rasa_kustomer.delivery.outbox import Kind, NewRecord
-from rasa_kustomer.recorder import identity_fields
 
 
 class ActionKustomerResolve(KustomerAction):
@@ -20,7 +19,5 @@ class ActionKustomerResolve(KustomerAction):
         state = await call.runtime.outbox.session_state(session.key)
         if state and not state["escalated"] and not state["closed"]:
             turn = call.latest_message.get("message_id") or len(call.events)
-            await call.runtime.outbox.record(
-                session, identity_fields(call.identity), [NewRecord(f"{session.key}:close:{turn}", Kind.CLOSE, {})]
-            )
+            await call.record(session, [NewRecord(f"{session.key}:close:{turn}", Kind.CLOSE, {})])
         return []

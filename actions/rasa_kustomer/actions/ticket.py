@@ -1,7 +1,6 @@
 """What a handoff puts into the outbox."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 
 from rasa_kustomer.actions.base import Call
@@ -11,7 +10,17 @@ from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
 from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
 from rasa_kustomer.conversation.summary import summary
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.delivery.outbox import (
+    DEAD,
+    DELIVERED,
+    PENDING,
+    Kind,
+    NewRecord,
+    Outbox,
+    OutboxUnavailableError,
+    OutcomeUnknownError,
+    SessionKey,
+)
 from rasa_kustomer.delivery.plan import HANDOFF_TAG
 from rasa_kustomer.kustomer.errors import KustomerError
 
@@ -20,6 +29,7 @@ EXPECTED = {
     "kustomer_priority": "it must hold low, medium, high, urgent or a number from 1 to 5",
 }
 _TAGS_WAIT_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 _SUBJECT_LENGTH = 100
 
 
@@ -51,7 +61,7 @@ async def compose_ticket(call: Call) -> Ticket:
     Raises:
         OutboxUnavailableError: The outbox cannot be used, so nothing may be promised.
     """
-    session = await call.current_session(int(time.time() * 1000))
+    session = await call.current_session()
     facts = await _facts(call)
     decision = await _decide(call, facts)
     reference = ticket_reference(session.key)
@@ -69,6 +79,26 @@ async def compose_ticket(call: Call) -> Ticket:
         records, key = [NewRecord(key + again, Kind.TICKET, payload)], key + again
     priority = priority_name(decision.priority or call.runtime.settings.default_priority)
     return Ticket(session, reference, key, records, decision.team, priority)
+
+
+async def accept(call: Call, ticket: Ticket) -> None:
+    """Put the ticket into the outbox. From here on it will be opened, whatever else fails.
+
+    Raises:
+        OutboxUnavailableError: It is not there, and will not come by itself.
+    """
+    if not ticket.records:
+        return
+    try:
+        await call.record(ticket.session, ticket.records, escalate=True)
+    except OutcomeUnknownError:
+        try:
+            known = await asyncio.wait_for(call.runtime.outbox.record_state(ticket.confirming_key), _LOOK_SECONDS)
+        except (OutboxUnavailableError, asyncio.TimeoutError):  # it may be there, so it has to be
+            call.keep_trying(ticket.session, ticket.records, escalate=True)
+            return
+        if known is None:
+            raise
 
 
 def _moment(call: Call) -> str:
@@ -129,7 +159,7 @@ async def _customer_tags(call: Call) -> tuple[str, ...]:
     try:
         customer = await asyncio.wait_for(call.runtime.directory.resolve(call.identity), _TAGS_WAIT_SECONDS)
     except (KustomerError, asyncio.TimeoutError):
-        return ()
+        return ()  # a rule that does not match is better than no ticket
     return tuple(customer.tags)
 
 

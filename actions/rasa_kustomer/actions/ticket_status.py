@@ -1,19 +1,42 @@
 """Answers the question what became of a ticket."""
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import open_and_closed
 from rasa_kustomer.conversation.keys import ticket_reference
 from rasa_kustomer.conversation.routing import priority_name
-from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.delivery.outbox import OutboxUnavailableError
+from rasa_kustomer.kustomer.errors import KustomerError, NotFound
 from rasa_kustomer.kustomer.models import Conversation
 
 WORDS = {"open": "open", "snoozed": "on hold", "done": "solved"}
 UNAVAILABLE = "I cannot reach our support team just now. Please try again in a little while."
 NO_TICKET = "You have no open ticket."
 STATUS = "Your ticket {ticket} is {status}."
+MOST_TOLD = 3  # open ones of a person whom nobody vouches for; each takes a request
+
+
+@dataclass
+class _Known:
+    """What could be found out so far.
+
+    Attributes:
+        waiting: Tickets that Kustomer does not have yet.
+        found: Those that it has.
+        whole: Whether there surely are no others.
+    """
+
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+    found: list[Conversation] = field(default_factory=list)
+    whole: bool = False
+
+    def tickets(self) -> list[dict[str, Any]]:
+        """Those that are not done, the latest first."""
+        latest = sorted(self.found, key=_last_touched, reverse=True)
+        return self.waiting + [_described(one) for one in latest if one.status != "done"]
 
 
 class ActionKustomerTicketStatus(KustomerAction):
@@ -35,9 +58,11 @@ class ActionKustomerTicketStatus(KustomerAction):
     async def act(self, call: Call) -> Events:
         """Tell the latest ticket that is not done, and how many there are."""
         await call.record_turns()
-        try:
-            tickets = await asyncio.wait_for(_tickets(call), call.runtime.settings.session_wait_seconds)
-        except (KustomerError, asyncio.TimeoutError):
+        known = _Known()
+        task = call.runtime.in_background(_find(call, known))
+        await asyncio.wait({task}, timeout=call.runtime.settings.session_wait_seconds)
+        tickets = known.tickets()
+        if not tickets and not known.whole:
             return self.otherwise(call)
         if not tickets:
             call.say("utter_kustomer_no_ticket", NO_TICKET)
@@ -47,19 +72,45 @@ class ActionKustomerTicketStatus(KustomerAction):
         return slot_events({"kustomer_ticket": latest["ticket"]})
 
 
-async def _tickets(call: Call) -> list[dict[str, Any]]:
-    mine = await call.runtime.outbox.tickets(call.sender_id)
+async def _find(call: Call, known: _Known) -> None:
+    """Find out as much as can be; one read that fails does not hide what the others tell."""
+    whole, mine = True, list[dict[str, Any]]()
+    try:
+        mine = await call.runtime.outbox.tickets(call.sender_id)
+    except OutboxUnavailableError as error:
+        call.runtime.unrecorded.failed(error)
+        whole = False
+    known.waiting = [_waiting(ticket["key"]) for ticket in mine if not ticket["conversation_id"]]
     if call.identity.trusted:
-        customer = await call.runtime.directory.resolve(call.identity)
-        found = await open_and_closed(call.runtime, customer.id, call.sender_id)
+        try:
+            _, known.found = await open_and_closed(call, {ticket["key"] for ticket in mine})
+        except KustomerError:
+            return
     else:
-        ids = [ticket["conversation_id"] for ticket in mine if ticket["conversation_id"]]
-        found = [await call.runtime.client.get_conversation(one) for one in ids[:3]]
-    listed = {one.id for one in found}
-    found += [one for one in await _forgotten(call) if one.id not in listed]
-    waiting = [_waiting(ticket["key"]) for ticket in mine if not ticket["conversation_id"]]
-    found.sort(key=_last_touched, reverse=True)
-    return waiting + [_described(one) for one in found if one.status != "done"]
+        whole &= await _read(call, [ticket["conversation_id"] for ticket in mine if ticket["conversation_id"]], known)
+    try:
+        known.found += [one for one in await _forgotten(call) if one.id not in {found.id for found in known.found}]
+    except (KustomerError, OutboxUnavailableError):
+        whole = False
+    known.whole = whole
+
+
+async def _read(call: Call, ids: list[str], known: _Known) -> bool:
+    """Read tickets one by one; False when some of them could not be read. Those that are gone are no tickets."""
+    whole = True
+    for one in ids:
+        try:
+            conversation = await call.runtime.client.get_conversation(one)
+        except NotFound:
+            continue
+        except KustomerError:
+            whole = False
+            continue
+        if not conversation.is_gone:
+            known.found.append(conversation)
+        if sum(found.status != "done" for found in known.found) >= MOST_TOLD:
+            break
+    return whole
 
 
 async def _forgotten(call: Call) -> list[Conversation]:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from rasa_kustomer.cli import outbox_copies
 from rasa_kustomer.cli.common import json_text, plain, settings_or_exit
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Access, Kind, Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Access, Counts, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Look into the outbox, and move what got stuck.")
@@ -62,9 +62,20 @@ for copying in (outbox_copies.backup, outbox_copies.restore, outbox_copies.resto
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
+def status(
+    as_json: AsJson = False,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count every record first, and put the sums right; takes long.")
+    ] = False,
+) -> None:
     """How many records were accepted, and where they are. Exit code 1 when the books don't balance."""
-    counts = _with_outbox(lambda outbox: outbox.counts())
+
+    async def work(outbox: Outbox) -> Counts:
+        if recount and not await outbox.maintenance.recount():
+            typer.echo("The sums were wrong; they are right now.", err=True)
+        return await outbox.counts()
+
+    counts = _with_outbox(work, Access.CHANGE if recount else Access.LOOK)
     age = None if counts.oldest_pending_at is None else max(0.0, time.time() - counts.oldest_pending_at)
     if as_json:
         body = {name: getattr(counts, name) for name in ("accepted", "delivered", "pending", "dead", "balanced")}
@@ -183,20 +194,24 @@ def purge(
     dead: Annotated[bool, typer.Option("--dead", help="Dead records instead of delivered ones.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Delete settled records. What is pending is never deleted."""
+    """Delete settled records, as KUSTOMER_RETENTION_DAYS does: also who it was, and the texts of dead records.
+
+    What is pending is never touched.
+    """
     what = "dead" if dead else "delivered"
     if not yes:
         warning = " Kustomer never got them." if dead else ""
         typer.confirm(f"Delete {what} records settled {older_than_days:g} or more days ago?{warning}", abort=True)
 
     async def work(outbox: Outbox) -> int:
-        deleted, seconds = 0, older_than_days * 86_400
-        with _progress(
-            "purging", await outbox.maintenance.count_purgeable(older_than_seconds=seconds, dead=dead)
-        ) as told:
-            while batch := await outbox.maintenance.purge(older_than_seconds=seconds, dead=dead):
+        deleted, seconds, maintenance = 0, older_than_days * 86_400, outbox.maintenance
+        await maintenance.let_go()
+        with _progress("purging", await maintenance.count_purgeable(older_than_seconds=seconds, dead=dead)) as told:
+            while batch := await maintenance.purge(older_than_seconds=seconds, dead=dead):
                 deleted += batch
                 told(deleted)
+            while not dead and any(await maintenance.retire(older_than_seconds=seconds)):
+                pass
         return deleted
 
     console.print(f"{_with_outbox(work, Access.CHANGE)} {what} records deleted.")

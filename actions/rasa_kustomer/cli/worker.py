@@ -31,6 +31,8 @@ def worker(
     """Deliver what waits in the outbox until stopped; may run beside action servers on the same outbox."""
     settings = settings_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s  %(message)s")
+    for library in ("aio_pika", "aiormq"):  # each attempt would be an ERROR, some with a traceback; we say it once
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     if settings.off_because is not None:
         typer.echo(f"Nothing to do: {settings.off_because}.", err=True)
         raise typer.Exit(1)

@@ -46,6 +46,8 @@ def batchable(claim: Claim) -> list[Record]:
     for record in claim.records:
         if record.kind is not Kind.MESSAGE or record.sent_ms is not None or (record.unsure and not record.marked):
             break
+        if not plan.is_sound(record.payload):  # alone it costs itself only
+            break
         head.append(record)
     return head
 

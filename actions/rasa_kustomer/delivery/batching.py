@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.batches import HANDFUL, Batch, plan_batches
+from rasa_kustomer.delivery.closings import Closings
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError
 from rasa_kustomer.delivery.newcomers import Newcomers
@@ -31,6 +32,9 @@ class Batching:
         directory: Finds customers.
         newcomers: Makes them.
         conversations: Makes single conversations, and knows how they are parked.
+
+    Attributes:
+        closings: Closes conversations together.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Batching:
     ) -> None:
         self._outbox, self._jobs, self._directory = outbox, jobs, directory
         self._newcomers, self._conversations = newcomers, conversations
+        self.closings = Closings(outbox, jobs)
 
     @property
     def permitted(self) -> bool:
@@ -86,7 +91,7 @@ class Batching:
     async def _customer(self, claim: Claim, failures: Failures) -> None:
         try:
             claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
-        except KustomerError as error:
+        except Exception as error:  # noqa: BLE001 - a surprise with one session must not cost the others
             failures[claim.id] = error
 
     async def _resolve(self, claims: Sequence[Claim], failures: Failures) -> None:
@@ -129,7 +134,7 @@ class Batching:
     async def _resolve_singly(self, claim: Claim, failures: Failures) -> None:
         try:
             await self._conversations.resolve(claim)
-        except (KustomerError, InDoubtError, LeaseLostError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             failures[claim.id] = error
 
     async def _messages(self, batch: Batch, failures: Failures) -> None:

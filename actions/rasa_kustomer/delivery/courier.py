@@ -12,7 +12,8 @@ from typing import Any
 from rasa_kustomer.delivery.batches import HANDFUL, batchable, units
 from rasa_kustomer.delivery.batching import Batching, Failures
 from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.budget import Budget, lane
+from rasa_kustomer.delivery.budget import Budget, Lane, lane
+from rasa_kustomer.delivery.closings import closable
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.outbox import Claim, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.pace import LiveTurns, lane_of
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 PARALLEL_SESSIONS = 8
 EXTRA_FOR_HANDOFFS = 4
 MOST_SESSIONS = 100  # taken at once for bulk jobs
+CLOSINGS_AT_ONCE = 2  # jobs, or single conversations where such jobs are refused
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.2  # turns come in bursts; looking once for several leaves the machine to the bot
 HEARTBEAT_SECONDS = 5.0
@@ -81,6 +83,7 @@ class Courier:
     def start(self) -> None:
         """Begin to deliver in the running event loop. Does nothing when already started."""
         if not self._tasks:
+            self._stopping = False
             loops = (self._deliver_all, self._beat)
             self._tasks = [asyncio.create_task(loop(), name=f"kustomer{loop.__name__}") for loop in loops]
 
@@ -117,18 +120,20 @@ class Courier:
         if (room := PARALLEL_SESSIONS + EXTRA_FOR_HANDOFFS - busy) > 0:
             self._carry_singly(await self._claim(room, escalated=True))
         await self._take_turns()
+        await self._take_closings()
 
     async def _take_turns(self) -> None:
         """Turns that nobody waits for: a few at once, and many together in bulk jobs."""
-        busy = sum(not escalated for _, escalated in self._running.values())
+        turns = (claims for claims, escalated in self._running.values() if not escalated)
+        busy = sum(lane_of(claims) is not Lane.CLEANUP for claims in turns)
         allowance = self._live.left()
         if not self._batching.permitted:
             if (room := PARALLEL_SESSIONS - busy) > 0:
-                self._carry_singly(await self._claim(room, escalated=False))
+                self._carry_singly(await self._claim(room, escalated=False, closing=False))
             return
         if busy >= PARALLEL_SESSIONS or not (allowance >= 1 or self._live.gathered()):
             return
-        claims = await self._claim(MOST_SESSIONS, escalated=False)
+        claims = await self._claim(MOST_SESSIONS, escalated=False, closing=False)
         if not claims:
             return
         cost = sum(units(claim) for claim in claims)
@@ -138,9 +143,24 @@ class Courier:
         if together:
             self._start(together, partial(self._batching.deliver, together, self._one_settled), escalated=False)
 
-    async def _claim(self, limit: int, *, escalated: bool) -> list[Claim]:
+    async def _take_closings(self) -> None:
+        """Conversations that are to be closed, and nothing else: many with one request, and after all turns."""
+        under_way = sum(lane_of(claims) is Lane.CLEANUP for claims, _ in self._running.values())
+        together = self._batching.permitted and self._batching.closings.permitted
+        if under_way >= CLOSINGS_AT_ONCE:
+            return
+        limit = MOST_SESSIONS if together else CLOSINGS_AT_ONCE - under_way
+        claims = await self._claim(limit, escalated=False, closing=True)
+        many = [one for one in claims if together and closable(one)]
+        if len(many) <= HANDFUL:
+            many = []
+        self._carry_singly([one for one in claims if one not in many])
+        if many:
+            self._start(many, partial(self._batching.closings.deliver, many, self._one_settled), escalated=False)
+
+    async def _claim(self, limit: int, *, escalated: bool, closing: bool | None = None) -> list[Claim]:
         keys = {claim.key for claims, _ in self._running.values() for claim in claims}
-        return await self._outbox.claim(limit, escalated=escalated, but_not=keys)
+        return await self._outbox.claim(limit, escalated=escalated, closing=closing, but_not=keys)
 
     def _at_hand(self) -> set[int]:
         return {claim.id for claims, _ in self._running.values() for claim in claims}
@@ -157,6 +177,8 @@ class Courier:
     def _carried(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
         self._outbox.work_arrived.set()
+        if not task.cancelled() and (error := task.exception()) is not None:  # asyncio would log it with a traceback
+            self._say(f"The courier stumbled and goes on: {where(error)}")
 
     async def _wait_for_work(self) -> None:
         seconds = min(POLL_SECONDS, self._breaker.seconds_to_probe or POLL_SECONDS)

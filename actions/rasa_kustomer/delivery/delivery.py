@@ -7,16 +7,18 @@ outcome is looked up by externalId before it is repeated.
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import Jobs
-from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Record
+from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, OutboxUnavailableError, Record
 from rasa_kustomer.delivery.recovery import recover
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.directory import Directory
+from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
     KeyRefused,
@@ -35,6 +37,7 @@ SUPPORTING = frozenset({Kind.NOTE, Kind.TAGS, Kind.REPOINT})  # a missing role f
 SUPPORTING_RETRY_SECONDS = 300.0
 CONFLICT = 409
 CONFLICTS_TO_GIVE_UP = 20  # about a quarter of an hour; what lasts so long is no coincidence
+SURPRISES_TO_GIVE_UP = 5
 TICKETING = frozenset({Kind.NOTE, Kind.TAGS, Kind.TICKET})
 
 
@@ -88,7 +91,15 @@ class Delivery:
         for record in claim.records:
             if doubt and not (claim.escalated and record.kind in TICKETING):
                 continue
-            await self._one(claim, record)
+            try:
+                await self._one(claim, record)
+            except (KustomerError, OutboxUnavailableError, LeaseLostError):
+                raise
+            except Exception as error:
+                if record.attempts < SURPRISES_TO_GIVE_UP:
+                    raise
+                logger.error("Record %d (%s) was set aside: %s", record.id, record.kind.value, where(error))  # noqa: TRY400 - a traceback may hold texts
+                await self._outbox.dead(claim, record, f"it cannot be sent: {type(error).__name__}")
             if not go_on():
                 return
         if doubt:
@@ -239,7 +250,16 @@ class Delivery:
             claim.customer_id = customer.id
             await self._outbox.resolved(claim)
 
-    async def _close(self, claim: Claim, _record: Record) -> None:
-        if claim.escalated:  # since it was queued, or as it was found in Kustomer: it is left to the human
+    async def _close(self, claim: Claim, record: Record) -> None:
+        """A conversation that people have by now, or in which the customer has spoken again, is not closed any more.
+
+        Where an earlier attempt may have closed it all the same, a ticket is opened again; the customer's words do that
+        by themselves.
+        """
+        later = claim.records[claim.records.index(record) + 1 :]
+        spoken = any(one.kind is Kind.MESSAGE and one.payload.get("direction") == "in" for one in later)
+        if spoken or (claim.escalated and not record.unsure):
             return
-        await self._client.update_conversation(str(claim.conversation_id), {"status": "done"})
+        status = {"status": "open" if claim.escalated else "done"}
+        with suppress(NotFound):  # then there is nothing to close
+            await self._client.update_conversation(str(claim.conversation_id), status)

@@ -1,4 +1,4 @@
-"""What has to be done from time to time: close quiet conversations, and delete what was delivered long ago."""
+"""What has to be done from time to time: close quiet conversations, and remove what was settled long ago."""
 
 import asyncio
 import logging
@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.failures import where
+from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
 
@@ -13,6 +15,7 @@ IDLE_CHECK_SECONDS = 60.0
 FIRST_PURGE_SECONDS = 600.0  # not while a server that has just started catches up
 PURGE_SECONDS = 3_600.0
 PAUSE_SECONDS = 1.0  # between two batches: turns go before tidying up
+SHORT_PAUSE_SECONDS = 0.1  # the same for closings, which agents see
 DAY_SECONDS = 86_400.0
 
 
@@ -22,7 +25,7 @@ class Housekeeping:
     Args:
         outbox: What is tidied.
         idle_close_minutes: Close quiet conversations after so long; 0 means never (KUSTOMER_IDLE_CLOSE_MINUTES).
-        retention_days: Delete delivered records after so long; 0 means never (KUSTOMER_RETENTION_DAYS).
+        retention_days: Remove what was settled, and who it was, after so long; 0 means never (KUSTOMER_RETENTION_DAYS).
         sleep: How to wait.
     """
 
@@ -37,6 +40,7 @@ class Housekeeping:
         self._outbox, self._sleep = outbox, sleep
         self._idle_minutes, self._retention_days = idle_close_minutes, retention_days
         self._tasks: list[asyncio.Task[None]] = []
+        self._say = Once(logger)
 
     def start(self) -> None:
         """Begin in the running event loop. Does nothing when already started."""
@@ -54,25 +58,33 @@ class Housekeeping:
     async def _close_idle(self) -> None:
         while True:
             await self._sleep(IDLE_CHECK_SECONDS)
-            await _guard(lambda: self._outbox.maintenance.close_idle(self._idle_minutes))
+            await self._guard(self._outbox.maintenance.let_go)
+            await self._guard(self._close_all)
+
+    async def _close_all(self) -> None:
+        while await self._outbox.maintenance.close_idle(self._idle_minutes, surprised=self._say):
+            await self._sleep(SHORT_PAUSE_SECONDS)
 
     async def _purge(self) -> None:
         await self._sleep(FIRST_PURGE_SECONDS)
         while True:
-            await _guard(self._purge_all)
+            await self._guard(self._outbox.maintenance.let_go)
+            await self._guard(self._purge_all)
             await self._sleep(PURGE_SECONDS)
 
     async def _purge_all(self) -> None:
-        total = 0
-        while batch := await self._outbox.maintenance.purge(older_than_seconds=self._retention_days * DAY_SECONDS):
-            total += batch
+        seconds, total = self._retention_days * DAY_SECONDS, 0
+        while any(batch := await self._outbox.maintenance.retire(older_than_seconds=seconds, surprised=self._say)):
+            total += batch.records
             await self._sleep(PAUSE_SECONDS)
         if total:
             logger.info("%d delivered records were deleted (KUSTOMER_RETENTION_DAYS).", total)
 
-
-async def _guard(work: Callable[[], Awaitable[Any]]) -> None:
-    try:
-        await work()
-    except OutboxUnavailableError as error:  # whoever records or delivers says so louder
-        logger.debug("The outbox is tidied later: %s", error)
+    async def _guard(self, work: Callable[[], Awaitable[Any]]) -> None:
+        """Whatever happens, it is tried again at its time."""
+        try:
+            await work()
+        except OutboxUnavailableError as error:  # whoever records or delivers says so louder
+            logger.debug("The outbox is tidied later: %s", error)
+        except Exception as error:  # noqa: BLE001 - a surprise must not end what is done by the clock
+            self._say(f"Tidying up the outbox stumbled and goes on: {where(error)}")

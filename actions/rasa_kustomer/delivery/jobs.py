@@ -76,6 +76,14 @@ class Jobs:
             self._refused(error)
             raise NotPermittedError from None
 
+    async def change(self, resource: BulkResource, items: Sequence[Mapping[str, Any]]) -> str:
+        """As `send`, for changes to absolute values.
+
+        Raises:
+            KustomerError: As for any change.
+        """
+        return await self._client.change_bulk(resource, items)
+
     async def results(
         self, job: str, items: Collection[str], *, patience_seconds: float = PATIENCE_SECONDS
     ) -> Results | None:

@@ -116,11 +116,17 @@ def message_body(key: str, payload: Mapping[str, Any], at_ms: int) -> dict[str, 
     return body
 
 
+def is_sound(payload: Mapping[str, Any]) -> bool:
+    """Whether a turn can be sent; a row that cannot be read has none of this."""
+    texts = all(isinstance(payload.get(name), str) for name in ("direction", "text", "channel"))
+    return texts and isinstance(payload.get("at_ms"), int)
+
+
 def first_text(claim: Claim) -> str | None:
     """What a session's waiting turns begin with: the customer's words before the bot's."""
     messages = [one.payload for one in claim.records if one.kind is Kind.MESSAGE]
-    messages.sort(key=lambda payload: payload["direction"] != "in")
-    return str(messages[0]["text"]) if messages else None
+    messages.sort(key=lambda payload: payload.get("direction") != "in")
+    return str(messages[0].get("text") or "") if messages else None
 
 
 def note_body(key: str, text: str) -> dict[str, Any]:

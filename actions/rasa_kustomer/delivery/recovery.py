@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, GIVE_UP_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, Results
-from rasa_kustomer.delivery.outbox import Claim, Outbox, Part, Record, Settled
+from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Part, Record, Settled
 from rasa_kustomer.kustomer.errors import NotFound
 
 
@@ -69,6 +69,9 @@ async def _one_job(outbox: Outbox, jobs: Jobs, claim: Claim, records: Sequence[R
     except NotFound:
         job, results = None, None
     if results is not None:
+        if claim.escalated:  # a closing that came late has closed a ticket: it is not settled here, but seen to
+            closings = {record.key for record in records if record.kind is Kind.CLOSE}
+            results = {key: one for key, one in results.items() if key not in closings}
         await settle(outbox, parts, results)
         claim.last_sent_ms = max(claim.last_sent_ms, *(part.sent_ms for part in parts.values()))
         return None

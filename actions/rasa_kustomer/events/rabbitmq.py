@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.events.stream import Stream
+from rasa_kustomer.failures import where
 from rasa_kustomer.log import one_line
 
 logger = logging.getLogger(__name__)
@@ -50,8 +51,6 @@ async def consume(
         from aiormq.exceptions import ChannelAccessRefused  # noqa: PLC0415
     except ImportError:
         raise EventsNotInstalledError(INSTALL) from None
-    for library in ("aio_pika", "aiormq"):  # each attempt would be an ERROR, some with a traceback
-        logging.getLogger(library).setLevel(logging.CRITICAL)
     said = ""
     while not stop.is_set():
         try:
@@ -64,13 +63,10 @@ async def consume(
                 problem = f"Another worker consumes queue {queue}; this one stands by."
             else:
                 problem = f"RabbitMQ does not let its user read queue {queue}: grant it the permission read."
-        except (
-            AMQPError,
-            OSError,
-            RuntimeError,
-            asyncio.TimeoutError,
-        ) as error:  # aiormq raises plain RuntimeErrors too
+        except (AMQPError, OSError, RuntimeError, asyncio.TimeoutError) as error:  # aiormq raises RuntimeErrors too
             problem = f"RabbitMQ cannot be used ({type(error).__name__})."
+        except Exception as error:  # noqa: BLE001 - whatever it is, it goes on; the broker keeps what was not recorded
+            problem = f"Reading the events failed ({where(error)})."
         stream.forget_receipts()
         if not stop.is_set():
             said = _say(f"{problem} Trying again every {RETRY_SECONDS:g} s.", said)
@@ -92,7 +88,12 @@ async def _consume_once(
         await channel.set_qos(prefetch_count=PREFETCH)
 
         async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:
-            if not stream.take(message.body, message):
+            try:
+                taken = stream.take(message.body, message)
+            except Exception as error:  # noqa: BLE001 - one odd message must not hold up the others
+                taken = False
+                stream.left_out(where(error))
+            if not taken:
                 await message.ack()
 
         found = await channel.get_queue(queue)

@@ -97,9 +97,7 @@ class Stream:
         """
         event = _read(body)
         if event is None:
-            self.broken += 1
-            if self.broken == 1:
-                logger.warning("A message of the event stream is no event of Rasa; such messages are left out.")
+            self.left_out("it is no event of Rasa")
             return False
         sender_id = sender_part(str(event["sender_id"]))
         if not self._runtime.settings.enable_sync or not self._runtime.serves(sender_id):
@@ -114,6 +112,12 @@ class Stream:
         sender.changed, sender.heard_at = True, self._now()
         self._waiting[whose] = sender
         return True
+
+    def left_out(self, why: str) -> None:
+        """A message cannot be used; said once, and counted."""
+        self.broken += 1
+        if self.broken == 1:
+            logger.warning("A message of the event stream is left out, and so are others like it: %s.", why)
 
     async def record(self, *, everything: bool = False) -> None:
         """Record the turns that are complete (or everything, before the end) and acknowledge their messages.

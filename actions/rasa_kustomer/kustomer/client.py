@@ -184,6 +184,13 @@ class KustomerClient:
         answer = await self._exchange.send("POST", path, body=list(items), role=role, repeat=False)
         return _one(Resource, answer, call_name("POST", path), write=True).id
 
+    async def change_bulk(self, resource: BulkResource, items: Sequence[Mapping[str, Any]]) -> str:
+        """Start a job that changes up to 100 records, each with its `id` and `_clientRef`. Returns the job's id."""
+        path = f"/v1/{resource}/bulk"
+        role = f"org.permission.{resource.removesuffix('s')}.update"
+        answer = await self._exchange.send("PUT", path, body=list(items), role=role, repeat=False)
+        return _one(Resource, answer, call_name("PUT", path), write=True).id
+
     async def bulk_complete(self, job_id: str) -> bool:
         """Whether a job has dealt with all its items, well or badly."""
         role = "org.permission.bulk.read"

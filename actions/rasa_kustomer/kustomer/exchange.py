@@ -1,7 +1,6 @@
 """One request and its answer: connection pool, timeouts, repetitions, and httpx's errors as ours."""
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -14,6 +13,7 @@ import httpx
 from rasa_kustomer.kustomer.answers import error_of, read_json
 from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable, Untrusted
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
+from rasa_kustomer.kustomer.quiet import keep_our_requests_out, our_request
 from rasa_kustomer.kustomer.retry import Retry
 from rasa_kustomer.kustomer.tls import why_untrusted
 
@@ -58,8 +58,7 @@ class Exchange:
         retry: Retry,
         now: Callable[[], float],
     ) -> None:
-        for name in ("httpx", "httpcore"):  # their INFO lines quote URLs, and ours hold e-mail addresses
-            logging.getLogger(name).setLevel(logging.WARNING)
+        keep_our_requests_out()
         self._retry, self._now = retry, now
         self._hooks = event_hooks or {}
         self._longest = LONGEST_FACTOR * timeout_seconds
@@ -158,7 +157,8 @@ class Exchange:
             for hook in self._hooks.get("request", ()):  # not httpx's own: the budget's may wait for a whole window
                 await hook(request)
             # httpx limits each read only, so an answer whose headers or body drip would never end.
-            response = await asyncio.wait_for(self._http.send(request), self._longest)
+            with our_request():
+                response = await asyncio.wait_for(self._http.send(request), self._longest)
             for hook in self._hooks.get("response", ()):
                 await hook(response)
         except asyncio.TimeoutError:

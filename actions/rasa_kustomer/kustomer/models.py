@@ -131,6 +131,13 @@ class Conversation(_Dated):
     customer_id: str | None = None
     created_by_id: str | None = Field(None, alias="createdBy_id")
     queue_id: str | None = None
+    deleted: bool = False
+    merged_target: Any = Field(None, alias="mergedTarget")
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody works on it any more, though it can still be read: deleted, or merged into another one."""
+        return self.deleted or bool(self.merged_target)
 
 
 class Message(_Dated):

@@ -1,10 +1,11 @@
-"""Bulk jobs: up to 100 creates for one unit of the budget, done later, each item for itself.
+"""Bulk jobs: up to 100 creates or changes for one unit of the budget, done later, each item for itself.
 
 Source: Kustomer API reference, Bulk. A job is a row like any other, so it survives a restart with its data. Its work is
 done as a whole when the first request of any kind comes in after its time, through the code of single creates.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rasa_kustomer.sandbox import conversations, customers, messages, notes
@@ -20,6 +21,12 @@ CREATE: dict[str, Handler] = {
     "conversations": conversations.create,
     "messages": messages.create,
     "notes": notes.create,
+}
+CHANGE: dict[str, Handler] = {
+    "customers": customers.update,
+    "conversations": conversations.update,
+    "messages": messages.update,
+    "notes": notes.update,
 }
 NEVER_DONE = ("stuck", "forgotten")
 NOT_FOUND = ("forgotten", "vanished")
@@ -46,9 +53,14 @@ class Bulk:
             Operation("POST", f"/v1/{name}/bulk", roles(name.removesuffix("s"), "create"), self._accept(name))
             for name in CREATE
         )
+        changes = (
+            Operation("PUT", f"/v1/{name}/bulk", roles(name.removesuffix("s"), "update"), self._accept_changes(name))
+            for name in CHANGE
+        )
         read = roles("bulk", "read")
         return (
             *creates,
+            *changes,
             Operation("GET", "/v1/bulk/{id}", read, self._status),
             Operation("GET", "/v1/bulk/{id}/batches", read, self._batches),
         )
@@ -60,13 +72,30 @@ class Bulk:
             self._carry_out(job)
             self._org.state.commit()
 
-    def _accept(self, name: str) -> Handler:
+    def _accept_changes(self, name: str) -> Handler:
+        """With `?ids=a,b` one body for all of them, without `_clientRef`; else an array of items with their ids."""
+        accept = self._accept(name, change=True)
+
+        def handler(org: Org, call: Call) -> Answer:
+            body = call.body
+            if "ids" in call.query:
+                if not isinstance(body, dict) or "_clientRef" in body:
+                    raise bad("body", "should be one object without _clientRef")
+                body = [{**body, "id": one} for one in call.query["ids"].split(",") if one]
+            elif isinstance(body, list) and not all(isinstance(one, dict) and one.get("id") for one in body):
+                raise bad("id", "every item should have one")
+            return accept(org, replace(call, body=body))
+
+        return handler
+
+    def _accept(self, name: str, *, change: bool = False) -> Handler:
         def handler(org: Org, call: Call) -> Answer:
             _check_items(org, call.body)
             fault = call.fault if call.fault and call.fault.of_job else None
             job: Row = {
                 "id": org.state.new_id(),
                 "resource": name,
+                "change": change,
                 "items": call.body,
                 "size": max(1, org.rules.bulk_batch),
                 "actor": call.actor,
@@ -125,19 +154,23 @@ class Bulk:
     def _carry_out(self, job: Row) -> None:
         spoiled = self._failure(job) == "half"
         job["results"] = [
-            failed(item, "scripted failure") if spoiled and number % 2 else self._create(job, item)
+            failed(item, "scripted failure") if spoiled and number % 2 else self._item(job, item)
             for number, item in enumerate(job["items"])
         ]
         job["items"], job["completedAt"] = [], self._org.state.now()
         self._org.state.put("bulk", job)
 
-    def _create(self, job: Row, item: Any) -> dict[str, Any]:
-        body = {name: value for name, value in item.items() if name != "_clientRef"} if isinstance(item, dict) else item
-        call = Call("POST", f"/v1/{job['resource']}", {}, {}, body, job["actor"], job["isAdmin"])
+    def _item(self, job: Row, item: Any) -> dict[str, Any]:
+        change, path = job.get("change", False), f"/v1/{job['resource']}"
+        left_out = {"_clientRef", "id"} if change else {"_clientRef"}
+        body = {name: value for name, value in item.items() if name not in left_out} if isinstance(item, dict) else item
+        params = {"id": str(item["id"])} if change else {}
+        call = Call("PATCH" if change else "POST", path, params, {}, body, job["actor"], job["isAdmin"])
         try:
-            return made(item, CREATE[job["resource"]](self._org, call).body["data"]["id"])
+            done = (CHANGE if change else CREATE)[job["resource"]](self._org, call).body["data"]["id"]
         except Refusal as refusal:
             return failed(item, refusal)
+        return {**made(item, done), "status": "updated" if change else "created"}
 
     def _shown(self, job: Row, status: str) -> dict[str, Any]:
         total = len(job["batches"])

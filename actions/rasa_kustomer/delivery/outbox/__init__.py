@@ -16,7 +16,7 @@ from rasa_kustomer.delivery.outbox.entries import (
 from rasa_kustomer.delivery.outbox.outbox import LEASE_SECONDS, Outbox
 from rasa_kustomer.delivery.outbox.recalling import Found, Turn
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
-from rasa_kustomer.delivery.outbox.transactor import Access, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox.transactor import Access, OutboxUnavailableError, OutcomeUnknownError
 
 __all__ = [
     "DEAD",
@@ -32,6 +32,7 @@ __all__ = [
     "NewRecord",
     "Outbox",
     "OutboxUnavailableError",
+    "OutcomeUnknownError",
     "Part",
     "PastUnknownError",
     "Record",

@@ -1,5 +1,6 @@
 """What goes into the outbox and comes out of it, as plain values."""
 
+import json
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -146,3 +147,12 @@ class Counts:
 def dump(payload: dict[str, Any]) -> str:
     """Payload as stored in the database."""
     return to_json(payload).decode()  # a quarter of the time of json.dumps, on the bot's path
+
+
+def load(text: str) -> dict[str, Any]:
+    """The reverse; empty for what cannot be read, which must not keep other rows from being delivered."""
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}

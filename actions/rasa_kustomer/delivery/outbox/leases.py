@@ -1,9 +1,9 @@
 """Transactions of the courier: lease sessions, keep them, give them back."""
 
-import json
 import os
 import socket
 from collections.abc import Collection
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -20,9 +20,9 @@ from sqlalchemy import (
     update,
 )
 
-from rasa_kustomer.delivery.outbox.entries import Claim, Kind
+from rasa_kustomer.delivery.outbox.entries import Claim, Kind, load
 from rasa_kustomer.delivery.outbox.progress import is_due, same_session
-from rasa_kustomer.delivery.outbox.schema import PENDING, records, sessions
+from rasa_kustomer.delivery.outbox.schema import EMPTIED, PENDING, records, sessions
 
 
 def new_owner() -> str:
@@ -31,7 +31,13 @@ def new_owner() -> str:
 
 
 def candidates(
-    connection: Connection, now: float, *, limit: int, escalated: bool | None, but_not: Collection[str]
+    connection: Connection,
+    now: float,
+    *,
+    limit: int,
+    escalated: bool | None,
+    but_not: Collection[str],
+    closing: bool | None = None,
 ) -> list[int]:
     """Rows of sessions that have due records and that nobody holds; handed-off ones first, then the longest waiting.
 
@@ -41,6 +47,7 @@ def candidates(
         limit: How many at most.
         escalated: Only those a human has, or only the others; None for both.
         but_not: Keys of sessions that the caller has at hand, whatever became of their leases and numbers.
+        closing: Only those that have nothing but their closing waiting, or only the others; None for both.
     """
     pending = (records.c.session_id == sessions.c.id, records.c.state == PENDING)
     due = exists().where(*pending, is_due(records.c.not_before, now))
@@ -60,6 +67,9 @@ def candidates(
     )
     if escalated is not None:
         query = query.where(sessions.c.escalated.is_(escalated))
+    if closing is not None:
+        more = exists().where(*pending, records.c.kind != Kind.CLOSE.value)
+        query = query.where(sessions.c.closed, ~more) if closing else query.where(or_(~sessions.c.closed, more))
     if but_not:
         query = query.where(sessions.c.key.not_in(but_not))
     return list(connection.execute(query).scalars())
@@ -73,7 +83,7 @@ def lease(connection: Connection, ids: list[int], owner: str, now: float, second
             id=row.id,
             key=row.key,
             sender_id=row.sender_id,
-            identity=json.loads(row.identity),
+            identity=_identity(row.identity),
             customer_id=row.customer_id,
             conversation_id=row.conversation_id,
             creating=row.creating,
@@ -87,6 +97,13 @@ def lease(connection: Connection, ids: list[int], owner: str, now: float, second
     until = _lease_clock(connection, now) + seconds
     connection.execute(update(sessions).where(sessions.c.id.in_(claims)).values(leased_by=owner, leased_until=until))
     return [claims[one] for one in ids if one in claims]
+
+
+def _identity(text: str) -> dict[str, Any]:
+    """Who it is; nobody, when that cannot be read: whatever else a row holds, it costs no other session."""
+    known, nobody = load(text), load(EMPTIED)
+    sound = {name for name, value in known.items() if isinstance(value, bool if name == "trusted" else str)}
+    return {name: known[name] if name in sound else nobody[name] for name in nobody}
 
 
 def _free(connection: Connection, now: float) -> ColumnElement[bool]:

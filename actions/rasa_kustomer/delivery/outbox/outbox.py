@@ -19,7 +19,13 @@ from rasa_kustomer.delivery.outbox.maintenance import Maintenance
 from rasa_kustomer.delivery.outbox.recalling import Recalling
 from rasa_kustomer.delivery.outbox.schema import PENDING
 from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
-from rasa_kustomer.delivery.outbox.transactor import Access, Transactor
+from rasa_kustomer.delivery.outbox.transactor import (
+    Access,
+    OutboxUnavailableError,
+    OutcomeUnknownError,
+    Transactor,
+    Withdrawable,
+)
 
 T = TypeVar("T")
 LEASE_SECONDS = 15.0
@@ -107,24 +113,32 @@ class Outbox:
 
         Raises:
             PastUnknownError: `after` is not here, and nothing was recorded.
+            OutcomeUnknownError: A handoff was being written and may be there. After any other error it is not, and
+                does not come late either; turns may, since the same turns may be recorded again.
         """
         now = self._now()
 
         def work(on: recording.Database) -> int:
             return recording.accept(on, session, identity, new, now, after=after, escalate=escalate, renew=renew)
 
-        added = await self._at_once_or_soon(work)
+        writing = Withdrawable(lambda connection: work(recording.database_of(connection)))
+        try:
+            added = await self._at_once_or_soon(work, writing)
+        except OutboxUnavailableError as error:
+            if escalate and not writing.withdraw():
+                raise OutcomeUnknownError(str(error)) from None
+            raise
         if added:
             self.work_arrived.set()
         if escalate:
             self.handoff_arrived.set()
         return added
 
-    async def _at_once_or_soon(self, work: Callable[[recording.Database], T]) -> T:
+    async def _at_once_or_soon(self, work: Callable[[recording.Database], T], writing: Withdrawable[T]) -> T:
         if self._hot_path is not None:
             with suppress(NotAtOnceError):
                 return self._hot_path.run(work)
-        return await self._transactor.run(lambda c: work(recording.database_of(c)), patience_seconds=PATIENCE_SECONDS)
+        return await self._transactor.run(writing, patience_seconds=PATIENCE_SECONDS)
 
     async def latest_session(self, sender_id: str, before_ms: int | None = None) -> SessionKey | None:
         """The sender's latest known session, optionally only among those that started before a moment (epoch ms)."""
@@ -168,17 +182,25 @@ class Outbox:
             except asyncio.TimeoutError:
                 continue
 
-    async def claim(self, limit: int, *, escalated: bool | None = None, but_not: Collection[str] = ()) -> list[Claim]:
+    async def claim(
+        self,
+        limit: int,
+        *,
+        escalated: bool | None = None,
+        closing: bool | None = None,
+        but_not: Collection[str] = (),
+    ) -> list[Claim]:
         """Lease sessions that have something to deliver, with their due records.
 
         Args:
             limit: How many sessions at most.
             escalated: Only those a human has, or only the others; None for both.
+            closing: Only those that have nothing but their closing waiting, or only the others; None for both.
             but_not: Keys of the sessions at hand; a process that stood still may have lost the leases of its own.
         """
         now = self._now()
         ids = await self._transactor.read(
-            lambda c: leases.candidates(c, now, limit=limit, escalated=escalated, but_not=but_not)
+            lambda c: leases.candidates(c, now, limit=limit, escalated=escalated, closing=closing, but_not=but_not)
         )
         if not ids:
             return []

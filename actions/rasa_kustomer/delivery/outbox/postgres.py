@@ -78,7 +78,9 @@ class PostgresTransactor:
             await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
         engine, self._engine, self._prepared = self._engine, None, False
         if engine is not None:
-            await asyncio.wait({asyncio.ensure_future(engine.dispose())}, timeout=CLOSE_SECONDS)
+            disposing = asyncio.ensure_future(engine.dispose())
+            disposing.add_done_callback(self._forget)
+            await asyncio.wait({disposing}, timeout=CLOSE_SECONDS)
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, unless it takes longer than that.

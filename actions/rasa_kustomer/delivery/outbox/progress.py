@@ -1,11 +1,11 @@
-"""Transactions of the courier on what it has at hand: read what is due, mark attempts, settle records, close."""
+"""Transactions of the courier on what it has at hand: read what is due, mark attempts, settle records."""
 
 import json
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, case, exists, func, or_, select, update
 
-from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record, dump
+from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record, dump, load
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
 
 RECORDS_PER_CLAIM = 25
@@ -63,7 +63,7 @@ def due_records(connection: Connection, owner: str, claim: Claim, now: float) ->
             r.id,
             r.key,
             Kind(r.kind),
-            json.loads(r.payload),
+            load(r.payload),
             r.unsure,
             r.attempts,
             bulk_at=r.bulk_at,
@@ -174,37 +174,3 @@ def latest(sent_ms: int | ColumnElement[int]) -> ColumnElement[int]:
 def defer(connection: Connection, owner: str, record: Record, *, until: float, reason: str) -> None:
     """Let one record wait while the rest of its session goes on."""
     connection.execute(update(records).where(same_attempt(owner, record)).values(not_before=until, reason=reason))
-
-
-def idle(connection: Connection, before: float, *, limit: int) -> list[tuple[int, str, float]]:
-    """Sessions to close: mirrored, quiet since `before` (epoch seconds), never handed off, nothing pending.
-
-    Returns:
-        Row id, key and the time of the last accepted turn (epoch seconds) for each. That time and not the last sent
-        one: a turn that was refused reopens a session too, and its second closing needs a key of its own.
-    """
-    rows = connection.execute(
-        select(sessions.c.id, sessions.c.key, sessions.c.last_turn_at)
-        .where(
-            sessions.c.conversation_id.is_not(None),
-            ~sessions.c.closed,
-            ~sessions.c.escalated,
-            sessions.c.open_since.is_(None),
-            sessions.c.last_turn_at < before,
-        )
-        .limit(limit)
-        .with_for_update(skip_locked=True)  # what another process closes just now is none of ours
-    )
-    return [(row.id, row.key, row.last_turn_at) for row in rows]
-
-
-def close(connection: Connection, session_id: int, key: str, now: float) -> None:
-    """Queue the closing of a session's conversation, and remember it until the next turn."""
-    connection.execute(
-        insert(records).values(session_id=session_id, key=key, kind=Kind.CLOSE.value, payload="{}", created_at=now)
-    )
-    connection.execute(
-        update(sessions)
-        .where(sessions.c.id == session_id)
-        .values(closed=True, accepted=sessions.c.accepted + 1, open_since=now)
-    )

@@ -6,7 +6,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from sqlalchemy import BigInteger, Connection, Insert, Select, Update, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_kustomer.conversation.keys import sender_part
@@ -219,7 +232,7 @@ def tickets(connection: Connection, sender_id: str, limit: int = 10) -> list[dic
     """The sender's latest sessions that were handed to a human."""
     rows = connection.execute(
         select(sessions.c.key, sessions.c.conversation_id)
-        .where(sessions.c.sender_id == sender_part(sender_id), sessions.c.escalated)
+        .where(sessions.c.sender_id == sender_part(sender_id), sessions.c.escalated == true())
         .order_by(sessions.c.started_ms.desc())
         .limit(limit)
     )

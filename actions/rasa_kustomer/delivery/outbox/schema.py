@@ -16,18 +16,26 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    and_,
     cast,
     func,
     insert,
     inspect,
+    literal_column,
     select,
+    true,
 )
+
+from rasa_kustomer.delivery.outbox import tally
 
 SCHEMA_VERSION = 1
 _LOCK = 5_117_206_451  # any number that nobody else uses for an advisory lock of PostgreSQL
 CLOCK_MARGIN_MS = 5_000  # between our clock and Rasa's, where a turn does not show how far it is ahead
 
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
+
+EMPTIED = '{"external_id":null,"email":null,"phone":null,"name":null,"trusted":false}'
+"""Identity of a session of which nothing is known any more, and of an anonymous visitor."""
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for INTEGER only
@@ -73,6 +81,25 @@ Index(
     postgresql_where=sessions.c.open_since.is_not(None),
 )
 
+# Of sessions with which nothing is to be done, so that what is done by the clock costs no more as the outbox grows. A
+# session's first turn touches neither of the first two.
+_settled = and_(sessions.c.open_since.is_(None), sessions.c.accepted > 0)
+_idle = and_(_settled, ~sessions.c.closed, ~sessions.c.escalated)
+_named = and_(_settled, sessions.c.identity != literal_column(f"'{EMPTIED}'"))
+ADDED_INDEXES = [
+    Index("kustomer_session_idle", sessions.c.last_turn_at, sqlite_where=_idle, postgresql_where=_idle),
+    Index("kustomer_session_named", sessions.c.last_turn_at, sqlite_where=_named, postgresql_where=_named),
+    Index(
+        "kustomer_session_ticket",
+        sessions.c.escalated,
+        sessions.c.sender_id,
+        sessions.c.started_ms,
+        sqlite_where=sessions.c.escalated == true(),
+        postgresql_where=sessions.c.escalated == true(),
+    ),
+]
+"""Those that outboxes of release 0.1 lack."""
+
 records = Table(
     "kustomer_record",
     metadata,
@@ -106,6 +133,14 @@ Index(
     sqlite_where=records.c.state == DEAD,
     postgresql_where=records.c.state == DEAD,
 )
+ADDED_INDEXES.append(
+    Index(
+        "kustomer_record_dead_of",
+        records.c.session_id,
+        sqlite_where=records.c.state == DEAD,
+        postgresql_where=records.c.state == DEAD,
+    )
+)
 
 
 born_ms = select(cast(meta.c.value, BigInteger)).where(meta.c.name == "born_ms").scalar_subquery()
@@ -132,10 +167,15 @@ def prepare(connection: Connection, now: float) -> None:
         metadata.create_all(connection)
         connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
         _date(connection, int(now * 1000))
+        tally.install(connection)
         return
     check_version(connection)
     if connection.execute(select(born_ms)).scalar_one() is None:
         _date(connection, _first_use(connection, now))
+    if not tally.installed(connection):
+        for index in ADDED_INDEXES:
+            index.create(connection, checkfirst=True)
+        tally.install(connection)
 
 
 def check_version(connection: Connection) -> None:

@@ -12,7 +12,8 @@ BUSY_TIMEOUT_MS = 5_000
 PAGE_BYTES = 1_024  # a turn touches four pages and the log takes them whole; only counts when the file is made
 # WAL lets `outbox status` read while we write; NORMAL keeps every commit through the death of the process (only a
 # power cut may cost the last moments) without one fsync per turn.
-PRAGMAS = ("synchronous=NORMAL", "foreign_keys=ON")
+# What is deleted is overwritten, whatever the local build of SQLite has as its default.
+PRAGMAS = ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON")
 
 
 def connect(path: Path | None, mode: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:

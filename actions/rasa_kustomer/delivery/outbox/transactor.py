@@ -1,9 +1,10 @@
 """What the outbox asks of a database; sqlite.py and postgres.py are the two that answer."""
 
+import threading
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -25,6 +26,36 @@ class OutboxUnavailableError(RuntimeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))  # a server's words may have several
+
+
+class OutcomeUnknownError(OutboxUnavailableError):
+    """The database failed while it was being written, so it may be there all the same."""
+
+
+class Withdrawable(Generic[T]):
+    """Work that its caller can take back until it has begun: after a wait that was too long it must not be done late.
+
+    Args:
+        work: What to do with the connection.
+    """
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self._work, self._lock = work, threading.Lock()
+        self._begun = self._withdrawn = False
+
+    def __call__(self, connection: Connection) -> T:
+        """Do the work, unless it was taken back."""
+        with self._lock:
+            if self._withdrawn:
+                raise OutboxUnavailableError("nobody waits for it any more")
+            self._begun = True
+        return self._work(connection)
+
+    def withdraw(self) -> bool:
+        """Take it back; False when it had begun and may be done."""
+        with self._lock:
+            self._withdrawn = True
+            return not self._begun
 
 
 class Transactor(Protocol):

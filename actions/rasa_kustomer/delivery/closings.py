@@ -1,0 +1,86 @@
+"""Closes many conversations with one bulk job: for each alone it would take a request, of which there are few.
+
+A session is the job's until its results are known, or it is in doubt (`recovery`), so that what is said meanwhile comes
+after the closing, and opens the conversation again.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from rasa_kustomer.delivery.jobs import LONGEST_PAUSE_SECONDS, Jobs
+from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Part
+from rasa_kustomer.delivery.recovery import InDoubtError, settle
+from rasa_kustomer.delivery.sending import surely_unsent
+from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
+
+logger = logging.getLogger(__name__)
+
+
+class Closings:
+    """Carries groups of sessions that have nothing but their closing waiting.
+
+    Args:
+        outbox: Where the records and their progress are kept.
+        jobs: Kustomer's bulk jobs.
+
+    Attributes:
+        permitted: False once Kustomer has refused such a job; stays so for the life of the process.
+    """
+
+    def __init__(self, outbox: Outbox, jobs: Jobs) -> None:
+        self._outbox, self._jobs = outbox, jobs
+        self.permitted = True
+
+    async def deliver(self, claims: Sequence[Claim], settled: Callable[[], object]) -> dict[int, Exception]:
+        """Close the conversations of up to 100 sessions that are `closable`.
+
+        Args:
+            claims: Leased sessions.
+            settled: Called when the job has come to Kustomer.
+
+        Returns:
+            By row the failures of the sessions that could not be served; what they have stays pending.
+        """
+        records = {claim.id: claim.records[0] for claim in claims}
+        mine = await self._outbox.bulk.begin([_part(claim) for claim in claims])
+        claims = [claim for claim in claims if claim.id in mine]
+        parts = {records[claim.id].key: _part(claim) for claim in claims}
+        items = [
+            {"id": claim.conversation_id, "status": "done", "_clientRef": records[claim.id].key} for claim in claims
+        ]
+        try:
+            job = await self._jobs.change("conversations", items)
+            await self._outbox.bulk.posted(list(parts.values()), job)
+            results = await self._jobs.results(job, parts)
+        except KustomerError as error:
+            return await self._failed(claims, list(parts.values()), error)
+        settled()
+        if results is None:
+            return dict.fromkeys((claim.id for claim in claims), InDoubtError(LONGEST_PAUSE_SECONDS))
+        await settle(self._outbox, parts, results)
+        return {}
+
+    async def _failed(
+        self, claims: Sequence[Claim], parts: Sequence[Part], error: KustomerError
+    ) -> dict[int, Exception]:
+        if isinstance(error, (NotAllowed, NotFound, Rejected)) and not isinstance(error, KeyRefused):
+            if self.permitted:
+                self.permitted = False
+                logger.warning("Idle chats are closed one by one from now on, a bulk job is refused: %s", error)
+            await self._outbox.bulk.returned(parts, unsure=False)
+            return {}
+        if surely_unsent(error):
+            await self._outbox.bulk.unsent(parts)
+        return dict.fromkeys((claim.id for claim in claims), error)
+
+
+def closable(claim: Claim) -> bool:
+    """Whether its conversation may be closed together with others: nothing else waits, and it was not tried before."""
+    if claim.escalated or not claim.conversation_id or len(claim.records) != 1:
+        return False
+    record = claim.records[0]
+    return record.kind is Kind.CLOSE and not record.unsure and record.bulk_at is None and record.sent_ms is None
+
+
+def _part(claim: Claim) -> Part:
+    return Part(claim.id, claim.records[0], claim.last_sent_ms)
