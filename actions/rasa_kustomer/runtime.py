@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rasa_kustomer.conversation.identity import Identity, identify
+from rasa_kustomer.conversation.identity import Identity, identify, not_understood
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.batching import Batching
@@ -117,6 +117,10 @@ class Runtime:
             names=settings.identity_names,
             phone_region=settings.phone_region,
         )
+
+    def unread_slots(self, slots: Mapping[str, Any]) -> dict[str, str]:
+        """Identity slots that hold something which identifies nobody, with what they should hold."""
+        return not_understood(slots, self.settings.identity_names, self.settings.phone_region)
 
     def start(self) -> None:
         """Begin to deliver, unless a worker does (KUSTOMER_COURIER); in no-op mode say why not, once."""

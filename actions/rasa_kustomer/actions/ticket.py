@@ -8,7 +8,7 @@ from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
-from rasa_kustomer.conversation.summary import summary
+from rasa_kustomer.conversation.summary import summary, unread_slots
 from rasa_kustomer.conversation.turns import milliseconds
 from rasa_kustomer.delivery.outbox import (
     DEAD,
@@ -166,6 +166,7 @@ def _records(
     priority = decision.priority or call.runtime.settings.default_priority
     remarks = [f"Routed by the rule in {decision.rule} of the routing file."] if decision.rule else []
     remarks += [one.sentence for one in decision.ignored]
+    remarks += unread_slots(call.runtime.unread_slots(call.slots), facts)
     text = summary(facts, reference=reference, priority=priority, person=_person(call.identity), remarks=remarks)
     about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
     if len(about) > _SUBJECT_LENGTH:
