@@ -5,11 +5,12 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Coroutine, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rasa_kustomer.conversation.identity import Identity, identify, not_understood
+from rasa_kustomer.conversation.identity import Identity, identify, not_understood, vouched
+from rasa_kustomer.conversation.people import SESSION_METADATA
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.batching import Batching
@@ -69,7 +70,7 @@ class Runtime:
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url)
-        recorder = Recorder(outbox)
+        recorder = Recorder(outbox, vouched_by(settings))
         jobs = Jobs(client)
         conversations = Conversations(outbox, client, directory, parking=settings.parking)
         delivery = Delivery(
@@ -111,12 +112,17 @@ class Runtime:
         return identify(
             sender_id,
             slots=slots,
-            session_metadata=slots.get("session_started_metadata"),
+            session_metadata=slots.get(SESSION_METADATA),
             message_metadata=message_metadata,
             trust_metadata=settings.trust_metadata,
             names=settings.identity_names,
             phone_region=settings.phone_region,
         )
+
+    def at_start(self, sender_id: str, slots: Mapping[str, Any]) -> Identity | None:
+        """Whom the channel named when the session started; None when it vouches for nobody."""
+        read = vouched_by(self.settings)
+        return read(sender_id, slots.get(SESSION_METADATA)) if read else None
 
     def unread_slots(self, slots: Mapping[str, Any]) -> dict[str, str]:
         """Identity slots that hold something which identifies nobody, with what they should hold."""
@@ -195,6 +201,14 @@ class Runtime:
         if self.breaker.is_open or counts.dead or self.unrecorded.losing:
             body["status"] = "degraded"
         return body
+
+
+def vouched_by(settings: Settings) -> Callable[[str, object], Identity | None] | None:
+    """Reads the person whom metadata name, where the channel vouches for its users (KUSTOMER_TRUST_METADATA)."""
+    if not settings.trust_metadata:
+        return None
+    names, region = settings.identity_names, settings.phone_region
+    return lambda sender_id, metadata: vouched(sender_id, metadata, names, region)
 
 
 def in_rollout(sender_id: str, percent: int) -> bool:

@@ -22,6 +22,7 @@ RETRY_SECONDS = 2.0
 class _Call(NamedTuple):
     events: Sequence[Mapping[str, Any]]
     identity: Identity
+    at_start: Identity | None
 
 
 class Unrecorded:
@@ -50,10 +51,16 @@ class Unrecorded:
             self.losing = True
             logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", error)
 
-    def keep(self, sender_id: str, events: Sequence[Mapping[str, Any]], identity: Identity) -> None:
+    def keep(
+        self,
+        sender_id: str,
+        events: Sequence[Mapping[str, Any]],
+        identity: Identity,
+        at_start: Identity | None = None,
+    ) -> None:
         """Try a sender's turns again later; the latest call has all of them."""
         if sender_id in self._waiting or len(self._waiting) < MOST_SENDERS:
-            self._waiting[sender_id] = _Call(events, identity)
+            self._waiting[sender_id] = _Call(events, identity, at_start)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._retry_all(), name="kustomer_unrecorded")
 
@@ -79,7 +86,9 @@ class Unrecorded:
     async def _try(self) -> None:
         for sender_id, call in list(self._waiting.items()):
             try:
-                await self._recorder.record_turns(sender_id, call.events, call.identity, renew=Renew.WITH_NEW_TURNS)
+                await self._recorder.record_turns(
+                    sender_id, call.events, call.identity, at_start=call.at_start, renew=Renew.WITH_NEW_TURNS
+                )
             except OutboxUnavailableError:
                 return
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting

@@ -7,6 +7,7 @@ from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
+from rasa_kustomer.conversation.people import mark_of
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
 from rasa_kustomer.conversation.summary import summary, unread_slots
 from rasa_kustomer.conversation.turns import milliseconds
@@ -22,6 +23,7 @@ from rasa_kustomer.delivery.outbox import (
     SessionKey,
 )
 from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.recorder import moved
 
 TAG = "bot-handoff"
 EXPECTED = {
@@ -62,7 +64,7 @@ async def compose_ticket(call: Call) -> Ticket:
         OutboxUnavailableError: The outbox cannot be used, so nothing may be promised.
     """
     session = await call.current_session()
-    facts = _facts(call)
+    facts = await _facts(call)
     decision = await _decide(call, facts)
     reference = ticket_reference(session.key)
     before = await _ticket_before(call.runtime.outbox, session)
@@ -77,6 +79,9 @@ async def compose_ticket(call: Call) -> Ticket:
     else:
         payload = {"priority": decision.priority, "repeated": True}
         records, key = [NewRecord(key + again, Kind.TICKET, payload)], key + again
+    person = call.people.current
+    if call.people.signed_in and person.identity and not person.mark:  # turns may not be mirrored
+        records = [moved(session, mark_of(person.identity)), *records]
     priority = priority_name(decision.priority or call.runtime.settings.default_priority)
     return Ticket(session, reference, key, records, decision.team, priority)
 
@@ -117,10 +122,11 @@ async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
     return DELIVERED if state is None and known is not None and known["escalated"] else state
 
 
-def _facts(call: Call) -> HandoffFacts:
+async def _facts(call: Call) -> HandoffFacts:
+    events = await call.runtime.recorder.words_of_current(call.sender_id, call.events, call.at_start)
     return read_handoff(
         sender_id=call.sender_id,
-        events=call.events,
+        events=events,
         slots=call.slots,
         active_loop=call.tracker.active_loop,
         forms=call.domain.get("forms"),

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from rasa_kustomer.conversation import keys
 from rasa_kustomer.conversation.channels import DEFAULT, kustomer_channel
+from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.people import Following, People, Person, Vouched
 from rasa_kustomer.conversation.rendering import clean, split
 from rasa_kustomer.conversation.speech import said_by_bot, said_by_user
 
@@ -36,15 +38,19 @@ class Message(NamedTuple):
 
 
 class SessionTurns(NamedTuple):
-    """Messages of one Rasa session.
+    """Messages of one Rasa session, as far as they are one person's.
 
     Attributes:
         started_ms: When the session began, epoch milliseconds; None when its beginning is not among the events: then
             the messages belong to the latest session that is known of the sender.
+        person: Whose they are.
+        signed_in: Whether the channel named the person only after messages.
     """
 
     started_ms: int | None
     messages: tuple[Message, ...]
+    person: Person = Person()
+    signed_in: bool = False
 
 
 class Cursor(NamedTuple):
@@ -56,6 +62,7 @@ class Cursor(NamedTuple):
         latest: The latest time among all messages so far, epoch microseconds.
         started_ms: Start of the session at that point.
         channel: Kustomer's channel at that point.
+        people: Who spoke in the session up to there.
     """
 
     marker: tuple[str, int]
@@ -63,6 +70,7 @@ class Cursor(NamedTuple):
     latest: int
     started_ms: int | None
     channel: str
+    people: People = People()
 
 
 class Reading(NamedTuple):
@@ -72,7 +80,15 @@ class Reading(NamedTuple):
     cursor: Cursor | None
 
 
-def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> Reading:
+def read_turns(
+    events: Sequence[Any],
+    sender_id: str,
+    cursor: Cursor | None,
+    *,
+    vouched: Vouched | None = None,
+    people: People | None = None,
+    at_start: Identity | None = None,
+) -> Reading:
     """Read the messages that follow the cursor; all of them without one, or when its event is not where it should be.
 
     Messages may come again, always with the same keys: recording ignores those that it has. Never raises: what is
@@ -82,9 +98,20 @@ def read_turns(events: Sequence[Any], sender_id: str, cursor: Cursor | None) -> 
         events: The tracker's events.
         sender_id: Rasa's sender id.
         cursor: Where the last reading of this sender ended.
+        vouched: Reads the person whom metadata name; None when the channel vouches for nobody.
+        people: Who spoke before the first event, if they are known.
+        at_start: The person of the latest session's start, where the events lack it.
     """
     first = _first_new(events, cursor)
-    return _Reader(events, first, sender_id, cursor if first else None).read()
+    before = cursor if first else None
+    known = before.people if before else people
+    following = Following(events, first, vouched=vouched, people=known, at_start=at_start)
+    return _Reader(events, first, sender_id, before, following).read()
+
+
+def goes_on(events: Sequence[Any], cursor: Cursor | None) -> bool:
+    """Whether a reading goes on behind the cursor, and not from the first event."""
+    return _first_new(events, cursor) > 0
 
 
 def milliseconds(event: Event) -> int | None:
@@ -93,7 +120,9 @@ def milliseconds(event: Event) -> int | None:
 
 
 class _Reader:
-    def __init__(self, events: Sequence[Any], first: int, sender_id: str, before: Cursor | None) -> None:
+    def __init__(
+        self, events: Sequence[Any], first: int, sender_id: str, before: Cursor | None, following: Following
+    ) -> None:
         self._events = events
         self._first = first
         self._sender_id = sender_id
@@ -102,20 +131,23 @@ class _Reader:
         self._channel = before.channel if before else ""
         self._counted: dict[tuple[str, int], int] = {}
         self._sessions: list[SessionTurns] = []
-        self._messages: list[Message] = []
+        self._following = following
+        self._messages: dict[str, list[Message]] = {}
 
     def read(self) -> Reading:
         events = self._events
         for index in range(self._first, len(events)):
             event = events[index]
             kind = event.get("event") if isinstance(event, dict) else None
+            if kind == "session_started":
+                self._end_session()
+                self._started_ms = milliseconds(event)
+            if kind is not None:
+                self._following.follow(index, event)
             if kind == "user":
                 self._user(index, event)
             elif kind == "bot":
                 self._bot(event)
-            elif kind == "session_started":
-                self._end_session()
-                self._started_ms = milliseconds(event)
         self._end_session()
         return Reading(tuple(self._sessions), self._reached())
 
@@ -123,12 +155,16 @@ class _Reader:
         if not self._events:
             return None
         last = len(self._events) - 1
-        return Cursor(_marker(self._events[last]), last, self._latest, self._started_ms, self._channel)
+        people = self._following.people
+        return Cursor(_marker(self._events[last]), last, self._latest, self._started_ms, self._channel, people)
 
     def _end_session(self) -> None:
-        if self._messages:
-            self._sessions.append(SessionTurns(self._started_ms, tuple(self._messages)))
-            self._messages = []
+        people = self._following.people
+        self._sessions += [
+            SessionTurns(self._started_ms, tuple(messages), people.by_mark(mark), people.signed_in and not mark)
+            for mark, messages in self._messages.items()
+        ]
+        self._messages = {}
 
     def _user(self, index: int, event: Event) -> None:
         if event.get("input_channel") or not self._channel:
@@ -151,10 +187,10 @@ class _Reader:
             self._say(key, "out", text, at, clean(action) or None)
 
     def _say(self, key: str, direction: Literal["in", "out"], text: str, at: int, action: str | None) -> None:
-        self._messages += [
+        self._messages.setdefault(self._following.people.current.mark, []).extend(
             Message(keys.part_key(key, number), direction, part, at // 1000, self._channel, action)
             for number, part in enumerate(split(text), start=1)
-        ]
+        )
 
     def _ordinal(self, kind: str, at: int) -> int:
         """How many events of the kind and time come before; those read earlier are looked at only when there may be."""
