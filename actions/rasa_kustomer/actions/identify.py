@@ -5,6 +5,7 @@ import json
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
+from rasa_kustomer.actions.ticket import ticket_slots
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.recorder import identity_fields, moved
 
@@ -29,4 +30,5 @@ class ActionKustomerIdentify(KustomerAction):
             except OutboxUnavailableError as error:
                 call.runtime.unrecorded.failed(error)
                 call.keep_trying(session, [move])
-        return slot_events(await customer_slots(call, call.runtime.settings.session_wait_seconds))
+        slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
+        return slot_events({**slots, **(await ticket_slots(call) if len(call.people.known) > 1 else {})})

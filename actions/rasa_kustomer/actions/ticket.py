@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
@@ -104,6 +105,18 @@ async def accept(call: Call, ticket: Ticket) -> None:
             return
         if known is None:
             raise
+
+
+async def ticket_slots(call: Call) -> dict[str, Any]:
+    """The slots about conversation and ticket for the one who speaks now, after another person did."""
+    session, outbox = call.session_by_events, call.runtime.outbox
+    known = await outbox.session_state(session.key) or {}
+    state = await _ticket_before(outbox, session)
+    return {
+        "kustomer_conversation_id": known.get("conversation_id") if state else None,
+        "kustomer_handoff_status": {None: "none", PENDING: "queued", DEAD: "failed"}.get(state, "created"),
+        "kustomer_ticket": ticket_reference(session.key) if state else None,
+    }
 
 
 def _moment(call: Call) -> str:

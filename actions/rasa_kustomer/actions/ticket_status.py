@@ -1,6 +1,7 @@
 """Answers the question what became of a ticket."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +97,9 @@ async def _find(call: Call, known: _Known) -> None:
 def _is_theirs(ticket: Mapping[str, Any], call: Call) -> bool:
     """Whether it is the ticket of the one who asks, as several people may use one device."""
     owner, asker = Identity(call.sender_id, **ticket["identity"]), call.identity
-    return owner.is_same_person(asker) if owner.trusted or asker.trusted else True
+    if asker.trusted:
+        return owner.is_same_person(asker)
+    return not owner.trusted
 
 
 async def _read(call: Call, ids: list[str], known: _Known) -> bool:
