@@ -50,11 +50,11 @@ async def hook(runtime: Runtime, tracker: Mapping[str, Any]) -> None:
 
 
 def recorded(folder: Path) -> list[Row]:
-    """The outbox's records in order."""
+    """The outbox's records in the order of each conversation."""
     return _rows(
         folder,
         "SELECT s.key, r.key, r.payload FROM kustomer_record r JOIN kustomer_session s ON s.id = r.session_id"
-        " ORDER BY r.id",
+        " ORDER BY s.key, r.kind, r.id",
     )
 
 
