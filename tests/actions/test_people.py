@@ -329,3 +329,21 @@ async def test_what_the_bot_solved_for_one_does_not_close_the_others_chat(sandbo
         for row in sandbox.state.conversations.values()
     }
     assert closed == {"C-A": "open", "C-B": "done"}
+
+
+@pytest.mark.usefixtures("trusting")
+async def test_a_ticket_that_still_waits_is_told_to_nobody_else(
+    sandbox: Sandbox, configure: Callable[..., None]
+) -> None:
+    configure(handoff_wait_seconds="0.1")
+    bot = Bot()
+    bot.start()
+    sandbox.fail("POST /v1/conversations", "status:503", times=None)
+    reference = await wants_a_human(bot, A)
+    for asker in (B, A):
+        bot.metadata = asker
+        bot.user("what about my ticket?", "ticket_status")
+        await bot.call("action_kustomer_ticket_status")
+        assert (reference in bot.said[-1]["text"]) is (asker is A)
+    sandbox.heal()
+    await delivered()
