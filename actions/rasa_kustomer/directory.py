@@ -7,6 +7,7 @@ failure is remembered for a moment too, so that an outage does not make every se
 import asyncio
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 from cachetools import TTLCache
@@ -19,6 +20,10 @@ from rasa_kustomer.kustomer.models import Customer
 
 FAILURE_SECONDS = 5.0
 OUR_PREFIX = "rasa:"
+
+
+class _UnusableError(Exception):
+    """Kustomer does not take an address by which alone somebody is known."""
 
 
 class Directory:
@@ -42,6 +47,7 @@ class Directory:
         self._client = client
         self._known: TTLCache[Hashable, Customer] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
         self._failed: TTLCache[Hashable, KustomerError] = TTLCache(maxsize=size, ttl=FAILURE_SECONDS, timer=now)
+        self._unusable: TTLCache[Hashable, bool] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
         self._flights: dict[Hashable, asyncio.Task[Customer]] = {}
 
     async def resolve(self, identity: Identity, *, retry_failed: bool = False) -> Customer:
@@ -56,6 +62,14 @@ class Directory:
         Raises:
             KustomerError: Kustomer could not be asked, or refused.
         """
+        if _cache_key(identity) not in self._unusable:
+            try:
+                return await self._resolve(identity, retry_failed=retry_failed)
+            except _UnusableError:  # for every sender who claims to have it, so each has a record of their own
+                self._unusable[_cache_key(identity)] = True
+        return await self._resolve(replace(identity, email=None, phone=None), retry_failed=retry_failed)
+
+    async def _resolve(self, identity: Identity, *, retry_failed: bool) -> Customer:
         key = _cache_key(identity)
         if (known := self._known.get(key)) is not None:
             return known
@@ -80,6 +94,7 @@ class Directory:
         """Drop a person from the cache: their record is gone or has changed."""
         self._known.pop(_cache_key(identity), None)
         self._failed.pop(_cache_key(identity), None)
+        self._unusable.pop(_cache_key(identity), None)
 
     async def close(self) -> None:
         """Cancel what is under way."""
@@ -114,8 +129,10 @@ class Directory:
             if found is not None:
                 return await self._adopt(found, identity)
             body = create_body(identity, shared=True)
-        else:
+        elif identity.anonymous or identity.external_id:
             body = _bare_body(identity)
+        else:
+            raise _UnusableError from None
         try:
             return await self._client.create_customer(body)
         except Rejected:

@@ -146,4 +146,11 @@ MUTANTS = [
         "value.is_integer()",
         READ,
     ),
+    Mutant(
+        "An address that Kustomer refuses does not make two senders one",
+        "actions/rasa_kustomer/directory.py",
+        "elif identity.anonymous or identity.external_id:",
+        "elif True:",
+        "tests/test_directory.py -k refuses",
+    ),
 ]
