@@ -347,3 +347,15 @@ async def test_a_ticket_that_still_waits_is_told_to_nobody_else(
         assert (reference in bot.said[-1]["text"]) is (asker is A)
     sandbox.heal()
     await delivered()
+
+
+@pytest.mark.usefixtures("trusting")
+async def test_who_signs_in_need_not_hand_off_to_take_the_conversation_along(sandbox: Sandbox) -> None:
+    bot = Bot()
+    bot.start()
+    await says(bot, {}, "one")
+    await delivered()
+    await says(bot, A, "two")
+    await delivered()
+
+    assert timelines(sandbox) == {"C-A": turn("one", "two")}

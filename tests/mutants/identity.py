@@ -109,7 +109,7 @@ MUTANTS = [
         RECORDER,
         "            if part.signed_in and part.person.identity:\n",
         "            if False:\n",
-        f"{SPEAK} -k signs_in",
+        f"{SPEAK} -k need_not_hand_off",
     ),
     Mutant(
         "F20 A reading that begins in the middle asks the outbox who spoke",
