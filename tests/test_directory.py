@@ -185,3 +185,13 @@ async def test_a_record_that_others_keep_changing_is_taken_without_our_id(
     found = await directory.resolve(Identity("ann", external_id="c-1", email="ann@example.com", trusted=True))
 
     assert found.id == known.id
+
+
+async def test_an_address_that_kustomer_refuses_does_not_make_two_senders_one(
+    directory: Directory, sandbox: Sandbox
+) -> None:
+    sandbox.fail("POST /v1/customers", "status:400", times=1)
+    first = await directory.resolve(Identity("ann", email="odd@example.com"))
+    second = await directory.resolve(Identity("bob", email="odd@example.com"))
+
+    assert [one.external_ids for one in (first, second)] == [["rasa:ann"], ["rasa:bob"]]

@@ -7,6 +7,7 @@ failure is remembered for a moment too, so that an outage does not make every se
 import asyncio
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 from cachetools import TTLCache
@@ -20,6 +21,10 @@ from rasa_kustomer.kustomer.models import Customer
 FAILURE_SECONDS = 5.0
 ABSENT_SECONDS = 60.0
 OUR_PREFIX = "rasa:"
+
+
+class _UnusableError(Exception):
+    """Kustomer does not take an address by which alone somebody is known."""
 
 
 class Directory:
@@ -44,6 +49,7 @@ class Directory:
         self._known: TTLCache[Hashable, Customer] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
         self._failed: TTLCache[Hashable, KustomerError] = TTLCache(maxsize=size, ttl=FAILURE_SECONDS, timer=now)
         self._absent: TTLCache[Hashable, bool] = TTLCache(maxsize=size, ttl=ABSENT_SECONDS, timer=now)
+        self._unusable: TTLCache[Hashable, bool] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
         self._flights: dict[Hashable, asyncio.Task[Customer]] = {}
         self._looks: dict[Hashable, asyncio.Task[Customer | None]] = {}
 
@@ -59,6 +65,14 @@ class Directory:
         Raises:
             KustomerError: Kustomer could not be asked, or refused.
         """
+        if cache_key(identity) not in self._unusable:
+            try:
+                return await self._resolve(identity, retry_failed=retry_failed)
+            except _UnusableError:  # for every sender who claims to have it, so each has a record of their own
+                self._unusable[cache_key(identity)] = True
+        return await self._resolve(replace(identity, email=None, phone=None), retry_failed=retry_failed)
+
+    async def _resolve(self, identity: Identity, *, retry_failed: bool) -> Customer:
         key = cache_key(identity)
         if (known := self._known.get(key)) is not None:
             return known
@@ -106,6 +120,7 @@ class Directory:
         self._known.pop(cache_key(identity), None)
         self._failed.pop(cache_key(identity), None)
         self._expect_everything_of(identity)
+        self._unusable.pop(cache_key(identity), None)
 
     async def close(self) -> None:
         """Cancel what is under way."""
@@ -148,8 +163,10 @@ class Directory:
             if found is not None:
                 return await self._adopt(found, identity)
             body = create_body(identity, shared=True)
-        else:
+        elif identity.anonymous or identity.external_id:
             body = _bare_body(identity)
+        else:
+            raise _UnusableError from None
         try:
             return await self._client.create_customer(body)
         except Rejected:

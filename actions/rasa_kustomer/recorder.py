@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from cachetools import LRUCache
@@ -12,7 +13,8 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.offers import Offers
-from rasa_kustomer.conversation.turns import Cursor, Message, Reader, Reading, SessionTurns
+from rasa_kustomer.conversation.people import Following, People, Person, begun_with, mark_of, recalled, words_of_current
+from rasa_kustomer.conversation.turns import Cursor, Message, Reader, Reading, SessionTurns, goes_on
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, PastUnknownError, Recorded, Renew, SessionKey
 
 REMEMBERED_SENDERS = 20_000
@@ -20,10 +22,17 @@ MESSAGES_AT_ONCE = 500  # some 10 ms in the event loop
 
 
 class _Place(NamedTuple):
-    """How far a sender's tracker is recorded, in which session, and the last message of it that is in the outbox."""
+    """How far a sender is recorded.
+
+    Attributes:
+        session: The sender's latest session, as the first person in it has it.
+        spoken: Marks of the people in it who have said something.
+        last: The last message of the sender that is in the outbox.
+    """
 
     cursor: Cursor
     session: SessionKey
+    spoken: frozenset[str]
     last: Recorded
 
 
@@ -36,12 +45,19 @@ class Recorder:
     and recorded in slices, between which others are answered.
 
     Args:
-        outbox: Where the turns go.
+        outbox: Where turns wait for Kustomer.
+        vouched: The person whom metadata name, by sender; None when no channel vouches for its users.
         named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
     """
 
-    def __init__(self, outbox: Outbox, *, named_channels: Mapping[str, str] = NOT_NAMED) -> None:
-        self._outbox, self._named_channels = outbox, named_channels
+    def __init__(
+        self,
+        outbox: Outbox,
+        vouched: Callable[[str, object], Identity | None] | None = None,
+        *,
+        named_channels: Mapping[str, str] = NOT_NAMED,
+    ) -> None:
+        self._outbox, self._vouched, self._named_channels = outbox, vouched, named_channels
         self._places: LRUCache[str, _Place] = LRUCache(maxsize=REMEMBERED_SENDERS)
         self._offers: LRUCache[str, Offers] = LRUCache(maxsize=REMEMBERED_SENDERS)
 
@@ -50,29 +66,34 @@ class Recorder:
         sender_id: str,
         events: Sequence[Mapping[str, Any]],
         identity: Identity,
+        at_start: Identity | None = None,
         *,
         renew: Renew = Renew.ALWAYS,
     ) -> SessionKey | None:
-        """Accept all turns that were not recorded yet.
+        """Accept all turns that were not recorded yet, each for the person whom its message names.
 
         A session in which the visitor has said nothing so far is left for a later call, which sees its events again.
 
         Args:
             sender_id: Rasa's sender id.
             events: `tracker.events`, the latest session and perhaps more.
-            identity: The person as known now; a session that is over keeps the one that it had.
+            identity: The person as known now, for turns of whom the channel names nobody; a session that is over
+                keeps the one that it had.
+            at_start: Whom the slot with the metadata of the session's start names, if the channel vouches for them.
             renew: When it replaces the one that the current session has.
 
         Returns:
-            The sender's current session, or None while it has no turn.
+            The session of the one who speaks now, or None while it has no turn.
 
         Raises:
             OutboxUnavailableError: Not all was accepted; the next call tries the same turns again.
         """
         try:
-            return await self._record_from(self._places.get(sender_id), sender_id, events, identity, renew)
+            return await self._record_from(
+                self._places.get(sender_id), sender_id, events, identity, at_start, renew=renew
+            )
         except PastUnknownError:
-            return await self._record_from(None, sender_id, events, identity, renew)
+            return await self._record_from(None, sender_id, events, identity, at_start, renew=renew)
 
     async def _record_from(
         self,
@@ -80,111 +101,199 @@ class Recorder:
         sender_id: str,
         events: Sequence[Mapping[str, Any]],
         identity: Identity,
+        at_start: Identity | None,
+        *,
         renew: Renew,
     ) -> SessionKey | None:
-        cursor, session, last = place or (None, None, None)
-        reading = await self.read(sender_id, events, cursor)
+        reading = await self._read_on(place, sender_id, events, at_start)
         reached = reading.cursor
-        if cursor is not None and reached == cursor:
-            return session
+        if place is not None and reached == place.cursor:
+            return self._speaking(place)
+        session, spoken, last = (place.session, place.spoken, place.last) if place else (None, frozenset[str](), None)
         complete = True
         for position, part in enumerate(reading.sessions):
-            continues = session is not None and part.started_ms in {None, session.started_ms}
+            if session is None or part.started_ms not in {None, session.started_ms}:
+                session, spoken = await self._session(sender_id, part, reading.sessions[position + 1 :]), frozenset()
             over = reached is None or part.started_ms != reached.started_ms
-            if not part.messages:
+            theirs = of_person(session, part.person.mark)
+            silent = part.person.mark not in spoken and all(message.direction == "out" for message in part.messages)
+            if silent and not await self._outbox.session_state(theirs.key):
+                complete = complete and over  # nobody will speak in it any more
                 continue
-            if not continues and all(message.direction == "out" for message in part.messages):
-                known = await self._known(sender_id, part, reading.sessions[position + 1 :])
-                if known is None:
-                    complete = over  # nobody will speak in it any more
-                    continue
-                session = known
-            elif not continues:
-                session = await self._session(sender_id, part, reading.sessions[position + 1 :])
-            if session is not None:
-                last = await self.accept(session, identity, part.messages, Renew.NEVER if over else renew, after=last)
+            late = Renew.WITH_NEW_TURNS if part.person.identity else Renew.NEVER
+            person = part.person.identity or self._unnamed(identity, over=over)
+            last = await self.accept(theirs, person, part, late if over else renew, after=last)
+            spoken |= {part.person.mark}
         if session is not None and last and complete and reached and reached.started_ms in {None, session.started_ms}:
-            self._places[sender_id] = _Place(reached, session, last)
-            return session
+            place = self._places[sender_id] = _Place(reached, session, spoken, last)
+            return self._speaking(place)
         self.forget(sender_id)
         return None
 
-    def session_of_events(self, sender_id: str, events: Sequence[Mapping[str, Any]], now_ms: int) -> SessionKey:
+    async def accept(
+        self, session: SessionKey, person: Identity, part: SessionTurns, renew: Renew, *, after: Recorded | None = None
+    ) -> Recorded:
+        """Accept the messages of a part of a session; those that the outbox has are ignored.
+
+        Args:
+            session: The session of the person in the outbox.
+            person: Whose they are.
+            part: What was said.
+            renew: When the person replaces the one whom the session has.
+            after: What is taken for recorded before it.
+
+        Returns:
+            The last of the messages.
+
+        Raises:
+            PastUnknownError: The outbox does not have what is taken for recorded.
+            OutboxUnavailableError: Not all was accepted.
+        """
+        fields, last = identity_fields(person), after
+        for start in range(0, len(part.messages), MESSAGES_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            records = _records(part.messages[start : start + MESSAGES_AT_ONCE])
+            newest = Recorded(session.key, records[-1].key, records[-1].at_ms)
+            if part.signed_in and part.person.identity:
+                records.append(moved(session, mark_of(part.person.identity)))
+            await self._outbox.record(session, fields, records, after=last, renew=renew)
+            last = newest
+        assert last is not None, "there are messages"  # noqa: S101 - for the type checker
+        return last
+
+    async def people(
+        self, sender_id: str, events: Sequence[Mapping[str, Any]], at_start: Identity | None = None
+    ) -> People:
+        """Who speaks in the latest session, and who spoke before."""
+        if self._vouched is None:
+            return begun_with(at_start)
+        reached = (await self._read_on(self._places.get(sender_id), sender_id, events, at_start)).cursor
+        return reached.people if reached else begun_with(at_start)
+
+    async def words_of_current(
+        self, sender_id: str, events: Sequence[Mapping[str, Any]], at_start: Identity | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """The events of the latest session without the words of others than who speaks now."""
+        if self._vouched is None:
+            return events
+        people = await self._people_before(sender_id, events, None)
+        vouched = partial(self._vouched, sender_id)
+        if people and len(people.known) > 1:  # who spoke at the head of the list is not known
+            people = people._replace(known=(*people.known, Person(None, "?")), at=len(people.known))
+        return words_of_current(events, Following(events, vouched=vouched, people=people, at_start=at_start))
+
+    def session_of_events(
+        self, sender_id: str, events: Sequence[Mapping[str, Any]], now_ms: int, mark: str = ""
+    ) -> SessionKey:
         """The session that the events belong to by their own account; one that begins now when they have no start."""
-        return session_of(sender_id, _latest_start(events) or now_ms)
+        return session_of(sender_id, _latest_start(events) or now_ms, mark)
 
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
         self._places.pop(sender_id, None)
 
-    async def read(self, sender_id: str, events: Sequence[Mapping[str, Any]], cursor: Cursor | None = None) -> Reading:
-        """Read a tracker as it is recorded: whole without a cursor."""
-        offers = self._offers.get(sender_id)
-        if offers is None:  # it outlives the cursor: Rasa sends earlier sessions no more
-            offers = self._offers[sender_id] = Offers()
-        return await self._read(Reader(events, sender_id, cursor, offers=offers, named_channels=self._named_channels))
+    async def read(self, sender_id: str, events: Sequence[Mapping[str, Any]]) -> Reading:
+        """Read a whole tracker as one person's."""
+        return await self._read(
+            Reader(events, sender_id, None, offers=self._offered(sender_id), named_channels=self._named_channels)
+        )
 
     async def read_copy(self, sender_id: str, events: Sequence[Mapping[str, Any]]) -> Reading:
         """Read events whose times may be moved; what they offer is not remembered."""
-        return await self._read(Reader(events, sender_id, None, named_channels=self._named_channels))
+        vouched = self._vouched and partial(self._vouched, sender_id)
+        return await self._read(Reader(events, sender_id, None, vouched=vouched, named_channels=self._named_channels))
+
+    async def _read_on(
+        self,
+        place: _Place | None,
+        sender_id: str,
+        events: Sequence[Mapping[str, Any]],
+        at_start: Identity | None,
+    ) -> Reading:
+        """Read what follows the place, and who says it."""
+        cursor = place.cursor if place else None
+        people = await self._people_before(sender_id, events, cursor) if self._vouched else None
+        reader = Reader(
+            events,
+            sender_id,
+            cursor,
+            offers=self._offered(sender_id),
+            named_channels=self._named_channels,
+            vouched=self._vouched and partial(self._vouched, sender_id),
+            people=people,
+            at_start=at_start,
+        )
+        return await self._read(reader)
 
     async def _read(self, reader: Reader) -> Reading:
         for _ in reader.slices():
             await asyncio.sleep(0)
         return reader.reading()
 
-    async def accept(
-        self,
-        session: SessionKey,
-        identity: Identity,
-        messages: Sequence[Message],
-        renew: Renew,
-        *,
-        after: Recorded | None = None,
-    ) -> Recorded:
-        """Accept messages of a session; those that the outbox has are ignored.
+    def _offered(self, sender_id: str) -> Offers:
+        """What the sender was offered: it outlives the place, as Rasa sends earlier sessions no more."""
+        offers = self._offers.get(sender_id)
+        if offers is None:
+            offers = self._offers[sender_id] = Offers()
+        return offers
 
-        Args:
-            session: Whose they are.
-            identity: The person.
-            messages: In order; at least one.
-            renew: When the identity replaces the one that the session has.
-            after: What is taken for recorded before them.
+    async def _people_before(
+        self, sender_id: str, events: Sequence[Mapping[str, Any]], cursor: Cursor | None
+    ) -> People | None:
+        """Who spoke in a session whose beginning is not among the events, by the outbox."""
+        headless, next_start = _head(events)
+        if not headless or goes_on(events, cursor):
+            return None
+        latest = await self._outbox.latest_session(sender_id, next_start)
+        if latest is None:
+            return None
+        key = session_of(sender_id, latest.started_ms).key
+        rows = await self._outbox.conversations(sender_id, latest.started_ms)
+        return recalled([(row_key[len(key) + 1 :], Identity(sender_id, **fields)) for row_key, fields in rows])
 
-        Returns:
-            The last of them.
+    def _speaking(self, place: _Place) -> SessionKey | None:
+        mark = place.cursor.people.current.mark
+        return of_person(place.session, mark) if mark in place.spoken else None
 
-        Raises:
-            PastUnknownError: The outbox does not have what is taken for recorded.
-            OutboxUnavailableError: Not all was accepted.
-        """
-        fields, last = identity_fields(identity), after
-        for start in range(0, len(messages), MESSAGES_AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            records = _records(messages[start : start + MESSAGES_AT_ONCE])
-            await self._outbox.record(session, fields, records, after=last, renew=renew)
-            last = Recorded(session.key, records[-1].key, records[-1].at_ms)
-        assert last is not None, "there are messages"  # noqa: S101 - for the type checker
-        return last
+    def _unnamed(self, identity: Identity, *, over: bool) -> Identity:
+        """Who spoke where the channel named nobody: not the one whom it names by now, in a session that is over."""
+        return Identity(identity.sender_id) if over and identity.trusted and self._vouched else identity
 
     async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
-        if part.started_ms is not None:
-            return session_of(sender_id, part.started_ms)
-        return await self._known(sender_id, part, later) or session_of(sender_id, part.messages[0].at_ms)
-
-    async def _known(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey | None:
-        """The session in the outbox that a part belongs to; a part without a start continues the latest one."""
-        if part.started_ms is None:
+        """The session that a part belongs to; a part without a start continues the latest one in the outbox."""
+        started_ms = part.started_ms
+        if started_ms is None:
             before = next((other.started_ms for other in later if other.started_ms is not None), None)
-            return await self._outbox.latest_session(sender_id, before)
-        session = session_of(sender_id, part.started_ms)
-        return session if await self._outbox.session_state(session.key) else None
+            latest = await self._outbox.latest_session(sender_id, before)
+            started_ms = latest.started_ms if latest else part.messages[0].at_ms
+        return session_of(sender_id, started_ms)
 
 
-def session_of(sender_id: str, started_ms: int) -> SessionKey:
-    """The outbox's name for a Rasa session that started at a moment (epoch ms)."""
-    return SessionKey(session_key(sender_id, started_ms), sender_id, started_ms)
+def session_of(sender_id: str, started_ms: int, mark: str = "") -> SessionKey:
+    """The outbox's name for a Rasa session that started at a moment (epoch ms).
+
+    Args:
+        sender_id: Rasa's sender id.
+        started_ms: Start of the session.
+        mark: Of the person, when they are not the first in it.
+    """
+    return SessionKey(session_key(sender_id, started_ms, mark), sender_id, started_ms)
+
+
+def of_person(session: SessionKey, mark: str) -> SessionKey:
+    """The session as a person in it has it."""
+    return session_of(session.sender_id, session.started_ms, mark) if mark else session
+
+
+def moved(session: SessionKey, mark: str) -> NewRecord:
+    """The session's conversation goes to the customer that it is known to belong to by now.
+
+    Args:
+        session: Whose conversation.
+        mark: Tells this from other moves of it.
+    """
+    return NewRecord(f"{session.key}:customer:{mark}", Kind.REPOINT, {})
 
 
 def identity_fields(identity: Identity) -> dict[str, Any]:
@@ -222,3 +331,14 @@ def _latest_start(events: Sequence[Mapping[str, Any]]) -> int | None:
         if isinstance(event, Mapping) and event.get("event") == "session_started":
             return milliseconds(event)
     return None
+
+
+def _head(events: Sequence[Mapping[str, Any]]) -> tuple[bool, int | None]:
+    """Whether something was said before the first session start among the events, and when that is."""
+    spoken = False
+    for event in events:
+        kind = event.get("event") if isinstance(event, Mapping) else None
+        if kind == "session_started":
+            return spoken, milliseconds(event)
+        spoken = spoken or kind in {"user", "bot"}
+    return spoken, None

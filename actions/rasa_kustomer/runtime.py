@@ -4,12 +4,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.configuration import in_rollout, read_configuration
-from rasa_kustomer.conversation.identity import Identity, identify
+from rasa_kustomer.conversation.identity import Identity, identify, not_understood, vouched
+from rasa_kustomer.conversation.people import SESSION_METADATA
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
@@ -94,7 +95,7 @@ class Runtime:
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url, access=access)
-        recorder = Recorder(outbox, named_channels=settings.channels)
+        recorder = Recorder(outbox, vouched_by(settings), named_channels=settings.channels)
         jobs = Jobs(client)
         conversations = Conversations(outbox, client, directory, parking=settings.parking)
         delivery = Delivery(
@@ -141,12 +142,21 @@ class Runtime:
         return identify(
             sender_id,
             slots=slots,
-            session_metadata=slots.get("session_started_metadata"),
+            session_metadata=slots.get(SESSION_METADATA),
             message_metadata=message_metadata,
             trust_metadata=settings.trust_metadata,
             names=settings.identity_names,
             phone_region=settings.phone_region,
         )
+
+    def at_start(self, sender_id: str, slots: Mapping[str, Any]) -> Identity | None:
+        """Whom the channel named when the session started; None when it vouches for nobody."""
+        read = vouched_by(self.settings)
+        return read(sender_id, slots.get(SESSION_METADATA)) if read else None
+
+    def unread_slots(self, slots: Mapping[str, Any]) -> dict[str, str]:
+        """Identity slots that hold something which identifies nobody, with what they should hold."""
+        return not_understood(slots, self.settings.identity_names, self.settings.phone_region)
 
     def start(self) -> None:
         """Begin to deliver, unless a worker does (KUSTOMER_COURIER); in no-op mode say why not, once."""
@@ -219,6 +229,14 @@ class Runtime:
         if self.breaker.is_open or counts.dead or self.unrecorded.losing:
             body["status"] = "degraded"
         return body
+
+
+def vouched_by(settings: Settings) -> Callable[[str, object], Identity | None] | None:
+    """Reads the person whom metadata name, where the channel vouches for its users (KUSTOMER_TRUST_METADATA)."""
+    if not settings.trust_metadata:
+        return None
+    names, region = settings.identity_names, settings.phone_region
+    return lambda sender_id, metadata: vouched(sender_id, metadata, names, region)
 
 
 _current: dict[tuple[int, int], Runtime] = {}

@@ -23,6 +23,7 @@ FAILURES_TO_PAUSE = 3  # in a row: it is the outbox then, and not a turn of its 
 class _Call(NamedTuple):
     events: Sequence[Mapping[str, Any]]
     identity: Identity
+    at_start: Identity | None
 
 
 class Unrecorded:
@@ -52,10 +53,16 @@ class Unrecorded:
             said = str(error) if isinstance(error, OutboxUnavailableError) else where(error)
             logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", said)
 
-    def keep(self, sender_id: str, events: Sequence[Mapping[str, Any]], identity: Identity) -> None:
+    def keep(
+        self,
+        sender_id: str,
+        events: Sequence[Mapping[str, Any]],
+        identity: Identity,
+        at_start: Identity | None = None,
+    ) -> None:
         """Try a sender's turns again later; the latest call has all of them."""
         if sender_id in self._waiting or len(self._waiting) < MOST_SENDERS:
-            self._waiting[sender_id] = _Call(events, identity)
+            self._waiting[sender_id] = _Call(events, identity, at_start)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._retry_all(), name="kustomer_unrecorded")
 
@@ -82,7 +89,9 @@ class Unrecorded:
         failures = 0
         for sender_id, call in list(self._waiting.items()):
             try:
-                await self._recorder.record_turns(sender_id, call.events, call.identity, renew=Renew.WITH_NEW_TURNS)
+                await self._recorder.record_turns(
+                    sender_id, call.events, call.identity, at_start=call.at_start, renew=Renew.WITH_NEW_TURNS
+                )
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
                 logger.debug("Turns are tried again later: %s", where(error))
                 failures += 1

@@ -15,7 +15,7 @@ from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.events.stream import Stream
 from rasa_kustomer.recorder import Recorder
-from rasa_kustomer.runtime import Runtime
+from rasa_kustomer.runtime import Runtime, vouched_by
 from rasa_kustomer.settings import Settings
 
 Event = dict[str, Any]
@@ -35,7 +35,8 @@ async def process(folder: Path, **settings: Any) -> AsyncIterator[Runtime]:
     """A process of the plugin on the folder's outbox; delivers nothing."""
     outbox, other = Outbox(f"sqlite:///{folder}/outbox.db"), _process().settings.model_copy(update=settings)
     try:
-        yield replace(_process(), settings=other, outbox=outbox, recorder=Recorder(outbox))
+        recorder = Recorder(outbox, vouched_by(other))
+        yield replace(_process(), settings=other, outbox=outbox, recorder=recorder)
     finally:
         await outbox.close()
 
@@ -49,11 +50,11 @@ async def hook(runtime: Runtime, tracker: Mapping[str, Any]) -> None:
 
 
 def recorded(folder: Path) -> list[Row]:
-    """The outbox's records in order."""
+    """The outbox's records in the order of each conversation."""
     return _rows(
         folder,
         "SELECT s.key, r.key, r.payload FROM kustomer_record r JOIN kustomer_session s ON s.id = r.session_id"
-        " ORDER BY r.id",
+        " ORDER BY s.key, r.kind, r.id",
     )
 
 

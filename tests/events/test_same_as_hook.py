@@ -54,6 +54,7 @@ def action(name: str) -> Event:
 
 
 TEXTS = st.sampled_from(["hello", "EXTERNAL: reminder", '/ask{"a": 1}', "/session_start", "  "])
+PEOPLE = [{"customer_id": "ann", "email": "a@example.com"}, {"customer_id": "bob"}, {"email": "carl@example.com"}]
 BUTTON = {"title": "Ask", "payload": '/ask{"a": 1}'}
 
 
@@ -90,6 +91,7 @@ def bot_messages(draw: st.DrawFn) -> list[Event]:
 @st.composite
 def user_turns(draw: st.DrawFn, metadata: Any) -> list[Event]:
     text = draw(TEXTS)
+    metadata = draw(st.sampled_from([metadata, metadata, None, *PEOPLE]))
     parsed = {"intent": {"name": "x", "confidence": 1.0}, "metadata": metadata or {}}
     message_id = None if text.startswith("EXTERNAL") else draw(st.uuids()).hex
     user = {"event": "user", "text": text, "message_id": message_id, "input_channel": "rest", "parse_data": parsed}

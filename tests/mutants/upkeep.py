@@ -47,8 +47,8 @@ MUTANTS = [
     Mutant(
         "E2 Turns that a handoff could not record are kept",
         "actions/rasa_kustomer/actions/base.py",
-        "except OutboxUnavailableError:\n                self.runtime.unrecorded.keep(self.sender_id, self.events,",
-        "except OutboxUnavailableError:\n                (self.sender_id, self.events,",
+        "            self.runtime.unrecorded.keep(*told)\n            raise",
+        "            raise",
         f"{ACCEPTED} -k could_not_record",
     ),
     Mutant(

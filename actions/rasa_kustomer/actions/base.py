@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from rasa_kustomer import runtime
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.conversation.moments import milliseconds
+from rasa_kustomer.conversation.people import People
 from rasa_kustomer.delivery.outbox import NewRecord, OutboxUnavailableError, SessionKey
 from rasa_kustomer.failures import where
 from rasa_kustomer.recorder import identity_fields
@@ -41,6 +42,7 @@ class Call:
     dispatcher: CollectingDispatcher
     tracker: Tracker
     domain: Mapping[str, Any]
+    people: People = field(default_factory=People)
 
     @property
     def sender_id(self) -> str:
@@ -64,38 +66,61 @@ class Call:
 
     @cached_property
     def identity(self) -> Identity:
-        """Who this is, as far as slots and metadata tell."""
+        """Who this is, as far as slots and metadata tell; after `recognise`, whom the turns so far name."""
         return self.runtime.person(self.sender_id, self.slots, self.latest_message.get("metadata"))
+
+    @cached_property
+    def at_start(self) -> Identity | None:
+        """Whom the channel named when the session started."""
+        return self.runtime.at_start(self.sender_id, self.slots)
+
+    async def recognise(self) -> None:
+        """Find out who speaks, and who spoke before, where the channel vouches for its users."""
+        try:
+            self.people = await self.runtime.recorder.people(self.sender_id, self.events, self.at_start)
+        except OutboxUnavailableError as error:  # which alone knows the beginning of the session
+            self.runtime.unrecorded.failed(error)
+            self.identity = Identity(self.sender_id)
+        if told := self.people.next or self.people.current.identity:
+            self.identity = told
 
     async def record_turns(self) -> SessionKey | None:
         """Accept the turns that are new; the current session, or None when it has no turn or nothing was accepted."""
         if not self.runtime.settings.enable_sync:
             return None
         try:
-            session = await self.runtime.recorder.record_turns(self.sender_id, self.events, self.identity)
+            session = await self._record_turns()
         except Exception as error:  # noqa: BLE001 - whatever it is, the turn is kept and said
             self.runtime.unrecorded.failed(error)
-            self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)
             return None
         self.runtime.unrecorded.succeeded(self.sender_id)
         return session
 
     async def current_session(self) -> SessionKey:
-        """The current session, its new turns recorded; by the tracker's first event when it has no start.
+        """The current session, its new turns recorded.
 
         Raises:
             OutboxUnavailableError: The turns cannot be recorded; they are kept and tried again.
         """
-        session = None
-        if self.runtime.settings.enable_sync:
-            try:
-                session = await self.runtime.recorder.record_turns(self.sender_id, self.events, self.identity)
-            except OutboxUnavailableError:
-                self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)
-                raise
+        await self.recognise()
+        session = await self._record_turns() if self.runtime.settings.enable_sync else None
+        return session or self.session_by_events
+
+    @property
+    def session_by_events(self) -> SessionKey:
+        """The session of the one who speaks; by the tracker's first event when it has no start."""
         times = (milliseconds(event) for event in self.events if isinstance(event, Mapping))
         began_ms = next(filter(None, times), None) or int(time.time() * 1000)
-        return session or self.runtime.recorder.session_of_events(self.sender_id, self.events, began_ms)
+        mark = self.people.current.mark
+        return self.runtime.recorder.session_of_events(self.sender_id, self.events, began_ms, mark)
+
+    async def _record_turns(self) -> SessionKey | None:
+        told = (self.sender_id, self.events, self.identity, self.at_start)
+        try:
+            return await self.runtime.recorder.record_turns(*told)
+        except Exception:
+            self.runtime.unrecorded.keep(*told)
+            raise
 
     async def record(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
         """Accept records of a session, with the person as known now.

@@ -6,6 +6,7 @@ from typing import Any
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.ticket import Ticket, accept, compose_ticket
+from rasa_kustomer.conversation.keys import ticket_reference
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, OutboxUnavailableError
 from rasa_kustomer.failures import where
 
@@ -72,7 +73,8 @@ class ActionKustomerHandoff(KustomerAction):
         """Nobody will come, unless an earlier handoff of this session was accepted: that one is under way."""
         before = call.slots.get("kustomer_ticket")
         accepted = call.slots.get("kustomer_handoff_status") in {"queued", "created"}
-        if not (accepted and isinstance(before, str) and call.runtime.serves(call.sender_id)):
+        theirs = len(call.people.known) < 2 or before == ticket_reference(call.session_by_events.key)
+        if not (accepted and theirs and isinstance(before, str) and call.runtime.serves(call.sender_id)):
             return self._nobody_comes(call, status, None)
         call.say("utter_kustomer_handoff_queued", QUEUED, ticket=before, team="", priority="")
         return []

@@ -5,8 +5,9 @@ import json
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, OutboxUnavailableError
-from rasa_kustomer.recorder import identity_fields
+from rasa_kustomer.actions.ticket import ticket_slots
+from rasa_kustomer.delivery.outbox import OutboxUnavailableError
+from rasa_kustomer.recorder import identity_fields, moved
 
 
 class ActionKustomerIdentify(KustomerAction):
@@ -19,13 +20,15 @@ class ActionKustomerIdentify(KustomerAction):
     async def act(self, call: Call) -> Events:
         """Point the session to the person; returns the customer slots."""
         session = await call.record_turns()
+        await call.recognise()
         if session is not None:
             fields = identity_fields(call.identity)
             digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
-            move = NewRecord(f"{session.key}:customer:{digest}", Kind.REPOINT, {})
+            move = moved(session, digest)
             try:
                 await call.record(session, [move])
             except OutboxUnavailableError as error:
                 call.runtime.unrecorded.failed(error)
                 call.keep_trying(session, [move])
-        return slot_events(await customer_slots(call, call.runtime.settings.session_wait_seconds))
+        slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
+        return slot_events({**slots, **(await ticket_slots(call) if len(call.people.known) > 1 else {})})

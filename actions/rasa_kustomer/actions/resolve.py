@@ -14,6 +14,7 @@ class ActionKustomerResolve(KustomerAction):
     async def act(self, call: Call) -> Events:
         """Queue the closing behind the turns so far."""
         session = await call.record_turns()
+        await call.recognise()
         if session is None:
             return []
         state = await call.runtime.outbox.session_state(session.key)

@@ -23,6 +23,7 @@ class ActionSessionStart(KustomerAction):
     async def act(self, call: Call) -> Events:
         """Start the session with the customer's slots filled."""
         await call.record_turns()
+        await call.recognise()
         slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
         return _session(call, slot_events({**slots, **FRESH}))
 

@@ -2,14 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
 from rasa_kustomer.conversation.hidden import HIDDEN, HiddenSlots
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
 from rasa_kustomer.conversation.moments import milliseconds
+from rasa_kustomer.conversation.people import mark_of
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
-from rasa_kustomer.conversation.summary import summary
+from rasa_kustomer.conversation.summary import summary, unread_slots
 from rasa_kustomer.delivery.outbox import (
     DEAD,
     DELIVERED,
@@ -23,6 +25,7 @@ from rasa_kustomer.delivery.outbox import (
 )
 from rasa_kustomer.delivery.plan import HANDOFF_TAG
 from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.recorder import moved
 
 EXPECTED = {
     "kustomer_team": "it must hold a team's name or id as text",
@@ -77,6 +80,9 @@ async def compose_ticket(call: Call) -> Ticket:
     else:
         payload = {"priority": decision.priority, "repeated": True}
         records, key = [NewRecord(key + again, Kind.TICKET, payload)], key + again
+    person = call.people.current
+    if call.people.signed_in and person.identity and not person.mark:  # turns may not be mirrored
+        records = [moved(session, mark_of(person.identity)), *records]
     priority = priority_name(decision.priority or call.runtime.settings.default_priority)
     return Ticket(session, reference, key, records, decision.team, priority)
 
@@ -101,6 +107,18 @@ async def accept(call: Call, ticket: Ticket) -> None:
             raise
 
 
+async def ticket_slots(call: Call) -> dict[str, Any]:
+    """The slots about conversation and ticket for the one who speaks now, after another person did."""
+    session, outbox = call.session_by_events, call.runtime.outbox
+    known = await outbox.session_state(session.key) or {}
+    state = await _ticket_before(outbox, session)
+    return {
+        "kustomer_conversation_id": known.get("conversation_id") if state else None,
+        "kustomer_handoff_status": {None: "none", PENDING: "queued", DEAD: "failed"}.get(state, "created"),
+        "kustomer_ticket": ticket_reference(session.key) if state else None,
+    }
+
+
 def _moment(call: Call) -> str:
     """What tells a repeated handoff from the one before, and is the same when Rasa asks twice."""
     message_id = call.latest_message.get("message_id")
@@ -118,14 +136,15 @@ async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
 
 
 async def _facts(call: Call) -> HandoffFacts:
+    events = await call.runtime.recorder.words_of_current(call.sender_id, call.events, call.at_start)
     return read_handoff(
         sender_id=call.sender_id,
-        events=call.events,
+        events=events,
         slots=call.slots,
         active_loop=call.tracker.active_loop,
         forms=call.domain.get("forms"),
         hidden_slots=call.runtime.settings.note_hidden_slots,
-        reading=await call.runtime.recorder.read(call.sender_id, call.events),
+        reading=await call.runtime.recorder.read(call.sender_id, events),
         named_channels=call.runtime.settings.channels,
     )
 
@@ -170,6 +189,7 @@ def _records(
     priority = decision.priority or call.runtime.settings.default_priority
     remarks = [f"Routed by the rule in {decision.rule} of the routing file."] if decision.rule else []
     remarks += [one.sentence for one in decision.ignored]
+    remarks += unread_slots(call.runtime.unread_slots(call.slots), facts)
     text = summary(facts, reference=reference, priority=priority, person=_person(call), remarks=remarks)
     about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
     if len(about) > _SUBJECT_LENGTH:

@@ -1,11 +1,13 @@
 """Answers the question what became of a ticket."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import open_and_closed
+from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import ticket_reference
 from rasa_kustomer.conversation.routing import priority_name
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
@@ -58,6 +60,7 @@ class ActionKustomerTicketStatus(KustomerAction):
     async def act(self, call: Call) -> Events:
         """Tell the latest ticket that is not done, and how many there are."""
         await call.record_turns()
+        await call.recognise()
         known = _Known()
         task = call.runtime.in_background(_find(call, known))
         await asyncio.wait({task}, timeout=call.runtime.settings.session_wait_seconds)
@@ -76,7 +79,7 @@ async def _find(call: Call, known: _Known) -> None:
     """Find out as much as can be; one read that fails does not hide what the others tell."""
     whole, mine = True, list[dict[str, Any]]()
     try:
-        mine = await call.runtime.outbox.tickets(call.sender_id)
+        mine = [ticket for ticket in await call.runtime.outbox.tickets(call.sender_id) if _is_theirs(ticket, call)]
     except OutboxUnavailableError as error:
         call.runtime.unrecorded.failed(error)
         whole = False
@@ -93,6 +96,14 @@ async def _find(call: Call, known: _Known) -> None:
     except (KustomerError, OutboxUnavailableError):
         whole = False
     known.whole = whole
+
+
+def _is_theirs(ticket: Mapping[str, Any], call: Call) -> bool:
+    """Whether it is the ticket of the one who asks, as several people may use one device."""
+    owner, asker = Identity(call.sender_id, **ticket["identity"]), call.identity
+    if asker.trusted:
+        return owner.is_same_person(asker)
+    return not owner.trusted
 
 
 async def _read(call: Call, ids: list[str], known: _Known) -> bool:

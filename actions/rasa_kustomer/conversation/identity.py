@@ -1,18 +1,12 @@
 """Who somebody is, as far as Rasa's slots and metadata tell, and whether that can be trusted."""
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-import phonenumbers
-
-from rasa_kustomer.conversation.keys import PREFIX
+from rasa_kustomer.conversation import identifiers
 
 Lookup = tuple[Literal["externalId", "email", "phone"], str]
-_EMAIL = re.compile(r"[^@\s<>()\[\],;:\"\\]{1,64}@[^@\s<>()\[\],;:\"\\.]+(\.[^@\s<>()\[\],;:\"\\.]+)+")
-_LONGEST = 255
-_LARGEST_NUMBER = 10**40  # longer than any id, shorter than what Python refuses to write out
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +52,25 @@ class Identity:
         """Whether nothing is known that a customer could be looked up by."""
         return not (self.external_id or self.email or self.phone)
 
+    def is_same_person(self, other: "Identity") -> bool:
+        """Whether two have an identifier in common; the company's own id decides where both have one.
+
+        A family or an office may share an address.
+        """
+        if self.external_id and other.external_id:
+            return self.external_id == other.external_id
+        return not set(self.lookups).isdisjoint(other.lookups)
+
+    def completed(self, before: "Identity") -> "Identity":
+        """The same person with what was known of them before; what is told now goes first."""
+        return replace(
+            self,
+            external_id=self.external_id or before.external_id,
+            email=self.email or before.email,
+            phone=self.phone or before.phone,
+            name=self.name or before.name,
+        )
+
 
 def identify(
     sender_id: str,
@@ -86,12 +99,32 @@ def identify(
     """
     metadata = [message_metadata, session_metadata]
     if trust_metadata:
-        now, at_start = (_read(sender_id, [source], names, phone_region, trusted=True) for source in metadata)
-        if set(now.lookups) & set(at_start.lookups):  # the same person, told in more detail by both
-            return _read(sender_id, metadata, names, phone_region, trusted=True)
-        if not (now.anonymous and at_start.anonymous):
-            return at_start if now.anonymous else now
+        now, at_start = (vouched(sender_id, source, names, phone_region) for source in metadata)
+        if now and at_start and now.is_same_person(at_start):  # told in more detail by both
+            return now.completed(at_start)
+        if person := now or at_start:
+            return person
     return _read(sender_id, [slots, *metadata], names, phone_region, trusted=False)
+
+
+def vouched(sender_id: str, metadata: object, names: IdentityNames, phone_region: str | None) -> Identity | None:
+    """The person whom a channel's metadata names; None when it says nothing of anybody."""
+    person = _read(sender_id, [metadata], names, phone_region, trusted=True)
+    return None if person.anonymous else person
+
+
+def not_understood(slots: Mapping[str, Any], names: IdentityNames, phone_region: str | None) -> dict[str, str]:
+    """Slots that hold something which identifies nobody, with what they should hold."""
+    readers: dict[str, tuple[str, Callable[[object], str | None]]] = {
+        names.external_id: ("the id of one customer", identifiers.external_id),
+        names.email: ("one e-mail address", identifiers.email),
+        names.phone: ("one phone number in full", lambda value: identifiers.phone(value, phone_region)),
+    }
+    return {
+        slot: expected
+        for slot, (expected, read) in readers.items()
+        if not identifiers.is_empty(slots.get(slot)) and read(slots[slot]) is None
+    }
 
 
 def _read(
@@ -107,56 +140,9 @@ def _read(
 
     return Identity(
         sender_id=sender_id,
-        external_id=first(names.external_id, _external_id),
-        email=first(names.email, _email),
-        phone=first(names.phone, lambda value: _phone(value, region)),
-        name=first(names.name, _text),
+        external_id=first(names.external_id, identifiers.external_id),
+        email=first(names.email, identifiers.email),
+        phone=first(names.phone, lambda value: identifiers.phone(value, region)),
+        name=first(names.name, identifiers.name),
         trusted=trusted,
     )
-
-
-def _text(value: object) -> str | None:
-    if not isinstance(value, str):
-        return None
-    return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST] or None
-
-
-def _exact(value: object) -> str | None:
-    """A value by which people are told apart: never shortened nor mended, since that could make it another person's."""
-    text = _written_out(value)
-    if not isinstance(text, str):
-        return None
-    text = text.strip()
-    return text if 0 < len(text) <= _LONGEST and text.isprintable() else None
-
-
-def _written_out(value: object) -> object:
-    """A whole number as text, as slots of type `float` hold ids too."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_NUMBER:
-        return str(value)
-    return value
-
-
-def _external_id(value: object) -> str | None:
-    text = _exact(value)
-    return None if text is None or text.lower().startswith(PREFIX) else text  # ours are not for others to claim
-
-
-def _email(value: object) -> str | None:
-    text = (_exact(value) or "").lower()
-    return text if _EMAIL.fullmatch(text) else None
-
-
-def _phone(value: object, region: str | None) -> str | None:
-    text = _text(_written_out(value))
-    if text is None:
-        return None
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

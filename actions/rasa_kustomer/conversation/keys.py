@@ -22,9 +22,15 @@ def anonymous_id(sender_id: str) -> str:
     return f"{PREFIX}{sender_part(sender_id)}"
 
 
-def session_key(sender_id: str, started_ms: int) -> str:
-    """ExternalId of a session's conversation."""
-    return f"{anonymous_id(sender_id)}:{started_ms}"
+def session_key(sender_id: str, started_ms: int, mark: str = "") -> str:
+    """ExternalId of a session's conversation.
+
+    Args:
+        sender_id: Rasa's sender id.
+        started_ms: Start of the session, epoch milliseconds.
+        mark: Of the person, when they are not the first whom the channel names in the session.
+    """
+    return f"{anonymous_id(sender_id)}:{started_ms}" + (f":{mark}" if mark else "")
 
 
 def user_key(sender_id: str, message_id: str) -> str:

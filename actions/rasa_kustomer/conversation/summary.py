@@ -45,6 +45,20 @@ def summary(facts: HandoffFacts, *, reference: str, priority: int, person: str, 
     return "\n".join([*head, *known, *rest])[:LONGEST_NOTE]
 
 
+def unread_slots(unread: Mapping[str, str], facts: HandoffFacts) -> list[str]:
+    """Remarks on slots that identify nobody although they are filled; a hidden one is named and not shown.
+
+    Args:
+        unread: What each of them should hold.
+        facts: With the slots that may be shown.
+    """
+    return [
+        f"The slot {slot} does not hold {expected}"
+        + (f': "{_short(_value(facts.slots[slot]), _LONGEST_VALUE)}"' if slot in facts.slots else ".")
+        for slot, expected in unread.items()
+    ]
+
+
 def _wish(intent: str, confidence: float) -> str:
     return "not understood" if intent == NOT_UNDERSTOOD else f"{intent} ({confidence:.0%})"
 

@@ -11,8 +11,10 @@ from rasa_kustomer.conversation import keys
 from rasa_kustomer.conversation.channels import NOT_NAMED, kustomer_channel
 from rasa_kustomer.conversation.cleaning import clean
 from rasa_kustomer.conversation.copies import Places
+from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.moments import Moment, is_a, microseconds, milliseconds, moment_of
 from rasa_kustomer.conversation.offers import Offers, for_machines
+from rasa_kustomer.conversation.people import Following, People, Person, Vouched
 from rasa_kustomer.conversation.rendering import split
 from rasa_kustomer.conversation.speech import said_by_bot, said_by_user
 
@@ -41,15 +43,19 @@ class Message(NamedTuple):
 
 
 class SessionTurns(NamedTuple):
-    """Messages of one Rasa session.
+    """Messages of one Rasa session, as far as they are one person's.
 
     Attributes:
         started_ms: When the session began, epoch milliseconds; None when its beginning is not among the events: then
             the messages belong to the latest session that is known of the sender.
+        person: Whose they are.
+        signed_in: Whether the channel named the person only after messages.
     """
 
     started_ms: int | None
     messages: tuple[Message, ...]
+    person: Person = Person()
+    signed_in: bool = False
 
 
 class Cursor(NamedTuple):
@@ -61,6 +67,7 @@ class Cursor(NamedTuple):
         latest: The latest time among all messages so far, epoch microseconds.
         started_ms: Start of the session at that point.
         channel: Kustomer's channel at that point.
+        people: Who spoke in the session up to there.
     """
 
     marker: Moment
@@ -68,6 +75,7 @@ class Cursor(NamedTuple):
     latest: int
     started_ms: int | None
     channel: str
+    people: People = People()
 
 
 class Reading(NamedTuple):
@@ -84,6 +92,9 @@ def read_turns(
     *,
     offers: Offers | None = None,
     named_channels: Mapping[str, str] = NOT_NAMED,
+    vouched: Vouched | None = None,
+    people: People | None = None,
+    at_start: Identity | None = None,
 ) -> Reading:
     """Read the messages that follow the cursor; all of them without one, or when its event is not where it should be.
 
@@ -96,11 +107,28 @@ def read_turns(
         cursor: Where the last reading of this sender ended.
         offers: What the sender was offered so far, remembered from one reading to the next.
         named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
+        vouched: Reads the person whom metadata name; None when the channel vouches for nobody.
+        people: Who spoke before the first event, if they are known.
+        at_start: The person of the latest session's start, where the events lack it.
     """
-    reader = Reader(events, sender_id, cursor, offers=offers, named_channels=named_channels)
+    reader = Reader(
+        events,
+        sender_id,
+        cursor,
+        offers=offers,
+        named_channels=named_channels,
+        vouched=vouched,
+        people=people,
+        at_start=at_start,
+    )
     for _ in reader.slices():
         pass
     return reader.reading()
+
+
+def goes_on(events: Sequence[Any], cursor: Cursor | None) -> bool:
+    """Whether a reading goes on behind the cursor, and not from the first event."""
+    return _first_new(events, cursor) > 0
 
 
 class Reader:
@@ -114,6 +142,9 @@ class Reader:
         *,
         offers: Offers | None = None,
         named_channels: Mapping[str, str] = NOT_NAMED,
+        vouched: Vouched | None = None,
+        people: People | None = None,
+        at_start: Identity | None = None,
     ) -> None:
         self._events = events
         self._first = _first_new(events, cursor)
@@ -125,7 +156,9 @@ class Reader:
         self._offers = Offers() if offers is None else offers
         self._earlier_offers: Offers | None = None
         self._sessions: list[SessionTurns] = []
-        self._messages: list[Message] = []
+        self._messages: dict[str, list[Message]] = {}
+        known = before.people if before else people
+        self._following = Following(events, self._first, vouched=vouched, people=known, at_start=at_start)
 
     def slices(self) -> Iterator[None]:
         """Read on; at most `EVENTS_AT_ONCE` events from one step to the next."""
@@ -136,17 +169,20 @@ class Reader:
             event = events[index]
             kind, _ = moment = moment_of(event)
             if kind not in _READ:
+                if kind:
+                    self._following.follow(index, event)
                 continue
             place = self._places.take(moment, event)
             if place is None:  # a copy
                 continue
+            if kind == "session_started":
+                self._end_session()
+                self._started_ms, self._channel_before, self._channel = milliseconds(event), self._channel, ""
+            self._following.follow(index, event)
             if kind == "user":
                 self._user(event, moment, place)
             elif kind == "bot":
                 self._bot(index, moment, place)
-            else:
-                self._end_session()
-                self._started_ms, self._channel_before, self._channel = milliseconds(event), self._channel, ""
         self._end_session()
         self._offers.forget_the_oldest()
 
@@ -158,12 +194,16 @@ class Reader:
         if not self._events:
             return None
         last = len(self._events) - 1
-        return Cursor(moment_of(self._events[last]), last, self._places.latest, self._started_ms, self._channel)
+        marker, people = moment_of(self._events[last]), self._following.people
+        return Cursor(marker, last, self._places.latest, self._started_ms, self._channel, people)
 
     def _end_session(self) -> None:
-        if self._messages:
-            self._sessions.append(SessionTurns(self._started_ms, tuple(self._messages)))
-            self._messages = []
+        people = self._following.people
+        self._sessions += [
+            SessionTurns(self._started_ms, tuple(messages), people.by_mark(mark), people.signed_in and not mark)
+            for mark, messages in self._messages.items()
+        ]
+        self._messages = {}
 
     def _user(self, event: Event, moment: Moment, place: int) -> None:
         if event.get("input_channel") or not self._channel:
@@ -211,10 +251,10 @@ class Reader:
         return self._earlier_offers.title(text, at)
 
     def _say(self, key: str, direction: Literal["in", "out"], text: str, at: int, action: str | None) -> None:
-        self._messages += [
+        self._messages.setdefault(self._following.people.current.mark, []).extend(
             Message(keys.part_key(key, number), direction, part, at // 1000, self._channel, action)
             for number, part in enumerate(split(text), start=1)
-        ]
+        )
 
 
 def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:

@@ -11,7 +11,7 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa
 from rasa_kustomer.conversation.turns import SessionTurns
 from rasa_kustomer.delivery.outbox import KnownSession, Outbox, Renew, SessionKey
-from rasa_kustomer.recorder import Recorder, session_of
+from rasa_kustomer.recorder import Recorder, of_person, session_of
 
 HEADER = "rasa-export-process-id"
 
@@ -45,7 +45,8 @@ class Exported:
                 self._taken[session.key] = not _is_known(part, session, known)
             self._latest = session
             if self._taken[session.key]:
-                await self._recorder.accept(session, identity, part.messages, Renew.WITH_NEW_TURNS)
+                theirs = of_person(session, part.person.mark)
+                await self._recorder.accept(theirs, part.person.identity or identity, part, Renew.WITH_NEW_TURNS)
 
     def _session(self, sender_id: str, part: SessionTurns) -> SessionKey:
         if part.started_ms is not None:

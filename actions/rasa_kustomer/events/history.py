@@ -5,7 +5,8 @@ from typing import Any
 
 from rasa_kustomer.conversation.attachments import without_understanding
 from rasa_kustomer.conversation.identity import IdentityNames
-from rasa_kustomer.events.knowledge import SESSION_METADATA, Knowledge
+from rasa_kustomer.conversation.people import SESSION_METADATA
+from rasa_kustomer.events.knowledge import Knowledge
 
 Event = dict[str, Any]
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rasa_kustomer.conversation.identity import IdentityNames
+from rasa_kustomer.conversation.people import SESSION_METADATA, message_metadata
 
-SESSION_METADATA = "session_started_metadata"
 _REWINDS = 4  # Rasa's action_back rewinds twice; nothing rewinds further in one go
 
 
@@ -48,8 +48,7 @@ class Knowledge:
             self.slots[str(name)] = event.get("value")
         elif kind == "user":
             self._before.append((dict(self.slots), self.message_metadata))
-            parsed = event.get("parse_data")
-            self.message_metadata = parsed.get("metadata") if isinstance(parsed, dict) else event.get("metadata")
+            self.message_metadata = message_metadata(event)
         elif kind == "rewind" and self._before:
             self.slots, self.message_metadata = self._before.pop()
         elif kind == "reset_slots":

@@ -144,12 +144,16 @@ class Outbox:
         """The sender's latest known session, optionally only among those that started before a moment (epoch ms)."""
         return await self._transactor.read(lambda c: recording.latest_session(c, sender_id, before_ms))
 
+    async def conversations(self, sender_id: str, started_ms: int) -> list[tuple[str, dict[str, Any]]]:
+        """Key and identity of each person's conversation in a Rasa session; whoever spoke last comes last."""
+        return await self._transactor.read(lambda c: recording.conversations(c, sender_id, started_ms))
+
     async def session_state(self, key: str) -> dict[str, Any] | None:
         """Kustomer ids, identity, `escalated` and `closed` of a session; None when it is unknown."""
         return await self._transactor.read(lambda c: recording.session_state(c, key))
 
     async def tickets(self, sender_id: str) -> list[dict[str, Any]]:
-        """The sender's sessions that were handed to a human, latest first: `key` and `conversation_id` of each."""
+        """The sender's sessions that were handed to a human, latest first: `key`, `conversation_id`, `identity`."""
         return await self._transactor.read(lambda c: recording.tickets(c, sender_id))
 
     async def not_looked_up(self, sender_id: str) -> list[str]:

@@ -207,6 +207,16 @@ def latest_session(connection: Connection, sender_id: str, before_ms: int | None
     return None if row is None else SessionKey(row.key, row.sender_id, row.started_ms)
 
 
+def conversations(connection: Connection, sender_id: str, started_ms: int) -> list[tuple[str, dict[str, Any]]]:
+    """Key and identity of each person's conversation in a Rasa session; whoever spoke last comes last."""
+    rows = connection.execute(
+        select(sessions.c.key, sessions.c.identity)
+        .where(sessions.c.sender_id == sender_part(sender_id), sessions.c.started_ms == started_ms)
+        .order_by(sessions.c.last_turn_at, sessions.c.id)
+    )
+    return [(row.key, json.loads(row.identity)) for row in rows]
+
+
 def session_state(connection: Connection, key: str) -> dict[str, Any] | None:
     """What is known of a session: customer and conversation ids, whether it was escalated or closed."""
     row = connection.execute(
@@ -231,12 +241,14 @@ def record_state(connection: Connection, key: str) -> str | None:
 def tickets(connection: Connection, sender_id: str, limit: int = 10) -> list[dict[str, Any]]:
     """The sender's latest sessions that were handed to a human."""
     rows = connection.execute(
-        select(sessions.c.key, sessions.c.conversation_id)
+        select(sessions.c.key, sessions.c.conversation_id, sessions.c.identity)
         .where(sessions.c.sender_id == sender_part(sender_id), sessions.c.escalated == true())
         .order_by(sessions.c.started_ms.desc())
         .limit(limit)
     )
-    return [{"key": row.key, "conversation_id": row.conversation_id} for row in rows]
+    return [
+        {"key": row.key, "conversation_id": row.conversation_id, "identity": json.loads(row.identity)} for row in rows
+    ]
 
 
 def not_looked_up(connection: Connection, sender_id: str, limit: int = 3) -> list[str]:

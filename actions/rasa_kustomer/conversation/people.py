@@ -1,0 +1,183 @@
+"""Who speaks in a session: each turn belongs to the person whom its own message names.
+
+Only a channel that vouches for its users (KUSTOMER_TRUST_METADATA) names anybody here; what somebody typed never does.
+Pure, so that the hook, the event stream and any later process find the same from the same events.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rasa_kustomer.conversation.identity import Identity
+
+SESSION_METADATA = "session_started_metadata"  # Rasa's slot with the metadata of the message that began the session
+Vouched = Callable[[object], Identity | None]
+"""Reads the person whom metadata name; None when they name nobody."""
+
+
+class Person(NamedTuple):
+    """Somebody who speaks.
+
+    Attributes:
+        identity: All that the channel told of them; None while it has named nobody.
+        mark: Tells their conversation from those of others in the session; empty for the first one's.
+    """
+
+    identity: Identity | None = None
+    mark: str = ""
+
+
+class People(NamedTuple):
+    """The people of a session so far.
+
+    Attributes:
+        known: In the order in which they were named; the session's own conversation is that of the first.
+        at: Which of them speaks.
+        heard: Whether a message came.
+        signed_in: Whether the first was named only after messages, which are taken for theirs.
+        next: Whom the next session begins with, as far as it is told already.
+    """
+
+    known: tuple[Person, ...] = ()
+    at: int = 0
+    heard: bool = False
+    signed_in: bool = False
+    next: Identity | None = None
+
+    @property
+    def current(self) -> Person:
+        """Who speaks."""
+        return self.known[self.at] if self.known else Person()
+
+    def by_mark(self, mark: str) -> Person:
+        """Whose conversation it is."""
+        return next((one for one in self.known if one.mark == mark), Person())
+
+    def after(self, event: Mapping[str, Any], vouched: Vouched) -> "People":
+        """The same after an event of the session."""
+        if event.get("event") == "user":
+            named = vouched(message_metadata(event))
+            people = self._named(named) if named else self
+            return people._replace(heard=True, next=None)
+        if event.get("event") == "slot" and event.get("name") == SESSION_METADATA:
+            named = vouched(event.get("value"))
+            return self._replace(next=named) if self.heard else begun_with(named) if named else self
+        return self
+
+    def _named(self, person: Identity) -> "People":
+        if not self.known:
+            return self._replace(known=(Person(person),), signed_in=self.heard)
+        first_asked = [self.at, *(index for index in range(len(self.known)) if index != self.at)]
+        for index in first_asked:
+            before = self.known[index].identity
+            if before and person.is_same_person(before):
+                same = self.known[index]._replace(identity=person.completed(before))
+                return self._replace(known=(*self.known[:index], same, *self.known[index + 1 :]), at=index)
+        return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known))
+
+
+def begun_with(person: Identity | None) -> People:
+    """A session of which no more is known than its person."""
+    return People((Person(person),)) if person else People()
+
+
+def recalled(conversations: Sequence[tuple[str, Identity]]) -> People:
+    """The people of a session whose beginning is not at hand, from its conversations.
+
+    Args:
+        conversations: Mark and person of each; whoever spoke last comes last.
+    """
+    first = next((person for mark, person in conversations if not mark and person.trusted), None)
+    others = [Person(person, mark) for mark, person in conversations if mark]
+    if not others:
+        return begun_with(first)._replace(heard=True)
+    known = (Person(first), *others)
+    last = conversations[-1][0]
+    return People(known, next(index for index, one in enumerate(known) if one.mark == last), heard=True)
+
+
+def mark_of(person: Identity) -> str:
+    """8 hex digits of the surest identifier."""
+    field, value = person.lookups[0]
+    return hashlib.sha256(f"{field}:{value}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def message_metadata(event: Mapping[str, Any]) -> object:
+    """What the channel sent along with a user's message."""
+    parsed = event.get("parse_data")
+    return (parsed.get("metadata") if isinstance(parsed, Mapping) else None) or event.get("metadata")
+
+
+class Following:
+    """Knows at each event of a list who speaks.
+
+    Args:
+        events: A tracker's events.
+        first: Where to begin.
+        vouched: Reads metadata; None when the channel vouches for nobody.
+        people: As known before that.
+        at_start: Whom the slot with the metadata of the latest session's start names, for lists that lack its event.
+    """
+
+    def __init__(
+        self,
+        events: Sequence[Any],
+        first: int = 0,
+        *,
+        vouched: Vouched | None,
+        people: People | None = None,
+        at_start: Identity | None = None,
+    ) -> None:
+        self.people = people or People()
+        self._vouched = vouched and _remembering(vouched)
+        self._at_start, self._starts_at = None, -1
+        if at_start and not any(_is_start_slot(events[index]) for index in range(first, len(events))):
+            self._at_start = at_start
+            starts = (
+                index for index in range(len(events) - 1, first - 1, -1) if _kind(events[index]) == "session_started"
+            )
+            self._starts_at = next(starts, -1)
+            if self._starts_at < 0 and not first and not self.people.known:
+                self.people = begun_with(at_start)
+
+    def follow(self, index: int, event: Mapping[str, Any]) -> None:
+        """Go on to an event."""
+        if self._vouched is None:
+            return
+        if event.get("event") == "session_started":
+            self.people = begun_with(self._at_start if index == self._starts_at else None)
+        else:
+            self.people = self.people.after(event, self._vouched)
+
+
+def words_of_current(events: Sequence[Any], following: Following) -> list[Any]:
+    """The events of the latest session without the words of others than who speaks now."""
+    kept: list[tuple[str, Any]] = []
+    for index, event in enumerate(events):
+        if isinstance(event, Mapping):
+            following.follow(index, event)
+            if event.get("event") == "session_started":
+                kept.clear()
+        kept.append((following.people.current.mark, event))
+    mine = following.people.current.mark
+    return [event for mark, event in kept if mark == mine or _kind(event) not in {"user", "bot"}]
+
+
+def _remembering(vouched: Vouched) -> Vouched:
+    """Most messages say the same as the one before."""
+    last: list[tuple[object, Identity | None]] = [(None, None)]
+
+    def read(metadata: object) -> Identity | None:
+        if metadata != last[0][0]:
+            last[0] = (metadata, vouched(metadata))
+        return last[0][1]
+
+    return read
+
+
+def _kind(event: object) -> object:
+    return event.get("event") if isinstance(event, Mapping) else None
+
+
+def _is_start_slot(event: object) -> bool:
+    return isinstance(event, Mapping) and event.get("event") == "slot" and event.get("name") == SESSION_METADATA

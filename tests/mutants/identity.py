@@ -1,0 +1,156 @@
+"""Who somebody is, and whose words are whose."""
+
+from tests.mutants.mutant import Mutant
+
+IDENTIFIERS = "actions/rasa_kustomer/conversation/identifiers.py"
+IDENTITY = "actions/rasa_kustomer/conversation/identity.py"
+NOBODY = "actions/rasa_kustomer/conversation/nobody.py"
+PEOPLE = "actions/rasa_kustomer/conversation/people.py"
+RECORDER = "actions/rasa_kustomer/recorder.py"
+READ = "tests/conversation/test_identifiers.py"
+SPEAK = "tests/actions/test_people.py"
+
+MUTANTS = [
+    Mutant(
+        "A trusted identity is never filled up from slots that anybody may have typed",
+        IDENTITY,
+        "        if person := now or at_start:\n            return person\n",
+        "        if person := now or at_start:\n"
+        "            return person.completed(_read(sender_id, [slots], names, phone_region, trusted=False))\n",
+        "tests/conversation/test_identity.py -k metadata_alone",
+    ),
+    Mutant(
+        "The company's own id tells people apart who share an address, in session and message metadata",
+        IDENTITY,
+        "        if self.external_id and other.external_id:\n",
+        "        if False:\n",
+        "tests/conversation/test_identity.py",
+    ),
+    Mutant(
+        "F2 A number without country code is valid in its region",
+        IDENTIFIERS,
+        "match.start in valid and ",
+        "",
+        f"{READ} {SPEAK}",
+    ),
+    Mutant(
+        "F2 A number with a country code is possible in full",
+        IDENTIFIERS,
+        "!= ValidationResult.IS_POSSIBLE:",
+        "not in {ValidationResult.IS_POSSIBLE, ValidationResult.IS_POSSIBLE_LOCAL_ONLY}:",
+        READ,
+    ),
+    Mutant(
+        "F2 One digit over and over is a placeholder",
+        IDENTIFIERS,
+        "len(set(phonenumbers.national_significant_number(number))) > 1",
+        "True",
+        READ,
+    ),
+    Mutant("F2 A date is no number", IDENTIFIERS, "_DATE.fullmatch(raw) or ", "", READ),
+    Mutant(
+        "F2 What programs write without a value is no customer",
+        IDENTIFIERS,
+        " or stands_for_nobody(text):",
+        ":",
+        f"{READ} {SPEAK}",
+    ),
+    Mutant(
+        "F2 A guest who is only numbered is nobody, a guest house is somebody",
+        NOBODY,
+        "len(named) == len(words) or not _GUESTS.isdisjoint(named)",
+        "len(named) == len(words)",
+        READ,
+    ),
+    Mutant(
+        "F8 A list with one distinct value is that value, one with two is none",
+        IDENTIFIERS,
+        "return next(iter(found)) if len(found) == 1 else None",
+        "return next(iter(found), None)",
+        READ,
+    ),
+    Mutant(
+        "F9 What goes around an address is no part of it",
+        IDENTIFIERS,
+        "token = piece.strip(around)",
+        "token = piece",
+        READ,
+    ),
+    Mutant(
+        "F9 A value that was not understood is told in the note",
+        "actions/rasa_kustomer/actions/ticket.py",
+        "    remarks += unread_slots(call.runtime.unread_slots(call.slots), facts)\n",
+        "",
+        f"{SPEAK} -k understood",
+    ),
+    Mutant(
+        "F20 Another person has a conversation of their own",
+        PEOPLE,
+        "return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known))",
+        "return self._replace(known=(Person(person),))",
+        SPEAK,
+    ),
+    Mutant(
+        "F20 Who comes back goes on in their own conversation",
+        PEOPLE,
+        "first_asked = [self.at, *(index for index in range(len(self.known)) if index != self.at)]",
+        "first_asked = [self.at]",
+        SPEAK,
+    ),
+    Mutant(
+        "F20 What is told of the next session does not change the one that ends",
+        PEOPLE,
+        "return self._replace(next=named) if self.heard else begun_with(named) if named else self",
+        "return begun_with(named) if named else self",
+        SPEAK,
+    ),
+    Mutant(
+        "F20 Who signs in takes the conversation along",
+        RECORDER,
+        "            if part.signed_in and part.person.identity:\n",
+        "            if False:\n",
+        f"{SPEAK} -k need_not_hand_off",
+    ),
+    Mutant(
+        "F20 A reading that begins in the middle asks the outbox who spoke",
+        RECORDER,
+        "        people = await self._people_before(sender_id, events, cursor)\n",
+        "        people = None\n",
+        "tests/events/test_people.py",
+    ),
+    Mutant(
+        "F20 The note of one person holds no word of another",
+        PEOPLE,
+        'if mark == mine or _kind(event) not in {"user", "bot"}]',
+        "]",
+        f"{SPEAK} -k own",
+    ),
+    Mutant(
+        "F20 Nobody hears of another's ticket",
+        "actions/rasa_kustomer/actions/ticket_status.py",
+        "        return owner.is_same_person(asker)\n",
+        "        return True\n",
+        f"{SPEAK} tests/actions/test_ticket_status.py",
+    ),
+    Mutant(
+        "F21 Joiners stay in names and ids",
+        IDENTIFIERS,
+        'if unicodedata.category(one) != "Cf" or _joins(one):',
+        'if unicodedata.category(one) != "Cf":',
+        READ,
+    ),
+    Mutant(
+        "F23 A float that stands for several numbers is no id",
+        IDENTIFIERS,
+        "value.is_integer() and abs(value) < _FIRST_INEXACT",
+        "value.is_integer()",
+        READ,
+    ),
+    Mutant(
+        "An address that Kustomer refuses does not make two senders one",
+        "actions/rasa_kustomer/directory.py",
+        "elif identity.anonymous or identity.external_id:",
+        "elif True:",
+        "tests/test_directory.py -k refuses",
+    ),
+]
