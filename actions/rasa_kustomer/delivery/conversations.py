@@ -16,6 +16,7 @@ from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
 
 REFUSALS_TO_GIVE_UP = 3
+LOOK_AGAIN_SECONDS = 1.0  # for a conversation that a job is making, and an agent waits for
 
 
 class Conversations:
@@ -58,7 +59,9 @@ class Conversations:
         if claim.conversation_id:
             return
         if claim.creating and claim.bulk_at and 0 <= (age := self._now() - claim.bulk_at) < DOUBT_SECONDS:
-            raise InDoubtError(DOUBT_SECONDS - age)
+            found = await self._client.find_conversation(claim.key) if claim.escalated else None
+            if found is None:
+                raise InDoubtError(min(DOUBT_SECONDS - age, LOOK_AGAIN_SECONDS if claim.escalated else DOUBT_SECONDS))
         if not claim.customer_id:
             claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
         try:

@@ -7,7 +7,6 @@ from math import floor
 from typing import Any, TypeVar
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.budget import Lane, lane
 from rasa_kustomer.delivery.outbox import Kind, Outbox
 from rasa_kustomer.delivery.outbox.auditing import Delivered, by_session
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -22,6 +21,7 @@ from rasa_kustomer.kustomer.errors import (
 )
 from rasa_kustomer.kustomer.lists import LONGEST_LIST
 from rasa_kustomer.kustomer.models import Message, Note
+from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
 
 T = TypeVar("T")
 FAILURES_TO_GIVE_UP = 3  # conversations in a row that could not be read
@@ -102,7 +102,7 @@ class Reconciliation:
             KustomerError: Kustomer cannot be read.
             OutboxUnavailableError: The outbox cannot be read.
         """
-        lane.set(Lane.CLEANUP)
+        urgency.set(Urgency(Lane.CLEANUP))
         auditing = self._outbox.auditing
         self.report.dead, self.report.pending = await auditing.others(since)
         found: list[Delivered] = []

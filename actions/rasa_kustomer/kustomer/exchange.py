@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -11,12 +12,14 @@ import httpx
 
 from rasa_kustomer.kustomer.answers import error_of, read_json
 from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable
-from rasa_kustomer.kustomer.retry import Retry
+from rasa_kustomer.kustomer.places import Places
+from rasa_kustomer.kustomer.retry import Retry, Waited
+from rasa_kustomer.kustomer.urgency import Lane
 
 NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
-    httpx.PoolTimeout,
+    httpx.PoolTimeout,  # cannot come: a request has its place before it is begun
     httpx.ProxyError,
     httpx.LocalProtocolError,
     httpx.UnsupportedProtocol,
@@ -25,6 +28,7 @@ NEVER_SENT = (
 """Failures before the first byte of a request: its effect is not in doubt."""
 
 LONGEST_FACTOR = 3  # one attempt from first to last byte, in timeouts
+REQUESTS_AT_ONCE = {Lane.HANDOFF: 24, Lane.ESCALATED: 20, Lane.LOOKUP: 18, Lane.MIRROR: 12, Lane.CLEANUP: 8}
 THIS_MACHINE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
@@ -34,9 +38,11 @@ class Exchange:
     Args:
         base_url: Address of the organisation's API.
         api_key: Secret; sent as bearer token, never shown.
-        timeout_seconds: Longest wait for each piece of an answer, for sending and for a place in the pool; half of it
-            for connecting. An attempt is given up after `LONGEST_FACTOR` times as long, whatever it is doing.
-        event_hooks: As httpx's: they see every request and answer, repeated ones too. Time in them is not limited.
+        timeout_seconds: Longest wait for each piece of an answer and for sending; half of it for connecting. An attempt
+            is given up after `LONGEST_FACTOR` times as long, whatever it is doing. It begins when the request has its
+            place: waiting for that says nothing about Kustomer.
+        event_hooks: As httpx's: they see every request (`request`) and answer (`response`), repeated ones too. Time in
+            them is not limited. Those for `sending` see a request once more when it has its place.
         transport: httpx transport, for tests.
         retry: How safe calls are repeated.
         now: Clock in epoch seconds.
@@ -58,6 +64,7 @@ class Exchange:
         self._retry, self._now = retry, now
         self._hooks = event_hooks or {}
         self._longest = LONGEST_FACTOR * timeout_seconds
+        self._places = Places(REQUESTS_AT_ONCE)
         self._http = httpx.AsyncClient(
             base_url=base_url,
             headers={
@@ -65,10 +72,8 @@ class Exchange:
                 b"Accept": b"application/json",
                 b"User-Agent": _user_agent().encode(),
             },
-            timeout=httpx.Timeout(
-                connect=timeout_seconds / 2, read=timeout_seconds, write=timeout_seconds, pool=timeout_seconds
-            ),
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0),
+            timeout=httpx.Timeout(connect=timeout_seconds / 2, read=timeout_seconds, write=timeout_seconds, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=10, keepalive_expiry=30.0),
             mounts=dict.fromkeys(THIS_MACHINE) if transport is None else None,  # a proxy cannot reach the sandbox
             transport=transport,
             follow_redirects=False,
@@ -107,10 +112,12 @@ class Exchange:
         if request is None:
             raise Rejected(f"{call}: this cannot be sent.", status=400, code=None, field=None, duplicate=False)
 
-        async def attempt() -> Any:
-            return await self._attempt(request, call, role)
+        waited = Waited()
 
-        return await (self._retry.run(attempt) if repeat else attempt())
+        async def attempt() -> Any:
+            return await self._attempt(request, call, role, waited)
+
+        return await (self._retry.run(attempt, waited) if repeat else attempt())
 
     def _request(self, method: str, path: str, body: object, values: tuple[str, ...] = ()) -> httpx.Request | None:
         """The request; None for what an address or JSON cannot hold, such as broken surrogates."""
@@ -122,26 +129,30 @@ class Exchange:
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL):
             return None
 
-    async def _attempt(self, request: httpx.Request, call: str, role: str | None) -> Any:
+    async def _attempt(self, request: httpx.Request, call: str, role: str | None, waited: Waited) -> Any:
         write = request.method != "GET"
-        answer = await self._answer(request, call, write=write)
+        answer = await self._answer(request, call, waited, write=write)
         if isinstance(answer, KustomerError):
             raise answer
         if not answer.is_success:
             raise error_of(answer, call, role, self._now(), write=write)
         return read_json(answer, call, write=write)
 
-    async def _answer(self, request: httpx.Request, call: str, *, write: bool) -> httpx.Response | Unreachable:
+    async def _answer(
+        self, request: httpx.Request, call: str, waited: Waited, *, write: bool
+    ) -> httpx.Response | Unreachable:
         """The answer or the failure, which is not raised here lest it drag httpx's error along: that holds the key."""
         if self._http.is_closed:
             return Unreachable(f"{call}: the client is closed.", ambiguous=False)
+        began = time.monotonic()
         try:
-            for hook in self._hooks.get("request", ()):  # not httpx's own: the budget's may wait for a whole window
-                await hook(request)
-            # httpx limits each read only, so an answer whose headers or body drip would never end.
-            response = await asyncio.wait_for(self._http.send(request), self._longest)
-            for hook in self._hooks.get("response", ()):
-                await hook(response)
+            await self._call("request", request)  # not httpx's own hooks: the budget's may wait for a whole window
+            async with self._places.one():
+                waited.seconds += time.monotonic() - began
+                await self._call("sending", request)
+                # httpx limits each read only, so an answer whose headers or body drip would never end.
+                response = await asyncio.wait_for(self._http.send(request), self._longest)
+            await self._call("response", response)
         except asyncio.TimeoutError:
             return Unreachable(f"{call}: the answer takes too long.", ambiguous=write)
         except NEVER_SENT as error:
@@ -149,6 +160,10 @@ class Exchange:
         except (httpx.HTTPError, httpx.StreamError) as error:
             return Unreachable(f"{call}: no answer ({type(error).__name__}).", ambiguous=write)
         return response
+
+    async def _call(self, hooks: str, about: httpx.Request | httpx.Response) -> None:
+        for hook in self._hooks.get(hooks, ()):
+            await hook(about)
 
 
 def call_name(method: str, path: str) -> str:

@@ -159,22 +159,25 @@ class Outbox:
             except asyncio.TimeoutError:
                 continue
 
-    async def claim(self, limit: int, *, escalated: bool | None = None, but_not: Collection[int] = ()) -> list[Claim]:
-        """Lease sessions that have something to deliver, with their due records.
+    async def claim(
+        self, limit: int, *, escalated: bool | None = None, handoff: bool = False, but_not: Collection[int] = ()
+    ) -> list[Claim]:
+        """Lease sessions that have something to deliver, with the first of their due records and those of a handoff.
 
         Args:
             limit: How many sessions at most.
             escalated: Only those a human has, or only the others; None for both.
+            handoff: Only those of which a note or a ticket waits.
             but_not: Ids of the sessions at hand; a process that stood still may have lost the leases of its own.
         """
         now = self._now()
         ids = await self._transactor.read(
-            lambda c: leases.candidates(c, now, limit=limit, escalated=escalated, but_not=but_not)
+            lambda c: leases.candidates(c, now, limit=limit, escalated=escalated, handoff=handoff, but_not=but_not)
         )
         if not ids:
             return []
         claims = await self._transactor.run(lambda c: leases.lease(c, ids, self.owner, now, LEASE_SECONDS))
-        due = await self._transactor.read(lambda c: [progress.due_records(c, one.id, now) for one in claims])
+        due = await self._transactor.read(lambda c: [progress.due_records(c, one, now) for one in claims])
         for one, waiting in zip(claims, due, strict=True):
             one.records = waiting
         return claims
@@ -182,7 +185,22 @@ class Outbox:
     async def due(self, claim: Claim) -> list[Record]:
         """The due records of a leased session, read again."""
         now = self._now()
-        return await self._transactor.read(lambda c: progress.due_records(c, claim.id, now))
+        return await self._transactor.read(lambda c: progress.due_records(c, claim, now))
+
+    async def handed_off(self, ids: Collection[int]) -> set[int]:
+        """Those of the sessions at hand of which a note or a ticket waits, whichever process recorded it."""
+        if not ids:
+            return set()
+        now = self._now()
+        return await self._transactor.read(lambda c: progress.handed_off(c, ids, now))
+
+    async def newest_handoff(self) -> int:
+        """Number of the newest note or ticket that waits; 0 when none does."""
+        return await self._transactor.read(progress.newest_handoff)
+
+    async def turns_before(self, claim: Claim, record: Record) -> int:
+        """How many of a session's turns wait that were recorded before a record."""
+        return await self._transactor.read(lambda c: progress.turns_before(c, claim.id, record.id))
 
     async def dead_turns(self, claim: Claim) -> int:
         """How many of a session's turns Kustomer refused for good."""
@@ -246,7 +264,7 @@ class Outbox:
             failed: Whether the wait counts as a failed attempt.
         """
         until = None if wait_seconds is None else self._now() + wait_seconds
-        await self._transactor.run(lambda c: leases.release(c, self.owner, claim.id, not_before=until, failed=failed))
+        await self._transactor.run(lambda c: leases.release(c, self.owner, claim, not_before=until, failed=failed))
 
     async def counts(self) -> Counts:
         """How many records were accepted, and where they are now."""
