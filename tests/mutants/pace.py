@@ -59,8 +59,8 @@ MUTANTS = [
     Mutant(
         "E12: waiting for a place is in no timeout of Kustomer's",
         f"{PRODUCT}/kustomer/exchange.py",
-        "write=timeout_seconds, pool=None",
-        "write=timeout_seconds, pool=0.001",
+        "write=timeout_seconds, pool=None),\n            limits=httpx.Limits(max_connections=None",
+        "write=timeout_seconds, pool=0.1),\n            limits=httpx.Limits(max_connections=4",
         "tests/kustomer/test_places.py",
     ),
     Mutant(
