@@ -9,6 +9,7 @@ from rasa_kustomer.bot.files import Reader, yaml_files
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.delivery.outbox import Outbox
+from rasa_kustomer.delivery.teams import find_team
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, Untrusted
@@ -165,8 +166,7 @@ async def _check_teams(settings: Settings, client: KustomerClient, routing: Rout
 
 
 def _team(where: str, wanted: str, teams: list[Team]) -> Finding:
-    names = {name.casefold() for team in teams for name in (team.id, team.name, team.display_name) if name}
-    if wanted.strip().casefold() in names:
+    if find_team(wanted, teams):
         return Finding("team", "ok", f"{wanted} ({where})")
     known = ", ".join(sorted(team.name or team.id for team in teams)[:20]) or "none"
     return Finding("team", "fail", f'{where}: there is no team "{wanted}". Teams: {known}.')

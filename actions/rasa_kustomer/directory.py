@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachetools import TTLCache
 
@@ -17,6 +17,7 @@ from rasa_kustomer.conversation.keys import anonymous_id
 from rasa_kustomer.kustomer.client import IdentityField, KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable
 from rasa_kustomer.kustomer.models import Customer
+from rasa_kustomer.kustomer.urgency import Lane, Urgency, current_urgency, urgency
 
 FAILURE_SECONDS = 5.0
 ABSENT_SECONDS = 60.0
@@ -25,6 +26,11 @@ OUR_PREFIX = "rasa:"
 
 class _UnusableError(Exception):
     """Kustomer does not take an address by which alone somebody is known."""
+
+
+class _Flight(NamedTuple):
+    task: asyncio.Task[Customer]
+    urgency: Urgency
 
 
 class Directory:
@@ -50,7 +56,7 @@ class Directory:
         self._failed: TTLCache[Hashable, KustomerError] = TTLCache(maxsize=size, ttl=FAILURE_SECONDS, timer=now)
         self._absent: TTLCache[Hashable, bool] = TTLCache(maxsize=size, ttl=ABSENT_SECONDS, timer=now)
         self._unusable: TTLCache[Hashable, bool] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
-        self._flights: dict[Hashable, asyncio.Task[Customer]] = {}
+        self._flights: dict[Hashable, _Flight] = {}
         self._looks: dict[Hashable, asyncio.Task[Customer | None]] = {}
 
     async def resolve(self, identity: Identity, *, retry_failed: bool = False) -> Customer:
@@ -80,9 +86,10 @@ class Directory:
             raise failure.with_traceback(None)
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._find_or_create(identity))
-            flight.add_done_callback(lambda task: self._land(identity, task, self._flights))
-        return await asyncio.shield(flight)
+            flight = self._flights[key] = self._take_off(identity)
+            flight.task.add_done_callback(lambda task: self._land(identity, task, self._flights))
+        flight.urgency.join(current_urgency())
+        return await asyncio.shield(flight.task)
 
     async def look_up(self, identity: Identity, *, fresh: bool) -> Customer | None:
         """The person's record as it is, by the surest of their identifiers: one request at the most, and nothing made.
@@ -124,7 +131,7 @@ class Directory:
 
     async def close(self) -> None:
         """Cancel what is under way."""
-        flights = [*self._flights.values(), *self._looks.values()]
+        flights = [*(flight.task for flight in self._flights.values()), *self._looks.values()]
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
@@ -134,7 +141,17 @@ class Directory:
         for lookup in identity.lookups:
             self._absent.pop(lookup, None)
 
-    def _land(self, identity: Identity, task: asyncio.Task[Any], among: dict[Hashable, asyncio.Task[Any]]) -> None:
+    def _take_off(self, identity: Identity) -> _Flight:
+        """Look a person up for everybody who asks meanwhile; the most urgent of them decides how urgent it is."""
+        shared = Urgency(Lane.CLEANUP)
+
+        async def fly() -> Customer:
+            urgency.set(shared)
+            return await self._find_or_create(identity)
+
+        return _Flight(asyncio.create_task(fly()), shared)
+
+    def _land(self, identity: Identity, task: asyncio.Task[Any], among: dict[Hashable, Any]) -> None:
         key = cache_key(identity)
         among.pop(key, None)
         if task.cancelled():

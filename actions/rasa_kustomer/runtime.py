@@ -22,7 +22,9 @@ from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.teams import Teams
+from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -96,19 +98,22 @@ class Runtime:
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url, access=access)
         recorder = Recorder(outbox, vouched_by(settings), named_channels=settings.channels)
-        jobs = Jobs(client)
+        jobs, pace = Jobs(client), CustomerPace()
         conversations = Conversations(outbox, client, directory, parking=settings.parking)
+        ticketing = Ticketing(
+            outbox, client, conversations=conversations, teams=teams, default_team=settings.default_team_id
+        )
         delivery = Delivery(
             outbox,
             client,
             conversations=conversations,
             directory=directory,
-            teams=teams,
+            ticketing=ticketing,
             jobs=jobs,
-            default_team=settings.default_team_id,
+            pace=pace,
         )
         newcomers = Newcomers(jobs, directory, breaker)
-        batching = Batching(outbox, jobs, directory, newcomers, conversations)
+        batching = Batching(outbox, jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace)
         housekeeping = Housekeeping(
             outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
         )

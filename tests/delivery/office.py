@@ -15,8 +15,10 @@ from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.delivery.outbox import DELIVERED, Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.teams import Teams
+from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.recorder import identity_fields
@@ -28,9 +30,14 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass
 class Clock:
-    """Time that passes when somebody waits for it."""
+    """Time that passes when somebody waits for it.
+
+    Attributes:
+        waiting: How many wait just now; the courier's heartbeat is one of them.
+    """
 
     now: float = field(default_factory=time.time)
+    waiting: int = 0
 
     def __call__(self) -> float:
         return self.now
@@ -38,8 +45,16 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Wait until the time has come; the test lets it pass."""
         end = self.now + seconds
-        while self.now < end:  # noqa: ASYNC110 - nothing tells when a test moves its clock
-            await asyncio.sleep(0.001)
+        self.waiting += 1
+        try:
+            while self.now < end:  # noqa: ASYNC110 - nothing tells when a test moves its clock
+                await asyncio.sleep(0.001)
+        finally:
+            self.waiting -= 1
+
+
+async def _for_ever(_seconds: float) -> None:
+    await asyncio.Event().wait()
 
 
 def begin(url: str, born: float) -> None:
@@ -67,11 +82,13 @@ class Office:
     api_key: str | None = None
     step_seconds: float = 0.5
     born: float = -86_400.0  # epoch seconds, long before all chats: the outbox is begun then, if there is none yet
+    share: float = 1.0
+    heartbeat: bool = True
 
     def __post_init__(self) -> None:
         begin(self.url, self.born)
         self.outbox = Outbox(self.url, now=self.clock)
-        self.budget = Budget(1.0, now=self.clock, sleep=self.clock.sleep)
+        self.budget = Budget(self.share, now=self.clock, sleep=self.clock.sleep)
         self.breaker = Breaker(now=self.clock)
         self.client = KustomerClient(
             self.sandbox.url,
@@ -84,33 +101,50 @@ class Office:
         self.directory = directory = Directory(self.client, ttl_seconds=300, size=100, now=self.clock)
         teams = Teams(self.client, ttl_seconds=300, now=self.clock)
         self.jobs = Jobs(self.client, now=self.clock, sleep=self.clock.sleep)
+        pace = CustomerPace(now=self.clock)
         conversations = Conversations(self.outbox, self.client, directory, parking=self.parking, now=self.clock)
+        ticketing = Ticketing(
+            self.outbox, self.client, conversations=conversations, teams=teams, default_team=self.default_team
+        )
         self.delivery = Delivery(
             self.outbox,
             self.client,
             conversations=conversations,
             directory=directory,
-            teams=teams,
+            ticketing=ticketing,
             jobs=self.jobs,
-            default_team=self.default_team,
+            pace=pace,
             now=self.clock,
         )
         self.newcomers = newcomers = Newcomers(self.jobs, directory, self.breaker, sleep=self.clock.sleep)
         self.courier = Courier(
             self.outbox,
             self.delivery,
-            Batching(self.outbox, self.jobs, directory, newcomers, conversations),
+            Batching(self.outbox, self.jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace),
             self.breaker,
             self.budget,
             now=self.clock,
-            sleep=self.clock.sleep,
+            sleep=self.clock.sleep if self.heartbeat else _for_ever,
         )
 
     async def close(self) -> None:
+        passing = asyncio.create_task(self._time_passes())  # so that what waits for its time need not be cut off
         await self.courier.stop()
         await self.newcomers.close()
+        passing.cancel()
         await self.client.aclose()
         await self.outbox.close()
+
+    def die(self) -> None:
+        """What is under way hangs for good, as that of a dead process; of several offices none may work yet."""
+        for task in asyncio.all_tasks():
+            if task.get_name() in {"kustomer_deliver_all", "kustomer_beat"}:
+                task.cancel()
+
+    async def _time_passes(self) -> None:
+        while True:
+            self.clock.now += 1
+            await asyncio.sleep(0.002)
 
     async def say(self, sender: str, *texts: str, start: int = 1, person: Identity | None = None) -> SessionKey:
         """Record turns of a sender's one session, alternately by customer and bot; of an anonymous one by default."""
@@ -127,14 +161,25 @@ class Office:
         await self.outbox.record(session, identity_fields(person) if person else ANONYMOUS, new)
         return session
 
-    async def hand_off(self, session: SessionKey, team: str | None = None) -> None:
-        """Record note, tags and ticket, as the action does."""
+    async def hand_off(self, session: SessionKey, team: str | None = None, outbox: Outbox | None = None) -> None:
+        """Record note, tags and ticket, as the action does, perhaps in another process."""
         records = [
             NewRecord(f"{session.key}:note", Kind.NOTE, {"text": "summary", "team": team}),
             NewRecord(f"{session.key}:tags", Kind.TAGS, {"tags": ["bot-handoff"]}),
             NewRecord(f"{session.key}:ticket", Kind.TICKET, {"priority": 4, "team": team, "subject": "RK-1 · help"}),
         ]
-        await self.outbox.record(session, ANONYMOUS, records, escalate=True)
+        await (outbox or self.outbox).record(session, ANONYMOUS, records, escalate=True)
+
+    async def ticket(self, session: SessionKey) -> float:
+        """Let the courier work until the ticket is there; how long that takes by the clock."""
+        begun = self.clock.now
+        self.courier.start()
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while await self.outbox.record_state(f"{session.key}:ticket") != DELIVERED:
+            assert asyncio.get_running_loop().time() < deadline, "no ticket"
+            self.clock.now += 0.005  # little, so that a busy machine does not look like a wait
+            await asyncio.sleep(0.002)
+        return self.clock.now - begun
 
     async def deliver(self, pending: int = 0) -> None:
         """Let the courier work until only so many records wait, with time passing as it needs."""

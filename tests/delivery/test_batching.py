@@ -189,6 +189,26 @@ async def test_a_job_that_never_completes_is_given_up_and_its_turns_looked_up(of
     assert office.clock.now - begun >= GIVE_UP_SECONDS
 
 
+@pytest.mark.parametrize("seconds", [5, 30])
+async def test_the_turns_of_a_job_that_is_still_at_work_and_whose_answer_was_lost_are_not_sent_again(
+    outbox_url: str, seconds: int
+) -> None:
+    clock = Clock()
+    async with Sandbox(now=clock).serve() as sandbox:
+        office = Office(sandbox, outbox_url, clock, step_seconds=0.1)
+        sandbox.rules.bulk_seconds = 0
+        await everybody_says(office, *HELLO[:2])
+        await office.deliver()
+        sandbox.rules.bulk_seconds = seconds
+        sandbox.fail("POST /v1/messages/bulk", "reset-after")
+        await everybody_says(office, *HELLO[2:], start=3)
+        await office.deliver()
+
+        check_timelines(office, *HELLO)
+        assert calls(sandbox)["POST /v1/messages/bulk"] == 2
+        await office.close()
+
+
 async def test_a_ticket_does_not_wait_for_a_job(office: Office, sandbox: Sandbox) -> None:
     await everybody_says(office, *HELLO[:2])
     await office.deliver()
@@ -230,8 +250,7 @@ async def test_a_process_that_dies_during_a_job_leaves_it_to_the_next(
     await everybody_says(first, *HELLO[2:], start=3)
     before = len(sandbox.requests)
     await first.until(lambda _: any(one.status is None for one in sandbox.requests[before:]))
-    for task in first.courier._tasks:  # what is under way hangs for good, as that of a dead process
-        task.cancel()
+    first.die()
     sandbox.heal()
 
     second = Office(sandbox, outbox_url, clock=first.clock)

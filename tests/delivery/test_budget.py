@@ -1,14 +1,19 @@
 """Our share of the request budget is kept, whatever comes in whatever rhythm."""
 
+import asyncio
+import itertools
+from email.utils import formatdate
+
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.searching import examples
 
-from rasa_kustomer.delivery.budget import BURST_SECONDS, WINDOW_SECONDS, Budget, Lane, lane
+from rasa_kustomer.delivery.budget import BURST_SECONDS, LONGEST_PAUSE_SECONDS, WINDOW_SECONDS, Budget
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.rate_limits import LONGEST_WAIT_SECONDS
+from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
 
 SPENT = httpx.Response(429, headers={"x-ratelimit-remaining": "0", "retry-after": "30"})
 REQUEST = httpx.Request("GET", "https://x.example")
@@ -27,13 +32,42 @@ class Clock:
 
 
 async def admit(budget: Budget, number: int, at: Lane, clock: Clock) -> list[float]:
-    token = lane.set(at)
+    token = urgency.set(Urgency(at))
     sent = []
     for _ in range(number):
-        await budget._admit(REQUEST)
+        for hook in budget.event_hooks["request"]:
+            await hook(REQUEST)
         sent.append(clock.now)
-    lane.reset(token)
+    urgency.reset(token)
     return sent
+
+
+async def observe(budget: Budget, answer: httpx.Response) -> None:
+    for hook in budget.event_hooks["response"]:
+        await hook(answer)
+
+
+def told(limit: object = 1000, remaining: object = 900, status: int = 200, **more: object) -> httpx.Response:
+    headers = {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(remaining)}
+    return httpx.Response(status, headers=headers | {name.replace("_", "-"): str(one) for name, one in more.items()})
+
+
+def spent(**more: object) -> httpx.Response:
+    return told(remaining=0, status=429, **more)
+
+
+async def stand(_seconds: float) -> None:
+    """A sleep that takes longer than the test."""
+    await asyncio.Event().wait()
+
+
+async def may_send(budget: Budget, at: Lane = Lane.MIRROR) -> bool:
+    """Whether a request goes out now."""
+    asking = asyncio.ensure_future(admit(budget, 1, at, Clock()))
+    await asyncio.sleep(0)
+    went = asking.done() and asking.exception() is None
+    asking.cancel()
+    return went
 
 
 @settings(max_examples=examples(50))
@@ -65,7 +99,7 @@ async def test_a_person_overtakes_and_the_mirror_makes_up_for_it() -> None:
 async def test_after_a_rate_limit_nobody_sends_before_the_reset() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await budget._observe(SPENT)
+    await observe(budget, SPENT)
 
     for at in (Lane.HANDOFF, Lane.MIRROR):
         with pytest.raises(RateLimited) as raised:
@@ -79,18 +113,18 @@ async def test_after_a_rate_limit_nobody_sends_before_the_reset() -> None:
 async def test_the_limit_is_what_kustomer_says() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await budget._observe(httpx.Response(200, headers={"x-ratelimit-limit": "300", "x-ratelimit-remaining": "7"}))
+    await observe(budget, httpx.Response(200, headers={"x-ratelimit-limit": "300", "x-ratelimit-remaining": "7"}))
     assert (budget.limit, budget.remaining, budget.per_second) == (300, 7, 2.5)
 
-    await budget._observe(httpx.Response(200, headers={"x-ratelimit-limit": "many", "x-ratelimit-remaining": "-"}))
-    assert (budget.limit, budget.remaining) == (300, None)
+    await observe(budget, httpx.Response(200, headers={"x-ratelimit-limit": "many", "x-ratelimit-remaining": "-"}))
+    assert (budget.limit, budget.remaining) == (300, 7), "rubbish changes nothing"
 
 
 async def test_a_clock_that_was_set_back_does_not_stop_the_mirror() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
     await admit(budget, 1, Lane.MIRROR, clock)
-    await budget._observe(SPENT)
+    await observe(budget, SPENT)
     clock.now -= 3_600
     before = clock.now
     assert budget.blocked_seconds <= LONGEST_WAIT_SECONDS
@@ -106,8 +140,7 @@ async def test_the_mirror_leaves_what_belongs_to_others_and_a_handoff_does_not_w
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
     reset = str(int(clock.now) + 40)
-    told = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": "500", "x-ratelimit-reset": reset}
-    await budget._observe(httpx.Response(200, headers=told))
+    await observe(budget, told(remaining=500, x_ratelimit_reset=reset))
     before = clock.now
 
     assert await admit(budget, 3, Lane.HANDOFF, clock) == [before] * 3
@@ -122,7 +155,7 @@ async def test_the_last_requests_of_a_window_are_for_the_most_urgent(remaining: 
         clock = Clock()
         budget = Budget(0.5, now=clock, sleep=clock.sleep)
         headers = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": str(remaining)}
-        await budget._observe(httpx.Response(200, headers=headers))
+        await observe(budget, httpx.Response(200, headers=headers))
         before = clock.now
         assert ((await admit(budget, 1, at, clock))[0] > before) is (at in waiting)
 
@@ -141,8 +174,8 @@ async def test_a_new_window_is_seen_by_what_remains() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
     headers = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": "100"}
-    await budget._observe(httpx.Response(200, headers=headers))
-    await budget._observe(httpx.Response(200, headers=headers | {"x-ratelimit-remaining": "990"}))
+    await observe(budget, httpx.Response(200, headers=headers))
+    await observe(budget, httpx.Response(200, headers=headers | {"x-ratelimit-remaining": "990"}))
     before = clock.now
 
     assert (await admit(budget, 1, Lane.MIRROR, clock))[0] - before < 1.0
@@ -160,5 +193,183 @@ async def test_several_processes_together_keep_to_the_share() -> None:
                 break
             used += 1
             headers = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": str(1000 - used)}
-            await budget._observe(httpx.Response(200, headers=headers | {"x-ratelimit-reset": str(int(window_ends))}))
+            await observe(budget, httpx.Response(200, headers=headers | {"x-ratelimit-reset": str(int(window_ends))}))
     assert used <= 500 + len(budgets)
+
+
+async def test_a_request_that_waits_is_let_through_when_somebody_begins_to_wait_for_it() -> None:
+    clock = Clock()
+    looked: list[float] = []
+
+    async def look_again(seconds: float) -> None:
+        looked.append(seconds)
+        if len(looked) == 3:
+            mine.raise_to(Lane.HANDOFF)
+        await clock.sleep(seconds)
+
+    budget, mine = Budget(0.5, now=clock, sleep=look_again), Urgency(Lane.MIRROR)
+    await observe(budget, told(remaining=500))
+    began, token = clock.now, urgency.set(mine)
+    for hook in budget.event_hooks["request"]:
+        await hook(REQUEST)
+    urgency.reset(token)
+
+    assert clock.now - began < 1.0, "it stood until the end of the window"
+    assert len(looked) == 3
+
+
+async def test_the_least_gap_between_two_requests_of_the_mirror_leaves_the_event_loop_to_the_bot() -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    sent = await admit(budget, 20, Lane.MIRROR, clock)
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
+    assert min(gaps) >= 0.9 / (budget.per_second * 3)
+    before = clock.now
+    assert await admit(budget, 5, Lane.HANDOFF, clock) == [before] * 5, "a person does not wait for it"
+
+
+@pytest.mark.parametrize(
+    "silent", [httpx.Response(502), told("x", "-3"), told("", "many"), told("9" * 5000, "9" * 5000)]
+)
+async def test_an_answer_that_says_nothing_changes_nothing(silent: httpx.Response) -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    await observe(budget, told(remaining=500))
+    began = clock.now
+    await observe(budget, silent)
+
+    assert (budget.limit, budget.remaining) == (1000, 500)
+    assert (await admit(budget, 1, Lane.MIRROR, clock))[0] >= began + 59
+    assert (await admit(budget, 5, Lane.MIRROR, clock))[-1] < clock.now + 5, "what was known holds for its window only"
+
+
+async def test_one_answer_with_another_limit_is_not_believed_and_two_are() -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    await observe(budget, told(1000, 900))
+    await observe(budget, told(60, 59))
+    assert (budget.limit, budget.remaining) == (1000, 900)
+    await observe(budget, told(1000, 880))
+    await observe(budget, told(2000, 1900))
+    assert (budget.limit, budget.remaining) == (1000, 880)
+
+    await observe(budget, told(2000, 1899))
+    assert (budget.limit, budget.remaining) == (2000, 1899)
+
+
+async def test_a_429_about_a_limit_of_another_size_stops_nobody_else() -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    await observe(budget, told(1000, 900))
+    for _ in range(3):
+        await observe(budget, told(120, 0, 429))
+    await observe(budget, told(1000, 700, 429))
+
+    assert budget.blocked_seconds == 0
+    assert (budget.limit, budget.remaining) == (1000, 700)
+
+
+async def answered_429s(budget: Budget, clock: Clock, answer: httpx.Response, seconds: float) -> list[float]:
+    """When requests went out, of eight that try all the time and are refused."""
+    sent, end = [], clock.now + seconds
+    while clock.now < end:
+        if await may_send(budget, Lane.HANDOFF):
+            sent.append(clock.now)
+            await observe(budget, answer)
+        clock.now += 0.01
+    return sent
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"retry_after": "0"},
+        {"retry_after": "-1"},
+        {"retry_after": "rubbish"},
+        {"x_ratelimit_reset": "999700"},
+        {"x_ratelimit_reset": "0"},
+        {"x_ratelimit_reset": "1003600"},
+        {"retry_after": "Wed, 21 Oct 1970 07:28:00 GMT"},
+    ],
+)
+async def test_while_429s_go_on_the_pauses_grow_from_1_to_8_seconds_and_a_success_ends_it(
+    header: dict[str, str],
+) -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=stand)
+    sent = await answered_429s(budget, clock, spent(**header), 60)
+    gaps = [round(later - earlier, 1) for earlier, later in itertools.pairwise(sent)]
+    assert gaps[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert set(gaps[3:]) == {LONGEST_PAUSE_SECONDS}
+
+    while not await may_send(budget):
+        clock.now += 0.01
+    await observe(budget, told())
+    assert await may_send(budget, Lane.HANDOFF)
+    sent = await answered_429s(budget, clock, spent(**header), 3)
+    assert sent[1] - sent[0] == pytest.approx(1.0, abs=0.05)
+
+
+async def test_answers_to_what_was_under_way_do_not_make_the_pause_longer() -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    for _ in range(8):
+        await observe(budget, spent())
+
+    assert budget.blocked_seconds == pytest.approx(1.0, abs=0.01)
+
+
+async def test_after_a_pause_one_request_finds_out_and_the_others_wait_for_its_answer() -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=stand)
+    await observe(budget, spent())
+    clock.now += 1.1
+
+    assert [await may_send(budget, Lane.HANDOFF) for _ in range(8)] == [True] + [False] * 7
+    await observe(budget, told())
+    assert await may_send(budget, Lane.HANDOFF)
+
+
+async def test_a_request_that_finds_out_and_gets_no_answer_holds_up_the_others_for_2_seconds_only() -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=stand)
+    await observe(budget, spent())
+    clock.now += 1.1
+    await admit(budget, 1, Lane.HANDOFF, clock)
+    clock.now += 2.1
+
+    assert await may_send(budget, Lane.HANDOFF)
+
+
+@pytest.mark.parametrize("wait", ["90", "999999", str(10**12), str(10**15)])
+async def test_no_pause_is_longer_than_a_window(wait: str) -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    await observe(budget, spent(retry_after=wait))
+
+    assert 1 <= budget.blocked_seconds <= WINDOW_SECONDS
+
+
+async def test_a_429_that_comes_while_a_request_waits_for_its_place_stops_it() -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    await admit(budget, 1, Lane.MIRROR, clock)
+    await observe(budget, spent())
+
+    (hook,) = budget.event_hooks["sending"]
+    with pytest.raises(RateLimited):
+        await hook(REQUEST)
+
+
+@pytest.mark.parametrize("ahead", [-600.0, -31.0, 31.0, 600.0])
+async def test_the_end_of_the_window_goes_by_kustomers_clock(ahead: float) -> None:
+    clock = Clock()
+    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    theirs = clock.now + ahead
+    date = formatdate(theirs, usegmt=True)
+    await observe(budget, told(remaining=500, x_ratelimit_reset=int(theirs) + 20, date=date))
+    before = clock.now
+
+    assert (await admit(budget, 1, Lane.MIRROR, clock))[0] - before == pytest.approx(20, abs=1)

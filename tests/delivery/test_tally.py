@@ -155,7 +155,7 @@ def aged(path: Path, sessions: int) -> Outbox:
 NOW = 1_800_000_000.0
 ASKED_OFTEN: dict[str, Callable[[Connection], Any]] = {
     "counts": maintenance.counts,
-    "what to claim": lambda c: leases.candidates(c, NOW, limit=8, escalated=False, but_not=()),
+    "what to claim": lambda c: leases.candidates(c, NOW, limit=8, escalated=False, handoff=False, but_not=()),
     "what is idle": lambda c: tidying._idle(c, NOW - 3600, ()),
     "who is to be forgotten": lambda c: tidying._named(c, NOW - 86_400 * 7, ()),
     "what was left open": lambda c: tidying._let_go(c, NOW),

@@ -53,6 +53,9 @@ async def teams(organisation: Organisation) -> AsyncIterator[Teams]:
     [
         ("Support", SUPPORT),
         (" sUPPORT ", SUPPORT),
+        ("Sup\u200bport", SUPPORT),
+        ("\uff23\uff21\uff32\uff25", CARE),
+        ("care\u2010team", None),
         (SUPPORT, SUPPORT),
         (SUPPORT.upper(), SUPPORT),
         ("care-team", CARE),
@@ -130,3 +133,37 @@ async def test_the_wanted_team_goes_before_the_default_and_what_is_wrong_is_said
     teams: Teams, wanted: str | None, default: str | None, picked: str | None, problem: str | None
 ) -> None:
     assert await teams.pick(wanted, default) == (picked, problem)
+
+
+@pytest.mark.parametrize("inside", ["VIP ", "VIP", "\tvip", "V\u200bIP", "\uff36\uff29\uff30", "VIP\u00a0"])
+@pytest.mark.parametrize("wanted", ["VIP", " vIP", "VIP\u3000", "VIP\ufeff"])
+async def test_how_a_name_was_typed_in_the_two_systems_does_not_matter(
+    teams: Teams, organisation: Organisation, inside: str, wanted: str
+) -> None:
+    organisation.teams.append(team(ELSEWHERE, inside))
+
+    assert await teams.id_of(wanted) == ELSEWHERE
+
+
+async def test_of_two_names_that_look_the_same_the_one_that_is_exactly_so_goes_first(
+    teams: Teams, organisation: Organisation
+) -> None:
+    organisation.teams += [team(OLD, "VIP "), team(ELSEWHERE, "VIP")]
+
+    assert await teams.id_of("VIP") == ELSEWHERE
+    assert await teams.id_of("VIP ") == OLD
+    assert await teams.id_of("vip") == OLD
+
+
+async def test_a_team_that_kustomer_does_not_take_is_passed_over_and_the_list_is_read_anew(
+    teams: Teams, organisation: Organisation
+) -> None:
+    assert await teams.pick("Care", "Support") == (CARE, None)
+    organisation.teams = [team(SUPPORT, "Support"), team(ELSEWHERE, "Care")]
+    teams.forget()
+    assert await teams.pick("Care", "Support", refused={CARE}) == (ELSEWHERE, None)
+
+    gone = await teams.pick("Care", "Support", refused={CARE, ELSEWHERE})
+    assert gone == (SUPPORT, 'The team "Care" does not exist in Kustomer; the default team "Support" has it.')
+    assert (await teams.pick("Care", "Support", refused={ELSEWHERE, SUPPORT})).team_id is None
+    assert organisation.asked == 2

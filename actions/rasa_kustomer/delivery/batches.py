@@ -1,11 +1,13 @@
 """Which records go out together in a bulk job. Pure: no clock, no network, no database.
 
 A bulk job takes up to 100 items for one unit of the request budget and tells per item what became of it (Kustomer API
-reference, Bulk). It is for turns that nobody waits for: conversations that a human has are never part of one.
+reference, Bulk). It is for turns that nobody waits for: of a conversation that a human has only a long backlog, never
+the few lines that an agent follows as they come.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +17,7 @@ from rasa_kustomer.delivery.outbox.bulking import Part
 
 HANDFUL = 5  # a job costs about four units (send, ask, read the results), so fewer items are cheaper one by one
 MOST_ITEMS = 100
+LIVE_LINES = 25  # so many of a conversation that a human has go one by one
 MOST_BYTES = 200_000  # the limit for REST calls is unknown; half of what Kustomer's hooks take
 
 
@@ -40,16 +43,14 @@ def batchable(claim: Claim) -> list[Record]:
 
     Those that an earlier copy of the outbox may have sent are looked up before the job is put together.
     """
-    if claim.escalated:
-        return []
-    head = []
+    head: list[Record] = []
     for record in claim.records:
         if record.kind is not Kind.MESSAGE or record.sent_ms is not None or (record.unsure and not record.marked):
             break
         if not plan.is_sound(record.payload):  # alone it costs itself only
             break
         head.append(record)
-    return head
+    return [] if claim.escalated and len(head) <= LIVE_LINES else head
 
 
 def units(claim: Claim) -> int:
@@ -57,17 +58,21 @@ def units(claim: Claim) -> int:
     return len(claim.records) + (0 if claim.conversation_id else 3)
 
 
-def plan_batches(claims: Sequence[Claim]) -> list[Batch]:
+def plan_batches(claims: Sequence[Claim], room: Callable[[str], int]) -> list[Batch]:
     """Batches for what the sessions have waiting.
 
     A session is in one batch at the most, with as much of its head as fits; the rest comes with a later call.
 
     Args:
         claims: Leased sessions whose customer and conversation exist.
+        room: How many messages of a customer may be sent now.
     """
     batches: list[Batch] = []
+    planned: Counter[str] = Counter()
     for claim in claims:
-        run = list(_fitting(claim))
+        customer_id = str(claim.customer_id)
+        run = list(_fitting(claim, max(0, room(customer_id) - planned[customer_id])))
+        planned[customer_id] += len(run)
         size = sum(bytes_ for _, bytes_ in run)
         if not run:
             continue
@@ -79,9 +84,9 @@ def plan_batches(claims: Sequence[Claim]) -> list[Batch]:
     return batches
 
 
-def _fitting(claim: Claim) -> Iterator[tuple[Item, int]]:
+def _fitting(claim: Claim, most: int) -> Iterator[tuple[Item, int]]:
     total, sent_ms = 2, claim.last_sent_ms
-    for record in batchable(claim)[:MOST_ITEMS]:
+    for record in batchable(claim)[: min(most, MOST_ITEMS)]:
         if record.unsure:
             return
         sent_ms = plan.sent_ms(record.payload, sent_ms)

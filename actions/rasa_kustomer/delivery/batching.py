@@ -2,23 +2,28 @@
 
 What a job does not settle for good (an item that failed, a result that is missing) is sent once more by itself, by
 `delivery.Delivery`. Each job is noted in the outbox before it is sent, with its id as soon as it is known, so that
-after a crash the next process asks for its results instead of sending again.
+after a crash the next process asks for its results instead of sending again. A session that is handed off meanwhile
+leaves the others as soon as what has been begun for it is noted in full: its ticket does not wait for them.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.batches import HANDFUL, Batch, plan_batches
+from rasa_kustomer.delivery.batches import HANDFUL, Batch, Item, plan_batches
 from rasa_kustomer.delivery.closings import Closings
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError
+from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError, Results
+from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import Claim, Outbox
+from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.recovery import InDoubtError, settle
-from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, surely_unsent
+from rasa_kustomer.delivery.sending import identity_of, surely_unsent
 from rasa_kustomer.directory import Directory
-from rasa_kustomer.kustomer.errors import KustomerError, Rejected
+from rasa_kustomer.kustomer.errors import KustomerError, RateLimited, Rejected
+from rasa_kustomer.kustomer.urgency import urgency
 
 Failures = dict[int, Exception]
 
@@ -32,16 +37,24 @@ class Batching:
         directory: Finds customers.
         newcomers: Makes them.
         conversations: Makes single conversations, and knows how they are parked.
+        pace: How many messages of a customer may be sent.
 
     Attributes:
         closings: Closes conversations together.
     """
 
     def __init__(
-        self, outbox: Outbox, jobs: Jobs, directory: Directory, newcomers: Newcomers, conversations: Conversations
+        self,
+        outbox: Outbox,
+        jobs: Jobs,
+        directory: Directory,
+        *,
+        newcomers: Newcomers,
+        conversations: Conversations,
+        pace: CustomerPace,
     ) -> None:
         self._outbox, self._jobs, self._directory = outbox, jobs, directory
-        self._newcomers, self._conversations = newcomers, conversations
+        self._newcomers, self._conversations, self._pace = newcomers, conversations, pace
         self.closings = Closings(outbox, jobs)
 
     @property
@@ -49,11 +62,11 @@ class Batching:
         """Whether bulk jobs can be used."""
         return self._jobs.permitted
 
-    async def deliver(self, claims: Sequence[Claim], settled: Callable[[], object]) -> Failures:
+    async def deliver(self, load: Load, settled: Callable[[], object]) -> Failures:
         """Send what the sessions have at their heads.
 
         Args:
-            claims: Leased sessions, none of them with a human.
+            load: Leased sessions.
             settled: Called after each job that brought something to Kustomer.
 
         Returns:
@@ -61,47 +74,75 @@ class Batching:
         """
         failures: Failures = {}
         try:
-            await asyncio.gather(*(self._look_up(one, failures) for one in claims))
-            bots = [one for one in claims if not one.escalated and one.id not in failures]
-            await self._customers([one for one in bots if not one.customer_id], failures)
-            missing = [one for one in bots if one.customer_id and not one.conversation_id]
-            await self._resolve(missing, failures)
-            ready = [one for one in bots if one.conversation_id and one.id not in failures]
-            for batch in plan_batches(ready):
-                await self._messages(batch, failures)
+            await asyncio.gather(*(self._look_up(load, one, failures) for one in load.aboard))
+            await self._customers(load, failures)
+            await self._resolve(load, failures)
+            ready = [one for one in load.aboard if one.conversation_id and one.id not in failures]
+            self._paced(ready, failures)
+            for batch in plan_batches([one for one in ready if one.id not in failures], self._pace.left):
+                await self._messages(load, batch, failures)
                 settled()
         except NotPermittedError:
             pass  # they are sent one by one from now on
         return failures
 
-    async def _look_up(self, claim: Claim, failures: Failures) -> None:
-        """What an earlier copy of the outbox may have sent; a session that people have is not for a job any more."""
+    def _paced(self, claims: Sequence[Claim], failures: Failures) -> None:
+        """Sessions of customers whose minute is full wait until it is over."""
+        for claim in claims:
+            try:
+                self._pace.check(str(claim.customer_id))
+            except RateLimited as error:
+                failures[claim.id] = error
+
+    async def _look_up(self, load: Load, claim: Claim, failures: Failures) -> None:
+        """Find out what an earlier copy of the outbox may have sent."""
+        urgency.set(load.urgency_of(claim))
         try:
-            await self._conversations.look_up(claim)
-            if claim.conversation_id:
-                await self._conversations.recall(claim)
-        except (KustomerError, InDoubtError, LeaseLostError) as error:
+            with load.at_work([claim]):
+                await self._conversations.look_up(claim)
+                if claim.conversation_id:
+                    await self._conversations.recall(claim)
+        except Exception as error:  # noqa: BLE001 - a surprise with one session must not cost the others
             failures[claim.id] = error
 
-    async def _customers(self, claims: Sequence[Claim], failures: Failures) -> None:
+    async def _customers(self, load: Load, failures: Failures) -> None:
         """New customers are made together; whoever exists already is looked for."""
+        claims = [one for one in load.aboard if not one.customer_id and one.id not in failures]
         await self._newcomers.make_together(identity_of(claim) for claim in claims)
-        await asyncio.gather(*(self._customer(one, failures) for one in claims))
+        await asyncio.gather(*(self._customer(load, one, failures) for one in claims))
 
-    async def _customer(self, claim: Claim, failures: Failures) -> None:
+    async def _customer(self, load: Load, claim: Claim, failures: Failures) -> None:
+        urgency.set(load.urgency_of(claim))  # each is looked up in a task of its own
         try:
             claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
         except Exception as error:  # noqa: BLE001 - a surprise with one session must not cost the others
             failures[claim.id] = error
 
-    async def _resolve(self, claims: Sequence[Claim], failures: Failures) -> None:
-        fresh = [one for one in claims if not one.creating]
+    async def _resolve(self, load: Load, failures: Failures) -> None:
+        fresh = [one for one in _without_conversation(load) if not one.creating and one.id not in failures]
         if len(fresh) > HANDFUL:
-            await self._new_conversations(fresh, failures)
-        rest = [one for one in claims if not one.conversation_id and one.id not in failures]
-        await asyncio.gather(*(self._resolve_singly(one, failures) for one in rest))
+            await self._new_conversations(load, fresh, failures)
+        rest = [one for one in _without_conversation(load) if one.id not in failures]
+        await asyncio.gather(*(self._resolve_singly(load, one, failures) for one in rest))
 
-    async def _new_conversations(self, claims: Sequence[Claim], failures: Failures) -> None:
+    async def _new_conversations(self, load: Load, claims: Sequence[Claim], failures: Failures) -> None:
+        with load.at_work(claims):
+            begun = await self._begin_conversations(claims, failures)
+        if begun is None:
+            return
+        job, by_key = begun
+        try:
+            results = await self._jobs.results(job, by_key) or {}
+        except KustomerError as error:
+            failures |= dict.fromkeys((one.id for one in by_key.values()), error)
+            return
+        aboard = {one.id for one in load.aboard}  # who has left finds out by itself
+        await self._made_conversations([one for one in by_key.values() if one.id in aboard], results, failures)
+
+    async def _begin_conversations(
+        self, claims: Sequence[Claim], failures: Failures
+    ) -> tuple[str, dict[str, Claim]] | None:
+        """Start a job for the sessions that are still ours; None when it could not be started."""
         parking = await self._conversations.find_parking()
         mine = await self._outbox.bulk.begin_conversations(claims)
         by_key = {one.key: one for one in claims if one.id in mine}
@@ -113,7 +154,7 @@ class Batching:
             for one in by_key.values()
         ]
         try:
-            results = await self._jobs.results(await self._jobs.send("conversations", items), by_key) or {}
+            return await self._jobs.send("conversations", items), by_key
         except (KustomerError, NotPermittedError) as error:
             if surely_unsent(error):
                 await self._outbox.resolved(*by_key.values())  # takes the mark back
@@ -121,30 +162,59 @@ class Batching:
                 raise
             if not isinstance(error, Rejected):  # else one by one it shows which of them is the reason
                 failures |= dict.fromkeys((one.id for one in by_key.values()), error)
-            return
-        for key, claim in by_key.items():
-            if (result := results.get(key)) is None or (result.ok and not result.object_id):
+            return None
+
+    async def _made_conversations(self, claims: Sequence[Claim], results: Results, failures: Failures) -> None:
+        for claim in claims:
+            if (result := results.get(claim.key)) is None or (result.ok and not result.object_id):
                 failures[claim.id] = InDoubtError(DOUBT_SECONDS)
             elif result.ok:
                 claim.conversation_id = result.object_id
             else:
                 claim.creating = result.duplicate  # then it is looked up instead of made
-        await self._outbox.resolved(*(one for one in by_key.values() if one.id not in failures))
+        await self._outbox.resolved(*(one for one in claims if one.id not in failures))
 
-    async def _resolve_singly(self, claim: Claim, failures: Failures) -> None:
+    async def _resolve_singly(self, load: Load, claim: Claim, failures: Failures) -> None:
+        urgency.set(load.urgency_of(claim))  # each is made in a task of its own
+        if load.hurried(claim):
+            return
         try:
-            await self._conversations.resolve(claim)
+            with load.at_work([claim]):
+                await self._conversations.resolve(claim)
         except Exception as error:  # noqa: BLE001 - as above
             failures[claim.id] = error
 
-    async def _messages(self, batch: Batch, failures: Failures) -> None:
-        mine = await self._outbox.bulk.begin([item.part for item in batch.items])
-        items = [item for item in batch.items if item.part.session_id in mine]
-        parts = [item.part for item in items]
+    async def _messages(self, load: Load, batch: Batch, failures: Failures) -> None:
+        items = batch.items
+        with self._pace.sending(Counter(str(item.body["customer"]) for item in items)):
+            sessions = {item.part.session_id for item in items}
+            with load.at_work([one for one in load.aboard if one.id in sessions]):
+                job, items = await self._begin_messages(load, items, failures)
+            if job is None:
+                return
+            try:
+                results = await self._jobs.results(job, [item.record.key for item in items])
+            except KustomerError as error:
+                failures |= dict.fromkeys((item.part.session_id for item in items), error)
+                return
+        if results is None:
+            failures |= dict.fromkeys((item.part.session_id for item in items), InDoubtError(LONGEST_PAUSE_SECONDS))
+        else:
+            await settle(self._outbox, {item.record.key: item.part for item in items}, results)
+
+    async def _begin_messages(
+        self, load: Load, items: Sequence[Item], failures: Failures
+    ) -> tuple[str | None, list[Item]]:
+        """Start a job for what is still ours; its id and what is in it, or None when it could not be started."""
+        aboard = {claim.id for claim in load.aboard if not load.hurried(claim)}
+        mine = await self._outbox.bulk.begin([item.part for item in items if item.part.session_id in aboard])
+        begun = [item for item in items if item.part.session_id in mine]
+        parts = [item.part for item in begun]
+        if not parts:
+            return None, []
         try:
-            job = await self._jobs.send("messages", [item.body for item in items])
+            job = await self._jobs.send("messages", [item.body for item in begun])
             await self._outbox.bulk.posted(parts, job)
-            results = await self._jobs.results(job, [item.record.key for item in items])
         except (KustomerError, NotPermittedError) as error:
             if isinstance(error, Rejected):
                 await self._outbox.bulk.returned(parts, unsure=False, reason=str(error))
@@ -153,8 +223,9 @@ class Batching:
             if isinstance(error, NotPermittedError):
                 raise
             failures |= dict.fromkeys((part.session_id for part in parts), error)
-            return
-        if results is None:
-            failures |= dict.fromkeys((part.session_id for part in parts), InDoubtError(LONGEST_PAUSE_SECONDS))
-        else:
-            await settle(self._outbox, {item.record.key: item.part for item in items}, results)
+            return None, []
+        return job, begun
+
+
+def _without_conversation(load: Load) -> list[Claim]:
+    return [one for one in load.aboard if one.customer_id and not one.conversation_id]

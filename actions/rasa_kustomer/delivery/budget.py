@@ -4,40 +4,39 @@ Kustomer counts all requests of the organisation in windows of 60 seconds, whoev
 Limits). Two rules keep us to `KUSTOMER_RATE_SHARE` of that. A token bucket holds this process to the share. And the
 mirror stops for the rest of a window as soon as only the part that belongs to everybody else remains, so that several
 processes share one budget without talking to each other. After a 429 for the organisation nobody sends before the
-reset.
+reset, and then one request finds out whether that is over. An answer that says nothing changes nothing.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from enum import IntEnum
 from math import inf
 from typing import Any, NamedTuple
 
 import httpx
 
 from rasa_kustomer.kustomer.errors import RateLimited
-from rasa_kustomer.kustomer.rate_limits import LONGEST_WAIT_SECONDS, concerns_organisation, wait_seconds
+from rasa_kustomer.kustomer.rate_limits import (
+    LONGEST_WAIT_SECONDS,
+    concerns_organisation,
+    number,
+    seconds_to_reset,
+    wait_seconds,
+)
+from rasa_kustomer.kustomer.urgency import Lane, current_urgency
 
 RATE_LIMITED = 429
+SERVER_ERROR = 500
 WINDOW_SECONDS = 60.0
 ASSUMED_LIMIT = 1_000  # the smaller of the two current plans; replaced by the first answer's header
 BURST_SECONDS = 12.0
 BURST_FACTOR = 3.0
 SHORTEST_SLEEP_SECONDS = 0.001
-LONGEST_SLEEP_SECONDS = 1.0  # then look again: an answer may have told something new
+LOOK_AGAIN_SECONDS = 0.25  # an answer may have told something new, and what waits may have become more urgent
+FIRST_PAUSE_SECONDS = 1.0  # after a 429 of the organisation, whatever its headers say; doubled while they go on
+LONGEST_PAUSE_SECONDS = 8.0
+TRIAL_SECONDS = 2.0  # how long the one request that finds out may hold up the others
 NEW_WINDOW = 0.05  # answers overtake each other; only a rise by this part of the limit begins a new window
-
-
-class Lane(IntEnum):
-    """Who sends, the most urgent first."""
-
-    HANDOFF = 0
-    ESCALATED = 1  # turns of a conversation that a human has
-    LOOKUP = 2  # a session that starts
-    MIRROR = 3
-    CLEANUP = 4  # closing, comparing: whenever there is time
 
 
 class _Terms(NamedTuple):
@@ -50,9 +49,6 @@ class _Terms(NamedTuple):
 
     tokens: float
     reserve: float
-
-
-lane: ContextVar[Lane] = ContextVar("kustomer_lane", default=Lane.LOOKUP)
 
 
 class Budget:
@@ -80,12 +76,15 @@ class Budget:
             Lane.CLEANUP: _Terms(0.5, 1.0 - share * 0.8),
         }
         self.limit = ASSUMED_LIMIT
+        self._told_limit: int | None = None  # by the latest answer that told one
         self.remaining: int | None = None
         self.blocked_until = 0.0
         self._window_ends = 0.0
         self._tokens = self._capacity
         self._filled_at = now()
         self._next_at = 0.0
+        self._pause = 0.0  # of the latest 429; 0 when the organisation was let in since
+        self._trial_until = 0.0
 
     @property
     def per_second(self) -> float:
@@ -98,8 +97,8 @@ class Budget:
 
     @property
     def event_hooks(self) -> dict[str, list[Callable[..., Any]]]:
-        """Hooks for `httpx.AsyncClient`: every request passes here, retries included."""
-        return {"request": [self._admit], "response": [self._observe]}
+        """Hooks for the client: every request passes here, retries included."""
+        return {"request": [self._admit], "sending": [self._still_allowed], "response": [self._observe]}
 
     @property
     def blocked_seconds(self) -> float:
@@ -118,38 +117,65 @@ class Budget:
         }
 
     async def _admit(self, _request: httpx.Request) -> None:
-        mine = lane.get()
+        mine = current_urgency()
         while True:
-            if (blocked := self.blocked_seconds) > 0:
-                raise RateLimited(
-                    "The organisation's request budget is spent.", wait_seconds=blocked, organisation=True
-                )
+            await self._still_allowed()
             self._refill()
-            wait = max(self._token_wait(mine), self._window_wait(mine))
+            wait = max(self._token_wait(mine.lane), self._window_wait(mine.lane), self._trial_wait())
             if wait <= 0:
                 break
-            await self._sleep(min(max(wait, SHORTEST_SLEEP_SECONDS), LONGEST_SLEEP_SECONDS))
+            await self._sleep(min(max(wait, SHORTEST_SLEEP_SECONDS), LOOK_AGAIN_SECONDS))
         self._tokens -= 1.0
         if self.remaining is not None:
             self.remaining -= 1  # until the answer says it better
         self._next_at = self._now() + self._gap
+        if self._pause:
+            self._trial_until = self._now() + TRIAL_SECONDS
+
+    async def _still_allowed(self, _request: httpx.Request | None = None) -> None:
+        """Asked again right before sending: a 429 may have come while a request waited for a place."""
+        if (blocked := self.blocked_seconds) > 0:
+            raise RateLimited("The organisation's request budget is spent.", wait_seconds=blocked, organisation=True)
 
     async def _observe(self, response: httpx.Response) -> None:
-        limit = _number(response.headers.get("x-ratelimit-limit"))
-        if limit and limit != self.limit:
-            self.limit = limit
-            self._tokens = min(self._tokens, self._capacity)
-        remaining, now = _number(response.headers.get("x-ratelimit-remaining")), self._now()
-        if response.status_code == RATE_LIMITED and concerns_organisation(response.headers):
-            self.blocked_until = max(self.blocked_until, now + wait_seconds(response.headers, now))
-        if remaining is not None:
-            rise = remaining - (self.remaining if self.remaining is not None else -inf)
-            if rise > self.limit * NEW_WINDOW or not now < self._window_ends <= now + WINDOW_SECONDS:
-                self._window_ends = now + WINDOW_SECONDS
-            reset = _number(response.headers.get("x-ratelimit-reset"))
-            if reset is not None and now < reset < self._window_ends:
-                self._window_ends = float(reset)
+        headers, now = response.headers, self._now()
+        ours = self._follow_limit(_whole(headers.get("x-ratelimit-limit")), response.status_code)
+        if ours and response.status_code == RATE_LIMITED and concerns_organisation(headers):
+            self._hold_up(wait_seconds(headers, now))
+        elif response.status_code < SERVER_ERROR and not self.blocked_seconds:
+            self._pause = 0.0
+        self._trial_until = 0.0
+        remaining = _whole(headers.get("x-ratelimit-remaining"))
+        if not ours or remaining is None or remaining > self.limit:
+            return
+        rise = remaining - (self.remaining if self.remaining is not None else -inf)
+        if rise > self.limit * NEW_WINDOW or not now < self._window_ends <= now + WINDOW_SECONDS:
+            self._window_ends = now + WINDOW_SECONDS
+        left = seconds_to_reset(headers, now)
+        if left is not None:
+            self._window_ends = min(self._window_ends, now + left)
         self.remaining = remaining
+
+    def _follow_limit(self, told: int | None, status: int) -> bool:
+        """Take over a limit when a second answer says it too; whether an answer with it is about the organisation.
+
+        A single answer with another limit is a gateway's, and a 429 may be about one customer's limit.
+        """
+        if not told:
+            return True
+        believed = self._told_limit in {None, told}
+        if self._told_limit is None or (status < SERVER_ERROR and status != RATE_LIMITED):
+            self._told_limit = told
+        if believed and told != self.limit:
+            self.limit = told
+            self._tokens = min(self._tokens, self._capacity)
+        return told == self.limit
+
+    def _hold_up(self, seconds: float) -> None:
+        """Nobody sends for so long, and longer each time while it does not help."""
+        if not self.blocked_seconds:  # else it answers a request of before
+            self._pause = min(max(self._pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        self.blocked_until = max(self.blocked_until, self._now() + max(seconds, self._pause))
 
     @property
     def _gap(self) -> float:
@@ -172,6 +198,12 @@ class Budget:
             return 0.0
         return left if self.remaining <= self._terms[mine].reserve * self.limit else 0.0
 
+    def _trial_wait(self) -> float:
+        """Until it is known whether the organisation is let in again."""
+        now = self._now()
+        self._trial_until = min(self._trial_until, now + TRIAL_SECONDS)  # the clock may have been set back
+        return self._trial_until - now
+
     def _refill(self) -> None:
         now = self._now()
         gained = max(0.0, now - self._filled_at) * self.per_second
@@ -179,5 +211,6 @@ class Budget:
         self._filled_at = now
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+def _whole(text: str | None) -> int | None:
+    found = number(text)
+    return int(found) if found is not None and found >= 0 and found == int(found) else None

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from rasa_kustomer.delivery.jobs import LONGEST_PAUSE_SECONDS, Jobs
+from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Part
 from rasa_kustomer.delivery.recovery import InDoubtError, settle
 from rasa_kustomer.delivery.sending import surely_unsent
@@ -31,33 +32,35 @@ class Closings:
         self._outbox, self._jobs = outbox, jobs
         self.permitted = True
 
-    async def deliver(self, claims: Sequence[Claim], settled: Callable[[], object]) -> dict[int, Exception]:
+    async def deliver(self, load: Load, settled: Callable[[], object]) -> dict[int, Exception]:
         """Close the conversations of up to 100 sessions that are `closable`.
 
         Args:
-            claims: Leased sessions.
+            load: Leased sessions. One that is handed off meanwhile leaves, and finds out by itself.
             settled: Called when the job has come to Kustomer.
 
         Returns:
             By row the failures of the sessions that could not be served; what they have stays pending.
         """
-        records = {claim.id: claim.records[0] for claim in claims}
-        mine = await self._outbox.bulk.begin([_part(claim) for claim in claims])
-        claims = [claim for claim in claims if claim.id in mine]
-        parts = {records[claim.id].key: _part(claim) for claim in claims}
-        items = [
-            {"id": claim.conversation_id, "status": "done", "_clientRef": records[claim.id].key} for claim in claims
-        ]
+        with load.at_work(load.aboard):
+            mine = await self._outbox.bulk.begin([_part(claim) for claim in load.aboard])
+            claims = [claim for claim in load.aboard if claim.id in mine]
+            parts = {claim.records[0].key: _part(claim) for claim in claims}
+            items = [{"id": one.conversation_id, "status": "done", "_clientRef": one.records[0].key} for one in claims]
+            try:
+                job = await self._jobs.change("conversations", items)
+                await self._outbox.bulk.posted(list(parts.values()), job)
+            except KustomerError as error:
+                return await self._failed(claims, list(parts.values()), error)
         try:
-            job = await self._jobs.change("conversations", items)
-            await self._outbox.bulk.posted(list(parts.values()), job)
             results = await self._jobs.results(job, parts)
         except KustomerError as error:
-            return await self._failed(claims, list(parts.values()), error)
+            return await self._failed(load.aboard, list(parts.values()), error)
         settled()
         if results is None:
-            return dict.fromkeys((claim.id for claim in claims), InDoubtError(LONGEST_PAUSE_SECONDS))
-        await settle(self._outbox, parts, results)
+            return dict.fromkeys((claim.id for claim in load.aboard), InDoubtError(LONGEST_PAUSE_SECONDS))
+        aboard = {claim.id for claim in load.aboard}
+        await settle(self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results)
         return {}
 
     async def _failed(

@@ -20,6 +20,7 @@ from rasa_kustomer.kustomer.models import Conversation
 from rasa_kustomer.log import Once
 
 REFUSALS_TO_GIVE_UP = 3
+LOOK_AGAIN_SECONDS = 1.0  # for a conversation that a job is making, and an agent waits for
 
 
 class Conversations:
@@ -86,7 +87,7 @@ class Conversations:
             await self._found(claim, found)
             return
         if claim.bulk_at and 0 <= (age := self._now() - claim.bulk_at) < DOUBT_SECONDS:
-            raise InDoubtError(DOUBT_SECONDS - age)
+            raise InDoubtError(min(DOUBT_SECONDS - age, LOOK_AGAIN_SECONDS if claim.escalated else DOUBT_SECONDS))
         await self._outbox.recalling.nothing_there(claim)
         claim.records = await self._outbox.due(claim)
         claim.conversation_id, claim.creating = None, False

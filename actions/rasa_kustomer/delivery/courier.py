@@ -12,11 +12,12 @@ from typing import Any
 from rasa_kustomer.delivery.batches import HANDFUL, batchable, units
 from rasa_kustomer.delivery.batching import Batching, Failures
 from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.budget import Budget, Lane, lane
+from rasa_kustomer.delivery.budget import Budget
 from rasa_kustomer.delivery.closings import closable
 from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.outbox import Claim, Outbox, OutboxUnavailableError
-from rasa_kustomer.delivery.pace import LiveTurns, lane_of
+from rasa_kustomer.delivery.pace import LiveTurns
 from rasa_kustomer.delivery.recovery import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError
 from rasa_kustomer.failures import where
@@ -28,12 +29,13 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
+from rasa_kustomer.kustomer.urgency import Lane, urgency
 from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
 
-PARALLEL_SESSIONS = 8
-EXTRA_FOR_HANDOFFS = 4
+PARALLEL_SESSIONS = 8  # of bots, and as many that people have
+HANDOFFS_AT_ONCE = 12  # beside them: a busy mirror keeps no handoff waiting
 MOST_SESSIONS = 100  # taken at once for bulk jobs
 CLOSINGS_AT_ONCE = 2  # jobs, or single conversations where such jobs are refused
 POLL_SECONDS = 1.0
@@ -73,7 +75,9 @@ class Courier:
         self._breaker, self._budget = breaker, budget
         self._live = LiveTurns(now=now)
         self._sleep, self._jitter = sleep, jitter
-        self._running: dict[asyncio.Task[None], tuple[Sequence[Claim], bool]] = {}
+        self._running: dict[asyncio.Task[None], Load] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._newest_handoff = 0
         self._places = asyncio.Semaphore(PARALLEL_SESSIONS)
         self._tasks: list[asyncio.Task[None]] = []
         self._outbox_failed = False
@@ -94,8 +98,8 @@ class Courier:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
+        if under_way := {*self._running, *self._leaving}:
+            _, late = await asyncio.wait(under_way, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -104,28 +108,51 @@ class Courier:
         await self._guard(self._outbox.free_dead_owners)
         while not self._stopping:  # before Python 3.12, wait_for may swallow a cancellation
             self._outbox.work_arrived.clear()
+            await self._guard(self._hasten)
             await self._guard(self._take_work)
             await self._wait_for_work()
             await _wait(self._outbox.handoff_arrived, GATHER_SECONDS)
             self._outbox.handoff_arrived.clear()
 
+    async def _hasten(self) -> None:
+        """A handoff hurries what its session has under way here, whichever process recorded it."""
+        loads = list(self._running.values())
+        slow = [claim.id for load in loads for claim in load.aboard if load.urgency_of(claim).lane > Lane.HANDOFF]
+        for session_id in await self._outbox.handed_off(slow):
+            for load in loads:
+                load.hurry(session_id)
+
     async def _take_work(self) -> None:
         if self._budget.blocked_seconds:
             return
         if self._breaker.is_open:
-            if not self._running and self._breaker.may_send():
-                self._carry_singly(await self._outbox.claim(1))
+            await self._probe()
             return
-        busy = sum(escalated for _, escalated in self._running.values())
-        if (room := PARALLEL_SESSIONS + EXTRA_FOR_HANDOFFS - busy) > 0:
-            self._carry_singly(await self._claim(room, escalated=True))
+        if (room := HANDOFFS_AT_ONCE - self._busy(Lane.HANDOFF)) > 0:
+            self._carry_singly(await self._claim(room, handoff=True))
+        if (room := PARALLEL_SESSIONS - self._busy(Lane.ESCALATED)) > 0:
+            for one in await self._claim(room, escalated=True):
+                long = self._batching.permitted and batchable(one)
+                (self._carry_together if long else self._carry_singly)([one])
         await self._take_turns()
         await self._take_closings()
 
+    async def _probe(self) -> None:
+        """Find out whether Kustomer can be used again; somebody who waits does not wait for the time of that."""
+        newest = await self._outbox.newest_handoff()
+        urgent = newest > self._newest_handoff
+        if urgent:
+            self._breaker.probe_soon()
+        if (urgent or not self._running) and self._breaker.may_send():
+            self._newest_handoff = newest
+            self._carry_singly(await self._claim(1))
+
+    def _busy(self, *lanes: Lane) -> int:
+        return sum(load.lane in lanes for load in self._running.values())
+
     async def _take_turns(self) -> None:
         """Turns that nobody waits for: a few at once, and many together in bulk jobs."""
-        turns = (claims for claims, escalated in self._running.values() if not escalated)
-        busy = sum(lane_of(claims) is not Lane.CLEANUP for claims in turns)
+        busy = self._busy(Lane.MIRROR)
         allowance = self._live.left()
         if not self._batching.permitted:
             if (room := PARALLEL_SESSIONS - busy) > 0:
@@ -141,11 +168,11 @@ class Courier:
         self._live.spend(cost)
         self._carry_singly([one for one in claims if one not in together])
         if together:
-            self._start(together, partial(self._batching.deliver, together, self._one_settled), escalated=False)
+            self._carry_together(together)
 
     async def _take_closings(self) -> None:
         """Conversations that are to be closed, and nothing else: many with one request, and after all turns."""
-        under_way = sum(lane_of(claims) is Lane.CLEANUP for claims, _ in self._running.values())
+        under_way = self._busy(Lane.CLEANUP)
         together = self._batching.permitted and self._batching.closings.permitted
         if under_way >= CLOSINGS_AT_ONCE:
             return
@@ -156,59 +183,81 @@ class Courier:
             many = []
         self._carry_singly([one for one in claims if one not in many])
         if many:
-            self._start(many, partial(self._batching.closings.deliver, many, self._one_settled), escalated=False)
+            closing = partial(self._batching.closings.deliver, settled=self._one_settled)
+            self._start(Load(many, self._let_go), closing)
 
-    async def _claim(self, limit: int, *, escalated: bool, closing: bool | None = None) -> list[Claim]:
-        keys = {claim.key for claims, _ in self._running.values() for claim in claims}
-        return await self._outbox.claim(limit, escalated=escalated, closing=closing, but_not=keys)
+    async def _claim(
+        self, limit: int, *, escalated: bool | None = None, handoff: bool = False, closing: bool | None = None
+    ) -> list[Claim]:
+        keys = {claim.key for load in self._running.values() for claim in load.aboard}
+        return await self._outbox.claim(limit, escalated=escalated, handoff=handoff, closing=closing, but_not=keys)
 
     def _at_hand(self) -> set[int]:
-        return {claim.id for claims, _ in self._running.values() for claim in claims}
+        return {claim.id for load in self._running.values() for claim in load.aboard}
 
     def _carry_singly(self, claims: Sequence[Claim]) -> None:
         for one in claims:
-            self._start([one], partial(self._deliver, one), escalated=one.escalated)
+            self._start(Load([one], self._let_go), self._deliver)
 
-    def _start(self, claims: Sequence[Claim], work: Callable[[], Awaitable[Failures]], *, escalated: bool) -> None:
-        task = asyncio.create_task(self._carry(claims, work))
-        self._running[task] = (claims, escalated)
+    def _carry_together(self, claims: Sequence[Claim]) -> None:
+        self._start(Load(claims, self._let_go), partial(self._batching.deliver, settled=self._one_settled))
+
+    def _start(self, load: Load, work: Callable[[Load], Awaitable[Failures]]) -> None:
+        task = asyncio.create_task(self._carry(load, work))
+        self._running[task] = load
         task.add_done_callback(self._carried)
 
     def _carried(self, task: asyncio.Task[None]) -> None:
-        del self._running[task]
+        if self._running.pop(task).lane is Lane.HANDOFF:
+            self._outbox.handoff_arrived.set()  # its session may have more, for which somebody waits
         self._outbox.work_arrived.set()
         if not task.cancelled() and (error := task.exception()) is not None:  # asyncio would log it with a traceback
             self._say(f"The courier stumbled and goes on: {where(error)}")
+
+    def _let_go(self, claim: Claim) -> None:
+        """Give back a session that leaves the others, to take it again at once."""
+        task = asyncio.create_task(self._guard(partial(self._outbox.release, claim)))
+        self._leaving.add(task)
+        task.add_done_callback(self._left)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._leaving.discard(task)
+        self._outbox.handoff_arrived.set()
+        self._outbox.work_arrived.set()
 
     async def _wait_for_work(self) -> None:
         seconds = min(POLL_SECONDS, self._breaker.seconds_to_probe or POLL_SECONDS)
         await _wait(self._outbox.work_arrived, seconds)
 
-    async def _carry(self, claims: Sequence[Claim], work: Callable[[], Awaitable[Failures]]) -> None:
+    async def _carry(self, load: Load, work: Callable[[Load], Awaitable[Failures]]) -> None:
         """Deliver sessions and give them back, whatever happened."""
-        lane.set(lane_of(claims))
+        urgency.set(load.urgency)
         failures: Failures = {}
         try:
-            failures = await work()
+            failures = await work(load)
         except asyncio.CancelledError:
-            for claim in claims:
+            for claim in load.aboard:
                 await self._guard(partial(self._outbox.release, claim))
             raise
         except Exception as error:  # noqa: BLE001 - one session's surprise must not end the courier
-            failures = dict.fromkeys((claim.id for claim in claims), error)
-        for claim in claims:
+            failures = dict.fromkeys((claim.id for claim in load.aboard), error)
+        for claim in load.aboard:
             failure = failures.get(claim.id)
             if isinstance(failure, InDoubtError):
                 release = partial(self._outbox.release, claim, wait_seconds=failure.wait_seconds, failed=False)
             elif failure is None or isinstance(failure, LeaseLostError):  # which lease it was, the outbox knows
                 release = partial(self._outbox.release, claim)
             else:
-                release = partial(self._outbox.release, claim, wait_seconds=self._after(failure, claim))
+                wait = self._after(failure, claim)
+                release = partial(self._outbox.release, claim, wait_seconds=0.0 if load.hurried(claim) else wait)
             await self._guard(release)
 
-    async def _deliver(self, claim: Claim) -> Failures:
+    async def _deliver(self, load: Load) -> Failures:
+        (claim,) = load.aboard
         async with nullcontext() if claim.escalated else self._places:
-            await self._delivery.deliver(claim, self._one_settled)
+            if load.aboard:  # else it was handed off meanwhile
+                with load.at_work([claim]):
+                    await self._delivery.deliver(claim, lambda: self._one_settled() and not load.hurried(claim))
         return {}
 
     def _one_settled(self) -> bool:
@@ -219,7 +268,7 @@ class Courier:
         """Tell breaker and budget what happened; returns how long the session waits."""
         wait = self._backoff(claim)
         if isinstance(error, RateLimited):
-            return max(error.wait_seconds, 0.1)
+            return max(error.wait_seconds, 0.1 if error.organisation else wait)
         if isinstance(error, NotAllowed):
             self._breaker.failed(claim.id, str(error), at_once=True)
         elif isinstance(error, (Unreachable, BrokenAnswer)):

@@ -1,34 +1,38 @@
 """Delivers what one leased session has waiting: customer, conversation, then its records in order.
 
 Nothing is sent blindly twice: each attempt is noted in the outbox before it is made, and a noted attempt without an
-outcome is looked up by externalId before it is repeated.
+outcome is looked up by externalId before it is repeated. Who waits for a person does not wait for the transcript: of a
+handoff behind more than a few turns, or behind one that cannot go now, note, tags and ticket go first.
 """
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import Jobs
-from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, OutboxUnavailableError, Record
+from rasa_kustomer.delivery.outbox import HANDOFF_KINDS, Claim, Kind, Outbox, OutboxUnavailableError, Record
+from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.recovery import recover
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
-from rasa_kustomer.delivery.teams import Teams
+from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
+    BrokenAnswer,
     KeyRefused,
     KustomerError,
     NotAllowed,
     NotFound,
+    RateLimited,
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.kustomer.models import Conversation, Message, Note
+from rasa_kustomer.kustomer.models import Message
 from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
@@ -38,7 +42,9 @@ SUPPORTING_RETRY_SECONDS = 300.0
 CONFLICT = 409
 CONFLICTS_TO_GIVE_UP = 20  # about a quarter of an hour; what lasts so long is no coincidence
 SURPRISES_TO_GIVE_UP = 5
-TICKETING = frozenset({Kind.NOTE, Kind.TAGS, Kind.TICKET})
+QUICK_TURNS = 10  # so many go before a ticket: with a slow Kustomer too, the user hears that it was created
+STUCK_ATTEMPTS = 2  # a turn that failed so often before may never go
+TURNS_AT_A_TIME = 25  # then others have their turn
 
 
 class Delivery:
@@ -49,9 +55,9 @@ class Delivery:
         client: Kustomer's API.
         conversations: Finds or makes the session's conversation.
         directory: Finds the customer.
-        teams: Finds the team of a ticket.
+        ticketing: Makes a handoff's note and ticket.
         jobs: Bulk jobs, whose results may have to be asked for after a crash.
-        default_team: Team when the wanted one does not exist (KUSTOMER_DEFAULT_TEAM_ID).
+        pace: How many messages of a customer may be sent.
         now: Clock in epoch seconds.
     """
 
@@ -62,15 +68,14 @@ class Delivery:
         *,
         conversations: Conversations,
         directory: Directory,
-        teams: Teams,
+        ticketing: Ticketing,
         jobs: Jobs,
-        default_team: str | None,
+        pace: CustomerPace,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._outbox, self._client, self._conversations = outbox, client, conversations
-        self._directory, self._teams = directory, teams
-        self._jobs, self._now = jobs, now
-        self._default_team = default_team
+        self._directory, self._ticketing = directory, ticketing
+        self._jobs, self._pace, self._now = jobs, pace, now
         self._say = Once(logger)
 
     async def deliver(self, claim: Claim, go_on: Callable[[], bool]) -> None:
@@ -88,22 +93,45 @@ class Delivery:
         await self._conversations.resolve(claim)
         doubt = await recover(self._outbox, self._jobs, claim, self._now())
         await self._conversations.recall(claim)
-        for record in claim.records:
-            if doubt and not (claim.escalated and record.kind in TICKETING):
-                continue
+        handoff = [record for record in claim.records if record.kind in HANDOFF_KINDS]
+        if doubt or (handoff and self._too_many_turns(claim)):
+            await self._all(claim, handoff if claim.escalated else [], go_on)
+            if doubt:
+                raise doubt
+            return  # the turns come with a claim of their own, that hurries nobody
+        for record in claim.records if handoff else claim.records[:TURNS_AT_A_TIME]:
             try:
-                await self._one(claim, record)
-            except (KustomerError, OutboxUnavailableError, LeaseLostError):
+                if record.kind is Kind.MESSAGE:
+                    self._pace.check(str(claim.customer_id))
+                await self._attempt(claim, record)
+            except (RateLimited, Unreachable, BrokenAnswer) as error:
+                if record.kind is Kind.MESSAGE and _holds_up_itself_only(record, error):
+                    await self._all(claim, handoff, go_on)
                 raise
-            except Exception as error:
-                if record.attempts < SURPRISES_TO_GIVE_UP:
-                    raise
-                logger.error("Record %d (%s) was set aside: %s", record.id, record.kind.value, where(error))  # noqa: TRY400 - a traceback may hold texts
-                await self._outbox.dead(claim, record, f"it cannot be sent: {type(error).__name__}")
             if not go_on():
                 return
-        if doubt:
-            raise doubt
+
+    def _too_many_turns(self, claim: Claim) -> bool:
+        turns = sum(record.kind is Kind.MESSAGE for record in claim.records)
+        return turns > min(QUICK_TURNS, self._pace.left(str(claim.customer_id)))
+
+    async def _all(self, claim: Claim, records: Sequence[Record], go_on: Callable[[], bool]) -> None:
+        for record in records:
+            await self._attempt(claim, record)
+            if not go_on():
+                return
+
+    async def _attempt(self, claim: Claim, record: Record) -> None:
+        """Send a record; one that surprises again and again is set aside, and costs itself only."""
+        try:
+            await self._one(claim, record)
+        except (KustomerError, OutboxUnavailableError, LeaseLostError):
+            raise
+        except Exception as error:
+            if record.attempts < SURPRISES_TO_GIVE_UP:
+                raise
+            logger.error("Record %d (%s) was set aside: %s", record.id, record.kind.value, where(error))  # noqa: TRY400 - a traceback may hold texts
+            await self._outbox.dead(claim, record, f"it cannot be sent: {type(error).__name__}")
 
     async def _one(self, claim: Claim, record: Record) -> None:
         if not await self._outbox.begin(claim, record):
@@ -132,9 +160,9 @@ class Delivery:
     async def _send(self, claim: Claim, record: Record) -> None:
         handlers: dict[Kind, Callable[[Claim, Record], Awaitable[str | None]]] = {
             Kind.MESSAGE: self._message,
-            Kind.NOTE: self._note,
-            Kind.TAGS: self._tags,
-            Kind.TICKET: self._ticket,
+            Kind.NOTE: self._ticketing.note,
+            Kind.TAGS: self._ticketing.tags,
+            Kind.TICKET: self._ticketing.ticket,
             Kind.REPOINT: self._repoint,
             Kind.CLOSE: self._close,
         }
@@ -150,7 +178,8 @@ class Delivery:
             claim.last_sent_ms = max(claim.last_sent_ms, plan.epoch_ms(known.sent_at) or 0)
             return known.id
         at_ms = record.sent_ms or plan.sent_ms(record.payload, claim.last_sent_ms)
-        made = await self._new_message(conversation_id, plan.message_body(record.key, record.payload, at_ms))
+        with self._pace.sending({str(claim.customer_id): 1}):
+            made = await self._new_message(conversation_id, plan.message_body(record.key, record.payload, at_ms))
         claim.last_sent_ms = max(claim.last_sent_ms, at_ms)
         return made.id
 
@@ -165,70 +194,6 @@ class Delivery:
                 raise
             return known
         return made
-
-    async def _note(self, claim: Claim, record: Record) -> str:
-        conversation_id = str(claim.conversation_id)
-        known = await self._known_note(record, conversation_id) if record.unsure else None
-        if known is not None:
-            return known.id
-        wanted = record.payload.get("team")
-        _, problem = await self._teams.pick(wanted, self._default_team)
-        if problem and "team_hidden" in record.payload:
-            problem = problem.replace(f'"{wanted}"', record.payload["team_hidden"])
-        missing = await self._outbox.dead_turns(claim)
-        remarks = [problem, f"Turns that could not be shown here: {missing}." if missing else None]
-        text = "\n\n".join(filter(None, (record.payload["text"], *remarks)))
-        made, _ = await mended(
-            plan.note_body(record.key, text),
-            plan.NOTE_OPTIONAL,
-            lambda smaller: self._client.create_note(conversation_id, smaller),
-        )
-        return made.id
-
-    async def _known_note(self, record: Record, conversation_id: str) -> Note | None:
-        """A key that may write notes need not be able to read them; a summary twice is better than none."""
-        try:
-            return await self._client.find_note(record.key, conversation_id)
-        except KeyRefused:
-            raise
-        except NotAllowed as error:
-            self._say(str(error))
-            return None
-
-    async def _tags(self, claim: Claim, record: Record) -> None:
-        try:
-            await self._client.tag_conversation(str(claim.conversation_id), list(record.payload["tags"]))
-        except Rejected as error:
-            if not error.duplicate:  # else it has them
-                raise
-
-    async def _ticket(self, claim: Claim, record: Record) -> str:
-        if record.marked or (record.unsure and not record.payload.get("repeated")):
-            found = await self._client.get_conversation(str(claim.conversation_id))
-            if await self._was_opened(found, claim):
-                return found.id
-        team_id, problem = await self._teams.pick(record.payload.get("team"), self._default_team)
-        if problem:  # which team was wished for may be a customer's text: the agent's note has it, the log has not
-            self._say(
-                "A team that a handoff was to get does not exist in Kustomer; the agent's note says which one."
-                " rasa-kustomer check looks for the teams of KUSTOMER_DEFAULT_TEAM_ID and of the routing file.",
-                about=problem,
-            )
-        patch = plan.ticket_patch(record.payload, team_id, await self._conversations.find_parking())
-        made, sent = await mended(
-            patch,
-            plan.TICKET_OPTIONAL,
-            lambda smaller: self._client.update_conversation(str(claim.conversation_id), smaller),
-        )
-        if left_out := sorted(patch.keys() - sent.keys()):
-            logger.warning("Kustomer refused %s of a ticket; it was opened without.", ", ".join(left_out))
-        return made.id
-
-    async def _was_opened(self, found: Conversation, claim: Claim) -> bool:
-        """Whether a ticket that may have been opened was; what agents have done with it since is theirs."""
-        if plan.people_have(found, await self._conversations.find_parking()):
-            return True
-        return found.status != "open" and await self._conversations.handed_off(found, claim.key)
 
     async def _repoint(self, claim: Claim, _record: Record) -> None:
         """Move the conversation to the customer that the session is known to belong to by now.
@@ -263,3 +228,10 @@ class Delivery:
         status = {"status": "open" if claim.escalated else "done"}
         with suppress(NotFound):  # then there is nothing to close
             await self._client.update_conversation(str(claim.conversation_id), status)
+
+
+def _holds_up_itself_only(turn: Record, error: KustomerError) -> bool:
+    """Whether a failure of a turn says little of what else could be sent for its session."""
+    if isinstance(error, RateLimited):
+        return not error.organisation
+    return turn.attempts >= STUCK_ATTEMPTS and (isinstance(error, BrokenAnswer) or error.status is not None)

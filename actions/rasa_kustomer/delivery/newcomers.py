@@ -12,13 +12,13 @@ from typing import Any
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.batches import HANDFUL, MOST_ITEMS
 from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.budget import Lane, lane
 from rasa_kustomer.delivery.jobs import Jobs, NotPermittedError
 from rasa_kustomer.delivery.pace import GATHER_SECONDS
 from rasa_kustomer.directory import Directory, cache_key, create_body
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Customer
+from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Newcomers:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _make_expected(self) -> None:
-        lane.set(Lane.MIRROR)
+        urgency.set(Urgency(Lane.MIRROR))
         while self._expected:
             await self._sleep(GATHER_SECONDS)
             if self._breaker.is_open:

@@ -1,11 +1,21 @@
 """When turns go out one by one, and when they are gathered: a few are shown live, many must cost little."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import inf
 
-from rasa_kustomer.delivery.budget import WINDOW_SECONDS, Lane
-from rasa_kustomer.delivery.outbox import Claim, Kind
+from cachetools import LRUCache
 
+from rasa_kustomer.delivery.budget import WINDOW_SECONDS
+from rasa_kustomer.delivery.outbox import HANDOFF_KINDS, Claim, Kind
+from rasa_kustomer.kustomer.errors import RateLimited
+from rasa_kustomer.kustomer.urgency import Lane
+
+CUSTOMER_LIMIT = 120  # messages of one customer in a minute (Kustomer API reference, Rate limits)
+REMEMBERED_CUSTOMERS = 10_000
+ANSWER_SECONDS = 1.0  # when to look again while requests are under way
 LIVE_UNITS = 12.0  # a minute; about one chat at a person's pace
 GATHER_SECONDS = 5.0
 
@@ -40,8 +50,59 @@ class LiveTurns:
 def lane_of(claims: Sequence[Claim]) -> Lane:
     """How urgent sessions are: the most urgent of what they have waiting decides."""
     kinds = {record.kind for claim in claims for record in claim.records}
-    if kinds & {Kind.NOTE, Kind.TAGS, Kind.TICKET}:
+    if kinds & HANDOFF_KINDS:
         return Lane.HANDOFF
     if any(claim.escalated for claim in claims):
         return Lane.ESCALATED
     return Lane.CLEANUP if kinds == {Kind.CLOSE} else Lane.MIRROR
+
+
+class CustomerPace:
+    """Keeps this process to what Kustomer takes of one customer's messages, so that it need not refuse any.
+
+    Args:
+        now: Monotonic clock in seconds.
+    """
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._sent: LRUCache[str, deque[float]] = LRUCache(maxsize=REMEMBERED_CUSTOMERS)
+
+    def left(self, customer_id: str) -> int:
+        """How many messages of a customer may be sent now."""
+        return max(0, CUSTOMER_LIMIT - len(self._lately(customer_id)))
+
+    def check(self, customer_id: str) -> None:
+        """Raise if no message of a customer may be sent now.
+
+        Raises:
+            RateLimited: With the time until one may.
+        """
+        sent = self._lately(customer_id)
+        if len(sent) >= CUSTOMER_LIMIT:
+            wait = min(sent) + WINDOW_SECONDS - self._now()
+            raise RateLimited(
+                "The messages of a customer for this minute are spent.",
+                wait_seconds=wait if wait < inf else ANSWER_SECONDS,
+                organisation=False,
+            )
+
+    @contextmanager
+    def sending(self, messages: Mapping[str, int]) -> Iterator[None]:
+        """Count so many messages of each customer; their minute begins when they have arrived for sure."""
+        for customer_id, number in messages.items():
+            self._lately(customer_id).extend([inf] * number)
+        try:
+            yield
+        finally:
+            for customer_id, number in messages.items():
+                sent = self._lately(customer_id)
+                for _ in range(min(number, sent.count(inf))):
+                    sent.remove(inf)
+                    sent.append(self._now())
+
+    def _lately(self, customer_id: str) -> deque[float]:
+        sent: deque[float] = self._sent.setdefault(customer_id, deque())
+        while sent and self._now() - sent[0] >= WINDOW_SECONDS:
+            sent.popleft()
+        return sent

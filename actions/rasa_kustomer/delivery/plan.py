@@ -14,7 +14,7 @@ HANDOFF_TAG = "bot-handoff"
 MESSAGE_OPTIONAL = ("meta", "auto", "status", "sentAt")
 CONVERSATION_OPTIONAL = ("queue", "assignedUsers", "name", "direction", "status")
 NOTE_OPTIONAL = ("externalId",)
-TICKET_OPTIONAL = ("name", "queue", "assignedTeams", "assignedUsers")
+TICKET_OPTIONAL = ("name", "queue", "assignedUsers")  # its team is looked up anew first
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LAST_MS = int((datetime(9999, 12, 31, tzinfo=timezone.utc) - _EPOCH).total_seconds() * 1000)
 _SUBJECT_LENGTH = 80

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.budget import Lane, lane
 from rasa_kustomer.delivery.outbox import Kind, Outbox
 from rasa_kustomer.delivery.outbox.auditing import Delivered, Place, by_session
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -24,6 +23,7 @@ from rasa_kustomer.kustomer.errors import (
 )
 from rasa_kustomer.kustomer.lists import LONGEST_LIST
 from rasa_kustomer.kustomer.models import Conversation, Message, Note
+from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
 
 T = TypeVar("T")
 FAILURES_TO_GIVE_UP = 3  # conversations in a row that could not be read
@@ -115,7 +115,7 @@ class Reconciliation:
             KustomerError: Kustomer cannot be read.
             OutboxUnavailableError: The outbox cannot be read.
         """
-        lane.set(Lane.CLEANUP)
+        urgency.set(Urgency(Lane.CLEANUP))
         auditing = self._outbox.auditing
         self.report.dead, self.report.pending = await auditing.others(since)
         found: list[Delivered] = []

@@ -6,8 +6,10 @@ Kustomer has no look-up by name (Kustomer API reference, Teams), so the list is 
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
+from rasa_kustomer.conversation.names import find_by_name
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, NotAllowed, NotFound
 from rasa_kustomer.kustomer.models import Team
@@ -15,6 +17,25 @@ from rasa_kustomer.kustomer.models import Team
 logger = logging.getLogger(__name__)
 
 _OBJECT_ID = re.compile("[0-9a-f]{24}")
+
+
+class Pick(NamedTuple):
+    """The team of a ticket.
+
+    Attributes:
+        team_id: None for no team.
+        problem: A sentence for the agent's note when it is not the team that was wanted. It quotes the wish, so it is
+            not for the log.
+    """
+
+    team_id: str | None
+    problem: str | None
+
+
+def find_team(wanted: str, teams: Iterable[Team]) -> Team | None:
+    """The team with this id, name or display name, as people read them (`conversation.names`)."""
+    named = [(name, team) for team in teams for name in (team.id, team.name, team.display_name) if name]
+    return find_by_name(wanted, named)
 
 
 class Teams:
@@ -33,8 +54,12 @@ class Teams:
         self._list: list[Team] = []
         self._read_at: float | None = None
 
-    async def id_of(self, wanted: str) -> str | None:
-        """Id of the team with this id, name or display name (capitals don't matter); None when there is none.
+    async def id_of(self, wanted: str, refused: Collection[str] = ()) -> str | None:
+        """Id of the team with this id, name or display name; None when there is none.
+
+        Args:
+            wanted: Id or name.
+            refused: Ids that Kustomer does not take.
 
         Raises:
             KustomerError: The list could not be read. A missing role is no error for an id: ids need no list.
@@ -45,29 +70,32 @@ class Teams:
             if isinstance(error, KeyRefused):
                 raise
             if _OBJECT_ID.fullmatch(wanted):
-                return wanted
+                return None if wanted in refused else wanted
             logger.warning("Team names cannot be resolved: %s", error)
             return None
-        folded = wanted.strip().casefold()
-        for team in teams:
-            if folded in {team.id.casefold(), (team.name or "").casefold(), (team.display_name or "").casefold()}:
-                return team.id
-        return None
+        found = find_team(wanted, (team for team in teams if team.id not in refused))
+        return found.id if found else None
 
-    async def pick(self, wanted: str | None, default: str | None) -> tuple[str | None, str | None]:
-        """Id of the wanted team, else of the default team.
+    async def pick(self, wanted: str | None, default: str | None, *, refused: Collection[str] = ()) -> Pick:
+        """The wanted team, else the default team, else none.
 
-        Returns:
-            The id (or None), and a sentence for note and log when the wanted team could not be used.
+        Args:
+            wanted: Id or name; None for the default.
+            default: Id or name.
+            refused: Ids that Kustomer does not take.
         """
-        if wanted and (found := await self.id_of(wanted)):
-            return found, None
-        fallback = await self.id_of(default) if default else None
+        if wanted and (found := await self.id_of(wanted, refused)):
+            return Pick(found, None)
+        fallback = await self.id_of(default, refused) if default else None
         if not wanted:
             problem = None if fallback or not default else f'The default team "{default}" does not exist in Kustomer.'
-            return fallback, problem
+            return Pick(fallback, problem)
         outcome = f'the default team "{default}" has it' if fallback else "no team was assigned"
-        return fallback, f'The team "{wanted}" does not exist in Kustomer; {outcome}.'
+        return Pick(fallback, f'The team "{wanted}" does not exist in Kustomer; {outcome}.')
+
+    def forget(self) -> None:
+        """Read the list anew next time: Kustomer has refused a team that stands in it."""
+        self._read_at = None
 
     async def _teams(self) -> list[Team]:
         now = self._now()

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -13,14 +14,16 @@ import httpx
 from rasa_kustomer.kustomer.answers import error_of, read_json
 from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable, Untrusted
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
+from rasa_kustomer.kustomer.places import Places
 from rasa_kustomer.kustomer.quiet import keep_our_requests_out, our_request
-from rasa_kustomer.kustomer.retry import Retry
+from rasa_kustomer.kustomer.retry import Retry, Waited
 from rasa_kustomer.kustomer.tls import why_untrusted
+from rasa_kustomer.kustomer.urgency import Lane
 
 NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
-    httpx.PoolTimeout,
+    httpx.PoolTimeout,  # cannot come: a request has its place before it is begun
     httpx.ProxyError,
     httpx.LocalProtocolError,
     httpx.UnsupportedProtocol,
@@ -29,6 +32,7 @@ NEVER_SENT = (
 """Failures before the first byte of a request: its effect is not in doubt."""
 
 LONGEST_FACTOR = 3  # one attempt from first to last byte, in timeouts
+REQUESTS_AT_ONCE = {Lane.HANDOFF: 24, Lane.ESCALATED: 20, Lane.LOOKUP: 18, Lane.MIRROR: 12, Lane.CLEANUP: 8}
 
 
 class Exchange:
@@ -37,9 +41,11 @@ class Exchange:
     Args:
         base_url: Address of the organisation's API.
         api_key: Secret; sent as bearer token, never shown.
-        timeout_seconds: Longest wait for each piece of an answer, for sending and for a place in the pool; half of it
-            for connecting. An attempt is given up after `LONGEST_FACTOR` times as long, whatever it is doing.
-        event_hooks: As httpx's: they see every request and answer, repeated ones too. Time in them is not limited.
+        timeout_seconds: Longest wait for each piece of an answer and for sending; half of it for connecting. An attempt
+            is given up after `LONGEST_FACTOR` times as long, whatever it is doing. It begins when the request has its
+            place: waiting for that says nothing about Kustomer.
+        event_hooks: As httpx's: they see every request (`request`) and answer (`response`), repeated ones too. Time in
+            them is not limited. Those for `sending` see a request once more when it has its place.
         network: How the address is reached; None reads it from the machine's variables with the first request.
         transport: httpx transport, for tests.
         retry: How safe calls are repeated.
@@ -64,6 +70,7 @@ class Exchange:
         self._longest = LONGEST_FACTOR * timeout_seconds
         self._base_url, self._key, self._timeout = base_url, api_key, timeout_seconds
         self._network, self._transport = network, transport
+        self._places = Places(REQUESTS_AT_ONCE)
         self._closed = False
 
     @cached_property
@@ -77,8 +84,8 @@ class Exchange:
                 b"Accept": b"application/json",
                 b"User-Agent": _user_agent().encode(),
             },
-            timeout=httpx.Timeout(connect=timeout / 2, read=timeout, write=timeout, pool=timeout),
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0),
+            timeout=httpx.Timeout(connect=timeout / 2, read=timeout, write=timeout, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=10, keepalive_expiry=30.0),
             verify=network.certificates if network else True,
             proxy=network.proxy if network else None,
             trust_env=False,  # `network` has read it
@@ -125,10 +132,12 @@ class Exchange:
         if request is None:
             raise Rejected(f"{call}: this cannot be sent.", status=400, code=None, field=None, duplicate=False)
 
-        async def attempt() -> Any:
-            return await self._attempt(request, call, role)
+        waited = Waited()
 
-        return await (self._retry.run(attempt) if repeat else attempt())
+        async def attempt() -> Any:
+            return await self._attempt(request, call, role, waited)
+
+        return await (self._retry.run(attempt, waited) if repeat else attempt())
 
     def _request(self, method: str, path: str, body: object, values: tuple[str, ...] = ()) -> httpx.Request | None:
         """The request; None for what an address or JSON cannot hold, such as broken surrogates."""
@@ -140,27 +149,31 @@ class Exchange:
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL):
             return None
 
-    async def _attempt(self, request: httpx.Request, call: str, role: str | None) -> Any:
+    async def _attempt(self, request: httpx.Request, call: str, role: str | None, waited: Waited) -> Any:
         write = request.method != "GET"
-        answer = await self._answer(request, call, write=write)
+        answer = await self._answer(request, call, waited, write=write)
         if isinstance(answer, KustomerError):
             raise answer
         if not answer.is_success:
             raise error_of(answer, call, role, self._now(), write=write)
         return read_json(answer, call, write=write)
 
-    async def _answer(self, request: httpx.Request, call: str, *, write: bool) -> httpx.Response | Unreachable:
+    async def _answer(
+        self, request: httpx.Request, call: str, waited: Waited, *, write: bool
+    ) -> httpx.Response | Unreachable:
         """The answer or the failure, which is not raised here lest it drag httpx's error along: that holds the key."""
         if self._closed:
             return Unreachable(f"{call}: the client is closed.", ambiguous=False)
+        began = time.monotonic()
         try:
-            for hook in self._hooks.get("request", ()):  # not httpx's own: the budget's may wait for a whole window
-                await hook(request)
-            # httpx limits each read only, so an answer whose headers or body drip would never end.
-            with our_request():
-                response = await asyncio.wait_for(self._http.send(request), self._longest)
-            for hook in self._hooks.get("response", ()):
-                await hook(response)
+            await self._call("request", request)  # not httpx's own hooks: the budget's may wait for a whole window
+            async with self._places.one():
+                waited.seconds += time.monotonic() - began
+                await self._call("sending", request)
+                # httpx limits each read only, so an answer whose headers or body drip would never end.
+                with our_request():
+                    response = await asyncio.wait_for(self._http.send(request), self._longest)
+            await self._call("response", response)
         except asyncio.TimeoutError:
             return Unreachable(f"{call}: the answer takes too long.", ambiguous=write)
         except (
@@ -171,6 +184,10 @@ class Exchange:
         ) as error:  # httpx lets TLS alerts out
             return _failure(error, call, write=write)
         return response
+
+    async def _call(self, hooks: str, about: httpx.Request | httpx.Response) -> None:
+        for hook in self._hooks.get(hooks, ()):
+            await hook(about)
 
 
 def _failure(error: Exception, call: str, *, write: bool) -> Unreachable:

@@ -1,54 +1,94 @@
-"""How long a 429 asks us to wait.
+"""What the headers of an answer tell of rate limits, whatever clocks they were made by.
 
 Source: Kustomer API reference, Headers and 429: `x-ratelimit-reset` is in epoch seconds; `Retry-After` is not
-documented but honoured when it comes.
+documented but honoured when it comes. Both are compared with the `Date` of the same answer, since our own clock may be
+another one. Gateways rewrite headers, so other units are understood too, and what cannot be true is not believed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
-LONGEST_WAIT_SECONDS = 120.0
+LONGEST_WAIT_SECONDS = 60.0  # Kustomer counts in windows of so long
 DEFAULT_WAIT_SECONDS = 1.0
+_ROUNDING_SECONDS = 1.0  # moments of headers are in whole seconds
+_LONGEST_NUMBER = 20
+_MILLISECONDS = 1_000.0
 
 
 def wait_seconds(headers: Mapping[str, str], now: float) -> float:
-    """Seconds to wait after a 429, between 0 and `LONGEST_WAIT_SECONDS`.
+    """Seconds to wait after a 429: more than 0 and no more than `LONGEST_WAIT_SECONDS`.
+
+    The reset is the organisation's; it says nothing to a customer whose own limit was hit.
 
     Args:
         headers: Of the answer.
-        now: Epoch seconds.
+        now: Epoch seconds by our own clock, for an answer without a usable `Date`.
     """
-    wait = _retry_after(headers.get("retry-after"), now)
-    if wait is None:
-        reset = _number(headers.get("x-ratelimit-reset"))
-        wait = DEFAULT_WAIT_SECONDS if reset is None else reset - now
-    return min(max(wait, 0.0), LONGEST_WAIT_SECONDS)
+    reset = seconds_to_reset(headers, now) if concerns_organisation(headers) else None
+    return _retry_after(headers, now) or reset or DEFAULT_WAIT_SECONDS
+
+
+def seconds_to_reset(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until the organisation's window ends; None when the answer does not tell, or tells what cannot be."""
+    reset = number(headers.get("x-ratelimit-reset"))
+    if reset is None:
+        return None
+    then = _answered_at(headers, now)
+    readings = (reset - then, reset, reset / _MILLISECONDS - then, _from_milliseconds(reset))
+    return _first_possible(readings)
 
 
 def concerns_organisation(headers: Mapping[str, str]) -> bool:
-    """Whether the whole organisation's budget is spent; with budget left, only one customer or object was hit."""
-    remaining = _number(headers.get("x-ratelimit-remaining"))
+    """Whether the whole organisation's budget is spent; with budget left, only one customer or object was hit.
+
+    A 429 that does not tell is taken for everybody's: to pause for a moment costs little.
+    """
+    remaining = number(headers.get("x-ratelimit-remaining"))
     return remaining is None or remaining <= 0
 
 
-def _retry_after(value: str | None, now: float) -> float | None:
-    if value is None:
-        return None
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
+def number(value: str | None) -> float | None:
+    """The number that a header holds; None for everything else."""
     try:
-        moment = parsedate_to_datetime(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value is not None else None
+        found = float(value) if value is not None and len(value) <= _LONGEST_NUMBER else None
     except ValueError:
         return None
-    return number if number is not None and isfinite(number) else None
+    return found if found is not None and isfinite(found) else None
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    value, then = headers.get("retry-after"), _answered_at(headers, now)
+    seconds = number(value)
+    if seconds is None:
+        moment = _moment(value)
+        return None if moment is None else _first_possible((moment - then,))
+    readings = (seconds, seconds - then, _from_milliseconds(seconds), seconds / _MILLISECONDS - then)
+    found = _first_possible(readings)
+    return LONGEST_WAIT_SECONDS if found is None and seconds > 0 else found  # it is told to be long
+
+
+def _answered_at(headers: Mapping[str, str], now: float) -> float:
+    """When the answer was made, by the clock that made its other moments too, if it tells."""
+    theirs = _moment(headers.get("date"))
+    return now if theirs is None else theirs
+
+
+def _from_milliseconds(amount: float) -> float:
+    """A time in milliseconds; 0 for less than a second, which is no time that anybody is told to wait."""
+    return amount / _MILLISECONDS if amount >= _MILLISECONDS else 0.0
+
+
+def _first_possible(readings: Iterable[float]) -> float | None:
+    longest = LONGEST_WAIT_SECONDS + _ROUNDING_SECONDS
+    return next((min(one, LONGEST_WAIT_SECONDS) for one in readings if 0 < one <= longest), None)
+
+
+def _moment(value: str | None) -> float | None:
+    """Epoch seconds of a date as headers write it; one without a zone is in UTC."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

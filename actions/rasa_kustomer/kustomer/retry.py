@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
@@ -11,6 +12,17 @@ from rasa_kustomer.kustomer.errors import BrokenAnswer, RateLimited, Unreachable
 T = TypeVar("T")
 ATTEMPTS = 3
 FIRST_WAIT_SECONDS = 0.25
+
+
+@dataclass
+class Waited:
+    """Time that a call has spent waiting for its turn on our side; it is not Kustomer's.
+
+    Attributes:
+        seconds: All of it so far.
+    """
+
+    seconds: float = 0.0
 
 
 class Retry:
@@ -33,8 +45,12 @@ class Retry:
     ) -> None:
         self._total, self._sleep, self._jitter, self._clock = total_seconds, sleep, jitter, clock
 
-    async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, attempt: Callable[[], Awaitable[T]], waited: Waited | None = None) -> T:
         """The first success, or the last failure.
+
+        Args:
+            attempt: Makes one.
+            waited: What the attempts spend waiting for their turn; that does not count.
 
         An attempt under way is not cut short, so this may take as long as `total_seconds` and one attempt. A failure is
         raised at once when it is not transient, or when the wait before the next attempt does not fit.
@@ -43,6 +59,7 @@ class Retry:
             KustomerError: The last attempt's failure.
         """
         latest_start = self._clock() + self._total
+        waited = waited or Waited()
         pause = 0.0
 
         def worthwhile(state: RetryCallState) -> bool:
@@ -51,7 +68,7 @@ class Retry:
             if error is None or not is_transient(error):
                 return False
             pause = self._pause(error, state.attempt_number)
-            return self._clock() + pause <= latest_start
+            return self._clock() + pause <= latest_start + waited.seconds
 
         policy = AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),

@@ -3,6 +3,7 @@
 from rasa_kustomer.delivery.outbox.auditing import KnownSession
 from rasa_kustomer.delivery.outbox.bulking import Part, Settled
 from rasa_kustomer.delivery.outbox.entries import (
+    HANDOFF_KINDS,
     Claim,
     Counts,
     Kind,
@@ -21,6 +22,7 @@ from rasa_kustomer.delivery.outbox.transactor import Access, OutboxUnavailableEr
 __all__ = [
     "DEAD",
     "DELIVERED",
+    "HANDOFF_KINDS",
     "LEASE_SECONDS",
     "PENDING",
     "Access",

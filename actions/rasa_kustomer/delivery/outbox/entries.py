@@ -19,6 +19,10 @@ class Kind(str, Enum):
     CLOSE = "close"  # the bot solved it, or the visitor left
 
 
+HANDOFF_KINDS = frozenset({Kind.NOTE, Kind.TAGS, Kind.TICKET})
+"""What somebody waits for: they go before a session's turns when many of these wait."""
+
+
 class Renew(Enum):
     """When the identity that comes with records replaces the one that a session has."""
 

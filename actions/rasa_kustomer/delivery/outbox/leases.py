@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Float,
     and_,
+    case,
     cast,
     exists,
     func,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from rasa_kustomer.delivery.outbox.entries import Claim, Kind, load
+from rasa_kustomer.delivery.outbox.entries import HANDOFF_KINDS, Claim, Kind, load
 from rasa_kustomer.delivery.outbox.progress import is_due, same_session
 from rasa_kustomer.delivery.outbox.schema import EMPTIED, PENDING, records, sessions
 
@@ -36,6 +37,7 @@ def candidates(
     *,
     limit: int,
     escalated: bool | None,
+    handoff: bool,
     but_not: Collection[str],
     closing: bool | None = None,
 ) -> list[int]:
@@ -46,6 +48,7 @@ def candidates(
         now: Epoch seconds.
         limit: How many at most.
         escalated: Only those a human has, or only the others; None for both.
+        handoff: Only those of which a note or a ticket is due.
         but_not: Keys of sessions that the caller has at hand, whatever became of their leases and numbers.
         closing: Only those that have nothing but their closing waiting, or only the others; None for both.
     """
@@ -65,6 +68,9 @@ def candidates(
         .order_by(sessions.c.escalated.desc(), sessions.c.open_since)
         .limit(limit)
     )
+    if handoff:
+        kinds = records.c.kind.in_([kind.value for kind in HANDOFF_KINDS])
+        query = query.where(sessions.c.escalated, exists().where(*pending, kinds, is_due(records.c.not_before, now)))
     if escalated is not None:
         query = query.where(sessions.c.escalated.is_(escalated))
     if closing is not None:
@@ -154,7 +160,10 @@ def _alive(pid: int) -> bool:
 def release(
     connection: Connection, owner: str, claim: Claim, *, not_before: float | None = None, failed: bool = True
 ) -> None:
-    """Give a session back; `not_before` (epoch seconds) lets all of it wait, and counts an attempt that failed."""
+    """Give a session back; `not_before` (epoch seconds) lets all of it wait, and counts an attempt that failed.
+
+    A session that was handed off since it was leased does not wait.
+    """
     mine = same_session(owner, claim)
     connection.execute(select(sessions.c.id).where(mine).with_for_update())
     pending = exists().where(records.c.session_id == claim.id, records.c.state == PENDING)
@@ -163,5 +172,6 @@ def release(
     if not is_open:
         values["open_since"] = None
     if not_before is not None:
-        values |= {"not_before": not_before, "attempts": sessions.c.attempts + int(failed)}
+        same = sessions.c.escalated == claim.escalated
+        values |= {"not_before": case((same, not_before), else_=0.0), "attempts": sessions.c.attempts + int(failed)}
     connection.execute(update(sessions).where(mine).values(**values))

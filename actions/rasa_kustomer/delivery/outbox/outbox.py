@@ -191,20 +191,24 @@ class Outbox:
         limit: int,
         *,
         escalated: bool | None = None,
+        handoff: bool = False,
         closing: bool | None = None,
         but_not: Collection[str] = (),
     ) -> list[Claim]:
-        """Lease sessions that have something to deliver, with their due records.
+        """Lease sessions that have something to deliver, with the first of their due records and those of a handoff.
 
         Args:
             limit: How many sessions at most.
             escalated: Only those a human has, or only the others; None for both.
+            handoff: Only those of which a note or a ticket waits.
             closing: Only those that have nothing but their closing waiting, or only the others; None for both.
             but_not: Keys of the sessions at hand; a process that stood still may have lost the leases of its own.
         """
         now = self._now()
         ids = await self._transactor.read(
-            lambda c: leases.candidates(c, now, limit=limit, escalated=escalated, closing=closing, but_not=but_not)
+            lambda c: leases.candidates(
+                c, now, limit=limit, escalated=escalated, handoff=handoff, closing=closing, but_not=but_not
+            )
         )
         if not ids:
             return []
@@ -218,6 +222,21 @@ class Outbox:
         """The due records of a leased session, read again."""
         now = self._now()
         return await self._transactor.read(lambda c: progress.due_records(c, self.owner, claim, now))
+
+    async def handed_off(self, ids: Collection[int]) -> set[int]:
+        """Those of the sessions at hand of which a note or a ticket waits, whichever process recorded it."""
+        if not ids:
+            return set()
+        now = self._now()
+        return await self._transactor.read(lambda c: progress.handed_off(c, ids, now))
+
+    async def newest_handoff(self) -> int:
+        """Number of the newest note or ticket that waits; 0 when none does."""
+        return await self._transactor.read(progress.newest_handoff)
+
+    async def turns_before(self, claim: Claim, record: Record) -> int:
+        """How many of a session's turns wait that were recorded before a record."""
+        return await self._transactor.read(lambda c: progress.turns_before(c, claim.id, record.id))
 
     async def dead_turns(self, claim: Claim) -> int:
         """How many of a session's turns Kustomer refused for good."""

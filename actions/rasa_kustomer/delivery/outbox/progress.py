@@ -1,14 +1,16 @@
 """Transactions of the courier on what it has at hand: read what is due, mark attempts, settle records."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, case, exists, func, or_, select, update
 
-from rasa_kustomer.delivery.outbox.entries import Claim, Kind, Record, dump, load
+from rasa_kustomer.delivery.outbox.entries import HANDOFF_KINDS, Claim, Kind, Record, dump, load
 from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
 
 RECORDS_PER_CLAIM = 25
+RECORDS_OF_A_BACKLOG = 100  # of a session that people have: as many as a bulk job takes
 LONGEST_WAIT_SECONDS = (
     900.0  # more than anything is told to wait; what is later was written before the clock was set back
 )
@@ -40,9 +42,8 @@ def same_attempt(owner: str, record: Record) -> ColumnElement[bool]:
 
 
 def due_records(connection: Connection, owner: str, claim: Claim, now: float) -> list[Record]:
-    """A leased session's due records in order."""
-    pending = (records.c.session_id == claim.id, records.c.state == PENDING, is_due(records.c.not_before, now))
-    rows = connection.execute(
+    """The first of a session's due records in order, and those of its handoff, however many turns wait before it."""
+    due = (
         select(
             records.c.id,
             records.c.key,
@@ -54,10 +55,19 @@ def due_records(connection: Connection, owner: str, claim: Claim, now: float) ->
             records.c.bulk_job,
             records.c.sent_ms,
         )
-        .where(*pending, exists().where(same_session(owner, claim)))
+        .where(
+            records.c.session_id == claim.id,
+            records.c.state == PENDING,
+            is_due(records.c.not_before, now),
+            exists().where(same_session(owner, claim)),
+        )
         .order_by(records.c.id)
-        .limit(RECORDS_PER_CLAIM)
     )
+    most = RECORDS_OF_A_BACKLOG if claim.escalated else RECORDS_PER_CLAIM
+    rows = list(connection.execute(due.limit(most)))
+    if len(rows) == most and claim.escalated:
+        later = (records.c.id > rows[-1].id, records.c.kind.in_([kind.value for kind in HANDOFF_KINDS]))
+        rows += connection.execute(due.where(*later).limit(most))
     return [
         Record(
             r.id,
@@ -79,6 +89,31 @@ def dead_turns(connection: Connection, key: str) -> int:
     session = select(sessions.c.id).where(sessions.c.key == key).scalar_subquery()
     mine = (records.c.session_id == session, records.c.state == DEAD, records.c.kind == Kind.MESSAGE.value)
     return int(connection.execute(select(func.count()).select_from(records).where(*mine)).scalar_one())
+
+
+def handed_off(connection: Connection, ids: Collection[int], now: float) -> set[int]:
+    """Those of the sessions that have a due record of a handoff."""
+    due = (*_waiting_handoffs(), is_due(records.c.not_before, now))
+    query = select(records.c.session_id).where(records.c.session_id.in_(ids), *due).distinct()
+    return set(connection.execute(query).scalars())
+
+
+def newest_handoff(connection: Connection) -> int:
+    """Number of the newest pending record of a handoff; 0 when there is none."""
+    handed = (sessions.c.id == records.c.session_id, sessions.c.escalated, sessions.c.open_since.is_not(None))
+    query = select(func.max(records.c.id)).select_from(sessions).join(records, and_(*handed))
+    return connection.execute(query.where(*_waiting_handoffs())).scalar_one() or 0
+
+
+def turns_before(connection: Connection, session_id: int, record_id: int) -> int:
+    """How many pending turns a session has whose number is lower."""
+    mine = (records.c.session_id == session_id, records.c.state == PENDING, records.c.kind == Kind.MESSAGE.value)
+    query = select(func.count()).select_from(records).where(*mine, records.c.id < record_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def _waiting_handoffs() -> tuple[ColumnElement[bool], ...]:
+    return (records.c.state == PENDING, records.c.kind.in_([kind.value for kind in HANDOFF_KINDS]))
 
 
 def begin(connection: Connection, owner: str, claim: Claim, record: Record) -> bool:

@@ -1,0 +1,164 @@
+"""How urgent something is, what waits for what, and what is believed of rate limits."""
+
+from tests.mutants.mutant import Mutant
+
+PRODUCT = "actions/rasa_kustomer"
+HURRY, BUDGET = "tests/delivery/test_hurry.py", "tests/delivery/test_budget.py"
+HANDOFFS = "tests/delivery/test_handoffs.py"
+
+MUTANTS = [
+    Mutant(
+        "E4: how urgent a request is, is asked again while it waits",
+        f"{PRODUCT}/delivery/budget.py",
+        "self._token_wait(mine.lane), self._window_wait(mine.lane)",
+        "self._token_wait(mine._own), self._window_wait(Lane.MIRROR)",
+        f"{BUDGET} -k let_through",
+    ),
+    Mutant(
+        "E4: a handoff raises what its session has under way",
+        f"{PRODUCT}/delivery/load.py",
+        "self._urgencies[session_id].raise_to(Lane.HANDOFF)",
+        "pass",
+        f"{HURRY} -k behind_a_turn",
+    ),
+    Mutant(
+        "E4: a handoff leaves a bulk job",
+        f"{PRODUCT}/delivery/load.py",
+        "self._let_go(self._claims.pop(session_id))",
+        "pass",
+        f"{HURRY} -k takes_its_time",
+    ),
+    Mutant(
+        "E4: a flight is as urgent as the most urgent who waits for it",
+        f"{PRODUCT}/directory.py",
+        "        flight.urgency.join(current_urgency())\n",
+        "        flight.urgency.join(Urgency(Lane.MIRROR)) if current_urgency() else None\n",
+        f"{HURRY} -k looked_up_for_two",
+    ),
+    Mutant(
+        "E4: a session that was handed off while it failed does not wait",
+        f"{PRODUCT}/delivery/outbox/leases.py",
+        "case((same, not_before), else_=0.0)",
+        "case((same, not_before), else_=not_before)",
+        f"{HURRY} -k fails_while",
+    ),
+    Mutant(
+        "E4: a handoff of another process gets a probe at once",
+        f"{PRODUCT}/delivery/courier.py",
+        "            self._breaker.probe_soon()\n",
+        "            pass\n",
+        f"{HURRY} -k probe",
+    ),
+    Mutant(
+        "E12: no more is begun at once than there are places, the most urgent first",
+        f"{PRODUCT}/kustomer/places.py",
+        "self._next() is waiter and self._taken <",
+        "self._waiting[0] is waiter and self._taken <",
+        "tests/kustomer/test_places.py",
+    ),
+    Mutant(
+        "E12: waiting for a place is in no timeout of Kustomer's",
+        f"{PRODUCT}/kustomer/exchange.py",
+        "write=timeout_seconds, pool=None),\n            limits=httpx.Limits(max_connections=None",
+        "write=timeout_seconds, pool=0.1),\n            limits=httpx.Limits(max_connections=4",
+        "tests/kustomer/test_places.py",
+    ),
+    Mutant(
+        "E16: the reset is compared with the answer's own date",
+        f"{PRODUCT}/kustomer/rate_limits.py",
+        "return now if theirs is None else theirs",
+        "return now",
+        "tests/kustomer/test_rate_limits.py",
+    ),
+    Mutant(
+        "E17: an answer that says nothing changes nothing",
+        f"{PRODUCT}/delivery/budget.py",
+        "        if not ours or remaining is None or remaining > self.limit:\n            return\n",
+        "        if remaining is None:\n            self.remaining = None\n            return\n",
+        f"{BUDGET} -k says_nothing",
+    ),
+    Mutant(
+        "F31: pauses grow while 429s go on",
+        f"{PRODUCT}/delivery/budget.py",
+        "self._pause * 2, FIRST_PAUSE_SECONDS",
+        "self._pause, FIRST_PAUSE_SECONDS",
+        f"{BUDGET} -k pauses_grow",
+    ),
+    Mutant(
+        "F4: the list of teams is read anew when Kustomer refuses a team",
+        f"{PRODUCT}/delivery/ticketing.py",
+        "                self._teams.forget()",
+        "                pass",
+        f"{HANDOFFS} -k anew",
+    ),
+    Mutant(
+        "F4: a note says which team it was",
+        f"{PRODUCT}/delivery/ticketing.py",
+        "            if refused:",
+        "            if False:",
+        f"{HANDOFFS} -k deleted_meanwhile",
+    ),
+    Mutant(
+        "F22: how a team's name was typed does not matter",
+        f"{PRODUCT}/conversation/names.py",
+        "one == other or folded(one) == folded(other)",
+        "one == other",
+        "tests/delivery/test_teams.py",
+    ),
+    Mutant(
+        "F19: of many turns none goes before the ticket",
+        f"{PRODUCT}/delivery/delivery.py",
+        "if doubt or (handoff and self._too_many_turns(claim)):",
+        "if doubt:",
+        f"{HANDOFFS} -k many_turns",
+    ),
+    Mutant(
+        "F19: a process sends no more than 120 messages of a customer a minute",
+        f"{PRODUCT}/delivery/pace.py",
+        "if len(sent) >= CUSTOMER_LIMIT:",
+        "if len(sent) >= 10_000:",
+        f"{HANDOFFS} -k messages_a_minute",
+    ),
+    Mutant(
+        "A bulk job whose answer was lost gets a minute before its turns are sent again",
+        f"{PRODUCT}/delivery/recovery.py",
+        "        patience = DOUBT_SECONDS\n",
+        "        patience = 0.0\n",
+        "tests/delivery/test_batching.py -k still_at_work",
+    ),
+    Mutant(
+        "The heartbeat keeps the leases of sessions under way",
+        f"{PRODUCT}/delivery/courier.py",
+        "partial(self._outbox.heartbeat, self._at_hand())",
+        "partial(self._outbox.heartbeat, set[int]())",
+        f"{HURRY} -k longer_than_a_lease",
+    ),
+    Mutant(
+        "A courier does not take again what it has at hand",
+        f"{PRODUCT}/delivery/courier.py",
+        "handoff=handoff, but_not=self._at_hand())",
+        "handoff=handoff)",
+        f"{HURRY} -k taken_again",
+    ),
+    Mutant(
+        "Turns that nobody waits for are gathered for 5 s",
+        f"{PRODUCT}/delivery/pace.py",
+        "return not 0 <= self._now() - self._spent_at < GATHER_SECONDS",
+        "return True",
+        "tests/delivery/test_pace.py -k gathered",
+    ),
+    Mutant(
+        "Handoffs have places of their own",
+        f"{PRODUCT}/delivery/courier.py",
+        "HANDOFFS_AT_ONCE - self._busy(Lane.HANDOFF)",
+        "HANDOFFS_AT_ONCE - self._busy(*Lane)",
+        f"{HURRY} -k keep_no_handoff_out",
+    ),
+    Mutant(
+        "There is a least gap between two requests of the mirror",
+        f"{PRODUCT}/delivery/budget.py",
+        "return max(self._next_at - now, wait) if mine >= Lane.MIRROR else wait",
+        "return wait",
+        f"{BUDGET} -k least_gap",
+    ),
+]
