@@ -155,8 +155,8 @@ MUTANTS = [
     Mutant(
         "Brackets in a name are no markup",
         f"{CLI}/check.py",
-        "escape(finding.message)",
-        "finding.message",
+        "plain(finding.message)",
+        "str(finding.message)",
         "tests/bot/test_files.py -k breaks_the_page",
     ),
     Mutant(

@@ -65,8 +65,8 @@ MUTANTS = [
     Mutant(
         "E24: what is remembered of an outbox is checked in the transaction that uses it",
         "actions/rasa_kustomer/recorder.py",
-        "after=last, renew=wanted",
-        "renew=wanted",
+        "records, after=last, renew=renew",
+        "records, renew=renew",
         "tests/actions/test_turns.py -k damaged_file",
     ),
     Mutant(
@@ -86,7 +86,7 @@ MUTANTS = [
     Mutant(
         "... and are kept in the first place",
         "actions/rasa_kustomer/actions/base.py",
-        "            self.runtime.unrecorded.keep(self.sender_id, self.events, self.identity)\n",
+        "            self.runtime.unrecorded.keep(*told)\n",
         "",
         "tests/actions/test_turns.py -k last_words",
     ),

@@ -114,7 +114,7 @@ MUTANTS = [
     Mutant(
         "F20 A reading that begins in the middle asks the outbox who spoke",
         RECORDER,
-        "        people = await self._people_before(sender_id, events, cursor)\n",
+        "        people = await self._people_before(sender_id, events, cursor) if self._vouched else None\n",
         "        people = None\n",
         "tests/events/test_people.py",
     ),

@@ -59,8 +59,8 @@ MUTANTS = [
     Mutant(
         "E12: waiting for a place is in no timeout of Kustomer's",
         f"{PRODUCT}/kustomer/exchange.py",
-        "write=timeout_seconds, pool=None),\n            limits=httpx.Limits(max_connections=None",
-        "write=timeout_seconds, pool=0.1),\n            limits=httpx.Limits(max_connections=4",
+        "write=timeout, pool=None),\n            limits=httpx.Limits(max_connections=None",
+        "write=timeout, pool=0.1),\n            limits=httpx.Limits(max_connections=4",
         "tests/kustomer/test_places.py",
     ),
     Mutant(
@@ -136,8 +136,8 @@ MUTANTS = [
     Mutant(
         "A courier does not take again what it has at hand",
         f"{PRODUCT}/delivery/courier.py",
-        "handoff=handoff, but_not=self._at_hand())",
-        "handoff=handoff)",
+        "closing=closing, but_not=keys)",
+        "closing=closing)",
         f"{HURRY} -k taken_again",
     ),
     Mutant(

@@ -129,13 +129,13 @@ MUTANTS = [
     Mutant(
         "E25: A conversation that was found with people is never closed by us",
         DELIVERY + "delivery.py",
-        "        if claim.escalated:  # since",
-        "        if False:  # since",
+        "        if spoken or (claim.escalated and not record.unsure):",
+        "        if spoken:",
         TESTS,
     ),
     Mutant(
         "E25: A ticket that may have been opened is not taken from the agents who have it",
-        DELIVERY + "delivery.py",
+        DELIVERY + "ticketing.py",
         "            if await self._was_opened(found, claim):",
         "            if False:",
         TESTS,

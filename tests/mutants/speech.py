@@ -53,8 +53,8 @@ MUTANTS = [
     Mutant(
         "F6: an admin's word for a channel reaches the recorded turns",
         "actions/rasa_kustomer/runtime.py",
-        "Recorder(outbox, named_channels=settings.channels)",
-        "Recorder(outbox)",
+        "Recorder(outbox, vouched_by(settings), named_channels=settings.channels)",
+        "Recorder(outbox, vouched_by(settings))",
         "tests/actions/test_long_trackers.py",
     ),
     Mutant(
