@@ -82,6 +82,7 @@ class Record:
         bulk_at: When it was sent in a bulk job whose result is not known, epoch seconds.
         bulk_job: Id of that job; None while even this is unknown.
         sent_ms: The `sentAt` that it was given, epoch milliseconds.
+        marked: It was never begun here before, but perhaps sent from an earlier copy of the outbox.
     """
 
     id: int
@@ -93,11 +94,10 @@ class Record:
     bulk_at: float | None = None
     bulk_job: str | None = None
     sent_ms: int | None = None
+    marked: bool = field(init=False)
 
-    @property
-    def marked(self) -> bool:
-        """Never begun here, but perhaps sent from an earlier copy of the outbox."""
-        return self.unsure and not self.attempts and self.bulk_at is None
+    def __post_init__(self) -> None:
+        self.marked = self.unsure and not self.attempts and self.bulk_at is None
 
 
 @dataclass(slots=True)
