@@ -21,13 +21,14 @@ def break_first_page(path: Path) -> None:
     _overwrite(path, 1)
 
 
-def break_page_of(path: Path, name: str) -> None:
-    """Overwrite the root page of a table or an index."""
+def break_page_of(path: Path, *names: str) -> None:
+    """Overwrite the root page of each of the tables or indexes."""
     truncate_log(path)
     connection = sqlite3.connect(path)
-    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchall()
+    pages = dict(connection.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
     connection.close()
-    _overwrite(path, page)
+    for name in names:
+        _overwrite(path, pages[name])
 
 
 def _overwrite(path: Path, page: int) -> None:

@@ -234,4 +234,4 @@ def _holds_up_itself_only(turn: Record, error: KustomerError) -> bool:
     """Whether a failure of a turn says little of what else could be sent for its session."""
     if isinstance(error, RateLimited):
         return not error.organisation
-    return turn.attempts >= STUCK_ATTEMPTS and (isinstance(error, BrokenAnswer) or error.status is not None)
+    return turn.attempts > STUCK_ATTEMPTS and (isinstance(error, BrokenAnswer) or error.status is not None)
