@@ -10,6 +10,7 @@ from payloads import Payloads  # benchmarks/
 from tests.chaos.harness import KEY, Report, Site, Visitor, judge, site
 
 TURNS = 6
+PAUSE_AFTER_START = 2.0  # seconds: what is as old as the outbox itself is looked up, which a running one does not do
 TRUST = {"KUSTOMER_TRUST_METADATA": "true"}
 
 
@@ -44,11 +45,11 @@ async def run(report: Report, *, conversations: int, pause_seconds: float) -> No
     """Play each kind, one after the other."""
     for kind in KINDS:
         async with site(rate_limit=1_000, settings=dict(kind.settings)) as place:
-            visitors = [Visitor(f"visitor-{number}", _payloads(kind, number)) for number in range(conversations)]
             if kind.known:
                 await _introduce(place, conversations)
             before = (await place.units()).total()
-            await asyncio.gather(*(_talk(place, one, pause_seconds, escalated=kind.escalated) for one in visitors))
+            talks = (_talk(place, kind, number, pause_seconds) for number in range(conversations))
+            visitors = await asyncio.gather(*talks)
             report.check("everything is delivered", holds=await place.drained())
             await judge(report, place, visitors)
             calls = await place.units()
@@ -82,12 +83,14 @@ async def _introduce(place: Site, customers: int) -> None:
             await make(f"/v1/conversations/{conversation}/messages", said)
 
 
-async def _talk(place: Site, visitor: Visitor, pause_seconds: float, *, escalated: bool) -> None:
-    await asyncio.sleep(random.uniform(0, pause_seconds))
+async def _talk(place: Site, kind: Kind, number: int, pause_seconds: float) -> Visitor:
+    await asyncio.sleep(PAUSE_AFTER_START + random.uniform(0, pause_seconds))
+    visitor = Visitor(f"visitor-{number}", _payloads(kind, number))
     async with httpx.AsyncClient(timeout=30) as http:
         for _ in range(TURNS):
             if not await visitor.turn(http, place.url()):
                 raise RuntimeError("the action server did not answer")
             await asyncio.sleep(pause_seconds * random.uniform(0.7, 1.3))
-        if escalated:
+        if kind.escalated:
             await visitor.hand_off(http, place.url())
+    return visitor

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.searching import examples
 
-from rasa_kustomer.delivery.batches import LIVE_LINES, MOST_BYTES, MOST_ITEMS, Batch, plan_batches
+from rasa_kustomer.delivery.batches import MOST_BYTES, MOST_ITEMS, Batch, plan_batches
 from rasa_kustomer.delivery.outbox import Claim, Kind, Record
 
 
@@ -77,7 +77,6 @@ def test_a_batch_keeps_the_rules_of_jobs_and_the_order_of_sessions(given_claims:
         for session in sessions:
             mine = [item for item in batch.items if item.part.session_id == session]
             claim = by_id[session]
-            assert not claim.escalated or len(claim.records) > LIVE_LINES
             assert [item.record for item in mine] == claim.records[: len(mine)]
             assert all(item.record.kind is Kind.MESSAGE and not item.record.unsure for item in mine)
             times = [claim.last_sent_ms, *(item.part.sent_ms for item in mine)]
@@ -90,7 +89,7 @@ def test_every_session_with_a_clean_turn_at_its_head_is_served(given_claims: lis
     for claim in given_claims:
         head = claim.records[0] if claim.records else None
         clean = head is not None and head.kind is Kind.MESSAGE and not head.unsure and head.sent_ms is None
-        assert (claim.id in served) == (clean and not claim.escalated)
+        assert (claim.id in served) == clean
 
 
 def session(number: int, turns: int, *, escalated: bool = False, customer: str = "c") -> Claim:
@@ -121,11 +120,6 @@ def session(number: int, turns: int, *, escalated: bool = False, customer: str =
 
 def sizes(batches: list[Batch]) -> list[int]:
     return [len(batch.items) for batch in batches]
-
-
-def test_a_few_lines_for_an_agent_go_one_by_one_and_a_long_backlog_in_jobs() -> None:
-    assert sizes(plan_batches([session(1, LIVE_LINES, escalated=True)], room)) == []
-    assert sizes(plan_batches([session(1, LIVE_LINES + 1, escalated=True)], room)) == [LIVE_LINES + 1]
 
 
 def test_the_jobs_hold_no_more_of_a_customer_than_kustomer_takes_in_a_minute() -> None:

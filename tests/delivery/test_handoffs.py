@@ -128,7 +128,7 @@ async def test_a_long_backlog_of_a_conversation_that_people_have_goes_in_jobs(of
     await office.deliver()
 
     assert office.texts("ann") == list(turns(110))
-    assert len([one for one in sandbox.requests if one.path == "/v1/messages/bulk"]) == 1
+    assert len([one for one in sandbox.requests if one.path == "/v1/messages/bulk"]) <= 2
     assert steps(sandbox).count("messages") <= 10
 
 
@@ -235,3 +235,18 @@ async def test_a_refusal_that_is_not_about_the_team_does_not_cost_it(office: Off
     await office.deliver()
 
     assert office.conversations("ann")[0]["assignedTeams"] == [sandbox.team("Billing")["id"]]
+
+
+async def test_when_many_are_handed_off_at_once_their_turns_follow_together(office: Office, sandbox: Sandbox) -> None:
+    """Each ticket is there at once; the turns cost a few jobs instead of a request each, and are whole and in order."""
+    sessions = [await office.say(f"visitor-{number}", *turns(2)) for number in range(40)]
+    for session in sessions:
+        await office.hand_off(session)
+
+    await office.deliver()
+
+    assert len(sandbox.state.notes) == 40
+    assert all(row["priority"] == 4 for row in sandbox.state.conversations.values())
+    assert all(office.texts(f"visitor-{number}") == list(turns(2)) for number in range(40))
+    assert steps(sandbox).count("messages") < 40
+    assert sum(one.path == "/v1/messages/bulk" for one in sandbox.requests) >= 1

@@ -17,7 +17,6 @@ from rasa_kustomer.delivery.outbox.bulking import Part
 
 HANDFUL = 5  # a job costs about four units (send, ask, read the results), so fewer items are cheaper one by one
 MOST_ITEMS = 100
-LIVE_LINES = 25  # so many of a conversation that a human has go one by one
 MOST_BYTES = 200_000  # the limit for REST calls is unknown; half of what Kustomer's hooks take
 
 
@@ -50,7 +49,7 @@ def batchable(claim: Claim) -> list[Record]:
         if not plan.is_sound(record.payload):  # alone it costs itself only
             break
         head.append(record)
-    return [] if claim.escalated and len(head) <= LIVE_LINES else head
+    return head
 
 
 def units(claim: Claim) -> int:

@@ -74,10 +74,13 @@ class Batching:
         """
         failures: Failures = {}
         try:
+            bots = {one.id for one in load.aboard if not one.escalated}
             await asyncio.gather(*(self._look_up(load, one, failures) for one in load.aboard))
             await self._customers(load, failures)
             await self._resolve(load, failures)
-            ready = [one for one in load.aboard if one.conversation_id and one.id not in failures]
+            # What was found to be with people goes with a claim of its own.
+            found = {one.id for one in load.aboard if one.escalated and one.id in bots}
+            ready = [one for one in load.aboard if one.conversation_id and one.id not in {*failures, *found}]
             self._paced(ready, failures)
             for batch in plan_batches([one for one in ready if one.id not in failures], self._pace.left):
                 await self._messages(load, batch, failures)

@@ -16,8 +16,8 @@ from rasa_kustomer.delivery.budget import Budget
 from rasa_kustomer.delivery.closings import closable
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.load import Load
-from rasa_kustomer.delivery.outbox import Claim, Outbox, OutboxUnavailableError
-from rasa_kustomer.delivery.pace import LiveTurns
+from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.pace import PEOPLE_UNITS, LiveTurns
 from rasa_kustomer.delivery.recovery import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError
 from rasa_kustomer.failures import where
@@ -73,7 +73,7 @@ class Courier:
     ) -> None:
         self._outbox, self._delivery, self._batching = outbox, delivery, batching
         self._breaker, self._budget = breaker, budget
-        self._live = LiveTurns(now=now)
+        self._live, self._live_people = LiveTurns(now=now), LiveTurns(PEOPLE_UNITS, now=now)
         self._sleep, self._jitter = sleep, jitter
         self._running: dict[asyncio.Task[None], Load] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -130,11 +130,8 @@ class Courier:
             return
         if (room := HANDOFFS_AT_ONCE - self._busy(Lane.HANDOFF)) > 0:
             self._carry_singly(await self._claim(room, handoff=True))
-        if (room := PARALLEL_SESSIONS - self._busy(Lane.ESCALATED)) > 0:
-            for one in await self._claim(room, escalated=True):
-                long = self._batching.permitted and batchable(one)
-                (self._carry_together if long else self._carry_singly)([one])
-        await self._take_turns()
+        await self._take_turns(self._live_people, Lane.ESCALATED)
+        await self._take_turns(self._live, Lane.MIRROR)
         await self._take_closings()
 
     async def _probe(self) -> None:
@@ -150,22 +147,22 @@ class Courier:
     def _busy(self, *lanes: Lane) -> int:
         return sum(load.lane in lanes for load in self._running.values())
 
-    async def _take_turns(self) -> None:
-        """Turns that nobody waits for: a few at once, and many together in bulk jobs."""
-        busy = self._busy(Lane.MIRROR)
-        allowance = self._live.left()
+    async def _take_turns(self, live: LiveTurns, lane: Lane) -> None:
+        """Turns of conversations that people have, or of the others: a few at once, and many together in bulk jobs."""
+        busy, escalated = self._busy(lane), lane is Lane.ESCALATED
+        allowance = live.left()
         if not self._batching.permitted:
             if (room := PARALLEL_SESSIONS - busy) > 0:
-                self._carry_singly(await self._claim(room, escalated=False, closing=False))
+                self._carry_singly(await self._claim(room, escalated=escalated, closing=False))
             return
-        if busy >= PARALLEL_SESSIONS or not (allowance >= 1 or self._live.gathered()):
+        if busy >= PARALLEL_SESSIONS or not (allowance >= 1 or live.gathered()):
             return
-        claims = await self._claim(MOST_SESSIONS, escalated=False, closing=False)
+        claims = await self._claim(MOST_SESSIONS, escalated=escalated, closing=False)
         if not claims:
             return
         cost = sum(units(claim) for claim in claims)
         together = [] if cost <= max(HANDFUL, allowance) else [one for one in claims if batchable(one)]
-        self._live.spend(cost)
+        live.spend(cost)
         self._carry_singly([one for one in claims if one not in together])
         if together:
             self._carry_together(together)
@@ -257,8 +254,19 @@ class Courier:
         async with nullcontext() if claim.escalated else self._places:
             if load.aboard:  # else it was handed off meanwhile
                 with load.at_work([claim]):
-                    await self._delivery.deliver(claim, lambda: self._one_settled() and not load.hurried(claim))
+                    await self._delivery.deliver(
+                        claim, lambda: self._one_settled() and not load.hurried(claim), quick=self._may_be_quick(claim)
+                    )
         return {}
+
+    def _may_be_quick(self, claim: Claim) -> bool:
+        """Whether a handoff's turns may go one by one before it; when many are handed off, that costs too much."""
+        turns = sum(record.kind is Kind.MESSAGE for record in claim.records)
+        if turns == len(claim.records):
+            return True
+        if quick := turns <= self._live_people.left():
+            self._live_people.spend(turns)
+        return quick
 
     def _one_settled(self) -> bool:
         self._breaker.succeeded()

@@ -78,12 +78,13 @@ class Delivery:
         self._jobs, self._pace, self._now = jobs, pace, now
         self._say = Once(logger)
 
-    async def deliver(self, claim: Claim, go_on: Callable[[], bool]) -> None:
+    async def deliver(self, claim: Claim, go_on: Callable[[], bool], *, quick: bool = True) -> None:
         """Send the claim's records in order.
 
         Args:
             claim: The leased session; its ids are updated as they become known.
             go_on: Asked after every settled record; False ends the delivery early.
+            quick: A few turns may go before a handoff; else it goes first, and they are left for later.
 
         Raises:
             KustomerError: What stopped the delivery; the records not settled stay pending.
@@ -94,7 +95,7 @@ class Delivery:
         doubt = await recover(self._outbox, self._jobs, claim, self._now())
         await self._conversations.recall(claim)
         handoff = [record for record in claim.records if record.kind in HANDOFF_KINDS]
-        if doubt or (handoff and self._too_many_turns(claim)):
+        if doubt or (handoff and self._too_many_turns(claim, quick=quick)):
             await self._all(claim, handoff if claim.escalated else [], go_on)
             if doubt:
                 raise doubt
@@ -111,9 +112,9 @@ class Delivery:
             if not go_on():
                 return
 
-    def _too_many_turns(self, claim: Claim) -> bool:
+    def _too_many_turns(self, claim: Claim, *, quick: bool) -> bool:
         turns = sum(record.kind is Kind.MESSAGE for record in claim.records)
-        return turns > min(QUICK_TURNS, self._pace.left(str(claim.customer_id)))
+        return turns > min(QUICK_TURNS if quick else 0, self._pace.left(str(claim.customer_id)))
 
     async def _all(self, claim: Claim, records: Sequence[Record], go_on: Callable[[], bool]) -> None:
         for record in records:

@@ -17,6 +17,7 @@ CUSTOMER_LIMIT = 120  # messages of one customer in a minute (Kustomer API refer
 REMEMBERED_CUSTOMERS = 10_000
 ANSWER_SECONDS = 1.0  # when to look again while requests are under way
 LIVE_UNITS = 12.0  # a minute; about one chat at a person's pace
+PEOPLE_UNITS = 20.0  # the same for conversations that people have
 GATHER_SECONDS = 5.0
 
 
@@ -24,18 +25,19 @@ class LiveTurns:
     """A small allowance of requests for turns that are sent at once instead of gathered for a bulk job.
 
     Args:
+        units: How many in a minute.
         now: Monotonic clock in seconds.
     """
 
-    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._left = LIVE_UNITS
+    def __init__(self, units: float = LIVE_UNITS, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._units, self._now = units, now
+        self._left = units
         self._spent_at = now() - GATHER_SECONDS
 
     def left(self) -> float:
         """Units that may be spent at once."""
-        gained = max(0.0, self._now() - self._spent_at) * LIVE_UNITS / WINDOW_SECONDS
-        return min(LIVE_UNITS, self._left + gained)
+        gained = max(0.0, self._now() - self._spent_at) * self._units / WINDOW_SECONDS
+        return min(self._units, self._left + gained)
 
     def gathered(self) -> bool:
         """Whether turns were collected for long enough."""

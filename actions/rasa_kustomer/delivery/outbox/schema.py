@@ -30,7 +30,7 @@ from rasa_kustomer.delivery.outbox import tally
 
 SCHEMA_VERSION = 1
 _LOCK = 5_117_206_451  # any number that nobody else uses for an advisory lock of PostgreSQL
-CLOCK_MARGIN_MS = 5_000  # between our clock and Rasa's, where a turn does not show how far it is ahead
+CLOCK_MARGIN_MS = 1_000  # between our clock and Rasa's, where a turn does not show how far it is ahead
 
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
 
