@@ -264,7 +264,8 @@ class Courier:
         turns = sum(record.kind is Kind.MESSAGE for record in claim.records)
         if turns == len(claim.records):
             return True
-        if quick := turns <= self._live_people.left():
+        quick = turns <= self._live_people.left()
+        if quick and not claim.attempts:  # a further attempt sends what the one before could not
             self._live_people.spend(turns)
         return quick
 
