@@ -153,11 +153,11 @@ class Courier:
         allowance = live.left()
         if not self._batching.permitted:
             if (room := PARALLEL_SESSIONS - busy) > 0:
-                self._carry_singly(await self._claim(room, escalated=escalated, closing=False))
+                self._carry_singly(await self._claim(room, escalated=escalated, handoff=False, closing=False))
             return
         if busy >= PARALLEL_SESSIONS or not (allowance >= 1 or live.gathered()):
             return
-        claims = await self._claim(MOST_SESSIONS, escalated=escalated, closing=False)
+        claims = await self._claim(MOST_SESSIONS, escalated=escalated, handoff=False, closing=False)
         if not claims:
             return
         cost = sum(units(claim) for claim in claims)
@@ -184,7 +184,7 @@ class Courier:
             self._start(Load(many, self._let_go), closing)
 
     async def _claim(
-        self, limit: int, *, escalated: bool | None = None, handoff: bool = False, closing: bool | None = None
+        self, limit: int, *, escalated: bool | None = None, handoff: bool | None = None, closing: bool | None = None
     ) -> list[Claim]:
         keys = {claim.key for load in self._running.values() for claim in load.aboard}
         return await self._outbox.claim(limit, escalated=escalated, handoff=handoff, closing=closing, but_not=keys)

@@ -37,7 +37,7 @@ def candidates(
     *,
     limit: int,
     escalated: bool | None,
-    handoff: bool,
+    handoff: bool | None,
     but_not: Collection[str],
     closing: bool | None = None,
 ) -> list[int]:
@@ -48,7 +48,7 @@ def candidates(
         now: Epoch seconds.
         limit: How many at most.
         escalated: Only those a human has, or only the others; None for both.
-        handoff: Only those of which a note or a ticket is due.
+        handoff: Only those of which a note or a ticket is due, or only the others; None for both.
         but_not: Keys of sessions that the caller has at hand, whatever became of their leases and numbers.
         closing: Only those that have nothing but their closing waiting, or only the others; None for both.
     """
@@ -68,9 +68,10 @@ def candidates(
         .order_by(sessions.c.escalated.desc(), sessions.c.open_since)
         .limit(limit)
     )
-    if handoff:
+    if handoff is not None:
         kinds = records.c.kind.in_([kind.value for kind in HANDOFF_KINDS])
-        query = query.where(sessions.c.escalated, exists().where(*pending, kinds, is_due(records.c.not_before, now)))
+        waits = exists().where(*pending, kinds, is_due(records.c.not_before, now))
+        query = query.where(sessions.c.escalated, waits) if handoff else query.where(or_(~sessions.c.escalated, ~waits))
     if escalated is not None:
         query = query.where(sessions.c.escalated.is_(escalated))
     if closing is not None:

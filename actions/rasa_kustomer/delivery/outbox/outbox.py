@@ -191,7 +191,7 @@ class Outbox:
         limit: int,
         *,
         escalated: bool | None = None,
-        handoff: bool = False,
+        handoff: bool | None = None,
         closing: bool | None = None,
         but_not: Collection[str] = (),
     ) -> list[Claim]:
@@ -200,7 +200,7 @@ class Outbox:
         Args:
             limit: How many sessions at most.
             escalated: Only those a human has, or only the others; None for both.
-            handoff: Only those of which a note or a ticket waits.
+            handoff: Only those of which a note or a ticket waits, or only the others; None for both.
             closing: Only those that have nothing but their closing waiting, or only the others; None for both.
             but_not: Keys of the sessions at hand; a process that stood still may have lost the leases of its own.
         """
