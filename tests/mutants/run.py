@@ -45,6 +45,7 @@ def _misplaced(mutants: Iterable[Mutant]) -> list[str]:
 
 def _all_in_lanes(mutants: list[Mutant]) -> list[str]:
     copies: SimpleQueue[Path] = SimpleQueue()
+    sound: dict[str, int | None] = {}  # several mutants share tests
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(LANES) as pool:
         for number in range(LANES):
             copies.put(_copy(Path(folder) / str(number)))
@@ -52,7 +53,7 @@ def _all_in_lanes(mutants: list[Mutant]) -> list[str]:
         def one(mutant: Mutant) -> str | None:
             copy = copies.get()
             try:
-                return _problem(copy, mutant)
+                return _problem(copy, mutant, sound)
             finally:
                 copies.put(copy)
 
@@ -73,18 +74,19 @@ def _copy(target: Path) -> Path:
     return target
 
 
-def _problem(copy: Path, mutant: Mutant) -> str | None:
+def _problem(copy: Path, mutant: Mutant, sound: dict[str, int | None]) -> str | None:
     """What is wrong with the mutant's tests; None when they pass without it and fail with it."""
     file, began = copy / mutant.file, time.monotonic()
-    sound = file.read_text(encoding="utf-8")
-    before = _test(copy, mutant)
-    if before != PASSED:
+    text = file.read_text(encoding="utf-8")
+    if mutant.tests not in sound:
+        sound[mutant.tests] = _test(copy, mutant)
+    if (before := sound[mutant.tests]) != PASSED:
         return _say("BROKEN", mutant, began, f"its tests end with {before} without it: {mutant.tests}")
-    file.write_text(sound.replace(mutant.old, mutant.new), encoding="utf-8")
+    file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
         after = _test(copy, mutant)
     finally:
-        file.write_text(sound, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     if after == PASSED:
         return _say("SURVIVED", mutant, began, f"{mutant.tests} passes in spite of it")
     if after not in {FAILED, None}:
