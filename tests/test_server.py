@@ -89,7 +89,7 @@ def test_a_malformed_setting_stops_the_start_with_one_line_per_problem(tmp_path:
     done = subprocess.run(
         command(free_port()),
         cwd=tmp_path,
-        env=environment(parking="garage", rate_share="9"),
+        env=environment(api_key="key", parking="garage", rate_share="9"),
         capture_output=True,
         text=True,
         timeout=START_SECONDS,
@@ -101,7 +101,13 @@ def test_a_malformed_setting_stops_the_start_with_one_line_per_problem(tmp_path:
     assert "Traceback" not in done.stderr
 
     routing = subprocess.run(
-        command(free_port()), cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        command(free_port()),
+        cwd=tmp_path,
+        env=environment(api_key="key"),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
     )
     assert routing.returncode == 1
     assert "kustomer_routing.yml:1: unknown key ruls" in routing.stderr
@@ -127,11 +133,13 @@ def test_without_a_key_it_says_so_once_and_does_nothing(start: Start, tmp_path: 
         {"SSL_CERT_FILE": "/no/such/file"},
         {"NO_PROXY": "localhost,fd07::/64,[x"},
         {"enabled": "false", "parking": "garage", "HTTPS_PROXY": "http://bot:hunter2@x:port"},
+        {"parking": "garage", "SSL_CERT_FILE": "/no/such/file"},
     ],
 )
 def test_while_it_is_off_nothing_of_the_machine_is_read_and_nothing_stops_the_server(
     start: Start, tmp_path: Path, variables: dict[str, str]
 ) -> None:
+    (tmp_path / "kustomer_routing.yml").write_text("ruls: []\n" if "SSL_CERT_FILE" in variables else "rules: []\n")
     process, url = start(**variables)
     answer = httpx.post(f"{url}/webhook", json=json.loads(CAPTURE.read_text())).json()
     health = httpx.get(f"{url}/kustomer/health").json()
@@ -142,7 +150,9 @@ def test_while_it_is_off_nothing_of_the_machine_is_read_and_nothing_stops_the_se
     log = (tmp_path / "server.log").read_text()
     assert "PROXY" not in log
     assert "SSL_CERT" not in log
-    assert ("KUSTOMER_PARKING: must be" in log) is ("parking" in variables)
+    assert log.count("KUSTOMER_PARKING: must be") == ("parking" in variables)
+    off = "KUSTOMER_ENABLED is false" if "enabled" in variables else "KUSTOMER_API_KEY"
+    assert len(re.findall(f"rasa-kustomer does nothing: {off}", log)) == 1
 
 
 @pytest.mark.parametrize(

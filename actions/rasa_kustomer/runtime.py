@@ -284,7 +284,7 @@ def _make() -> Runtime:
     except SettingsError as error:
         for problem in error.problems:
             logger.error("%s", one_line(problem))  # noqa: TRY400 - for people
-        return _off("KUSTOMER_ENABLED is false", broken=False) if error.disabled else _off("its settings are wrong")
+        return _off(error.off_because or "its settings are wrong", broken=error.off_because is None)
     if settings.debug:
         logging.getLogger(PACKAGE_LOGGER).setLevel(logging.DEBUG)
     try:

@@ -130,7 +130,7 @@ CALLS: dict[str, tuple[str, Callable[[KustomerClient, str, str], Awaitable[Any]]
     "notes_of": ("note.read", lambda client, _, conversation: client.notes_of(conversation)),
     "teams": ("team.read", lambda client, _, __: client.teams()),
 }
-BULK = {"create_bulk", "bulk_complete", "bulk_results"}  # a job and its results: tests/kustomer/test_bulk.py
+BULK = {"create_bulk", "change_bulk", "bulk_complete", "bulk_results"}  # jobs: tests/kustomer/test_bulk.py
 SENT_ONCE = {"create_customer", "create_conversation", "create_message", "create_note"}
 
 

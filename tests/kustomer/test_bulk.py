@@ -41,6 +41,20 @@ async def test_a_job_makes_its_items_and_tells_of_each(client: KustomerClient, s
     assert (bad.client_ref, bad.ok, bad.duplicate) == ("2", False, False)
 
 
+async def test_a_job_changes_its_items_and_is_sent_once(client: KustomerClient, sandbox: Sandbox) -> None:
+    customer = await client.create_customer({"externalId": "a", "name": "Ann"})
+    sandbox.fail("PUT /v1/customers/bulk", "reset-after", times=1)
+    sent = len(sandbox.requests)
+    with pytest.raises(Unreachable):
+        await client.change_bulk("customers", [{"id": customer.id, "name": "Bo", "_clientRef": "1"}])
+    assert len(sandbox.requests) == sent + 1
+
+    job = await client.change_bulk("customers", [{"id": customer.id, "name": "Cy", "_clientRef": "1"}])
+    assert await client.bulk_complete(job)
+    assert await client.bulk_results(job) == [BulkResult("1", customer.id, True, None, False)]
+    assert [one["name"] for one in sandbox.state.customers.values()] == ["Cy"]
+
+
 async def test_a_job_is_sent_once_and_looks_at_it_are_repeated(client: KustomerClient, sandbox: Sandbox) -> None:
     sandbox.fail("POST /v1/customers/bulk", "reset-after", times=1)
     with pytest.raises(Unreachable) as raised:
@@ -57,6 +71,7 @@ async def test_a_job_is_sent_once_and_looks_at_it_are_repeated(client: KustomerC
     ("role", "call"),
     [
         ("org.permission.message.create", lambda client: client.create_bulk("messages", [{}])),
+        ("org.permission.conversation.update", lambda client: client.change_bulk("conversations", [{"id": JOB}])),
         ("org.permission.bulk.read", lambda client: client.bulk_complete(JOB)),
         ("org.permission.bulk.read", lambda client: client.bulk_results(JOB)),
     ],

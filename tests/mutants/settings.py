@@ -7,6 +7,20 @@ ENVIRONMENT = f"{PACKAGE}/settings/environment.py"
 
 MUTANTS = [
     Mutant(
+        "F1: with no key nothing malformed stops the server",
+        f"{PACKAGE}/settings/loading.py",
+        'return None if given else f"{_KEY} not set"',
+        "return None",
+        "tests/settings/test_env_file.py -k while_it_is_off",
+    ),
+    Mutant(
+        "F1: a key that cannot be used is not taken for none",
+        f"{PACKAGE}/settings/loading.py",
+        "given = _KEY in found.values or any(_KEY in problem for problem in found.problems)",
+        "given = _KEY in found.values",
+        "tests/settings/test_env_file.py -k meant_as_a_key",
+    ),
+    Mutant(
         "F1: while the plugin is off no proxy or certificate is read",
         f"{PACKAGE}/runtime.py",
         "network = None if off_because else read_network(",

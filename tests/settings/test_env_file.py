@@ -205,10 +205,37 @@ def test_names_that_are_none_of_ours_are_found_with_the_nearest(monkeypatch: pyt
     load_settings()
 
 
-def test_while_it_is_switched_off_problems_are_known_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("enabled", "key", "because"),
+    [
+        ("false", "key", "KUSTOMER_ENABLED is false"),
+        (" 'False' ", "key", "KUSTOMER_ENABLED is false"),
+        ("true", "key", None),
+        ("perhaps", "key", None),
+        ("true", "ke\u200by", None),  # a key that cannot be used is not the same as none
+        ("true", "", "KUSTOMER_API_KEY not set"),
+        ("true", " '' ", "KUSTOMER_API_KEY not set"),
+        ("perhaps", "", "KUSTOMER_API_KEY not set"),
+    ],
+)
+def test_while_it_is_off_whatever_is_wrong_problems_are_known_as_such(
+    monkeypatch: pytest.MonkeyPatch, enabled: str, key: str, because: str | None
+) -> None:
     monkeypatch.setenv("KUSTOMER_PARKING", "garage")
-    for enabled, disabled in (("false", True), (" 'False' ", True), ("true", False), ("perhaps", False)):
-        monkeypatch.setenv("KUSTOMER_ENABLED", enabled)
-        with pytest.raises(SettingsError) as raised:
-            load_settings()
-        assert raised.value.disabled is disabled
+    monkeypatch.setenv("KUSTOMER_ENABLED", enabled)
+    monkeypatch.setenv("KUSTOMER_API_KEY", key)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.off_because == because
+
+
+def test_a_line_that_was_meant_as_a_key_is_not_taken_for_no_key(env: Path) -> None:
+    env.write_text("KUSTOMER_API_KEY secret\n")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.off_because is None
+
+    env.write_text("KUSTOMER_PARKING none\n")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.off_because == "KUSTOMER_API_KEY not set"

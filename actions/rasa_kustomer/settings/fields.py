@@ -20,6 +20,7 @@ from rasa_kustomer.conversation.routing import parse_priority
 from rasa_kustomer.delivery.outbox_address import outbox_address, without_password
 from rasa_kustomer.settings import values
 
+SWITCHED_OFF = "KUSTOMER_ENABLED is false"
 DEFAULT_ROUTING_FILE = Path("kustomer_routing.yml")
 DEFAULT_OUTBOX_URL = "sqlite:///.kustomer/outbox.db"
 
@@ -201,7 +202,7 @@ class Settings(BaseModel):
     def off_because(self) -> str | None:
         """Why the plugin does nothing, as a sentence for the log; None when it is on."""
         if not self.enabled:
-            return "KUSTOMER_ENABLED is false"
+            return SWITCHED_OFF
         missing = [] if self.api_key and self.api_key.get_secret_value() else ["KUSTOMER_API_KEY"]
         missing += [] if self.api_url else ["KUSTOMER_SUBDOMAIN"]
         return f"{' and '.join(missing)} not set" if missing else None

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from rasa_kustomer.settings.environment import HIDDEN_SLOTS, PREFIX, Variables, read_variables
-from rasa_kustomer.settings.fields import Settings
+from rasa_kustomer.settings.fields import SWITCHED_OFF, Settings
 
 DEFAULT_ENV_FILE = Path(".env")
+_KEY = f"{PREFIX}API_KEY"
 _NEAR = 0.75  # how alike two names must be for one to be offered for the other
 _FOREIGN_NEAR = 0.9  # the same for a name without our prefix
 
@@ -23,12 +24,12 @@ class SettingsError(ValueError):
 
     Attributes:
         problems: One readable line per problem, each naming its variable. Never holds a secret's value.
-        disabled: KUSTOMER_ENABLED is false, so that nothing of it may stop anybody.
+        off_because: Why the plugin is off whatever the problems, so that they may stop nobody; None when it is not.
     """
 
-    def __init__(self, problems: list[str], *, disabled: bool = False) -> None:
+    def __init__(self, problems: list[str], *, off_because: str | None = None) -> None:
         self.problems = problems
-        self.disabled = disabled
+        self.off_because = off_because
         super().__init__("\n".join(problems))
 
 
@@ -53,7 +54,7 @@ def load_settings(env_file: Path | Literal["default"] | None = "default") -> Set
     except ValidationError as error:
         problems += [_problem(item) for item in error.errors(include_url=False, include_input=False)]
     if problems:
-        raise SettingsError(problems, disabled=_disabled(found))
+        raise SettingsError(problems, off_because=_off_because(found))
     return settings
 
 
@@ -62,11 +63,15 @@ def _variables() -> dict[str, str]:
     return {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
 
 
-def _disabled(found: Variables) -> bool:
+def _off_because(found: Variables) -> str | None:
+    """Why the plugin is off, whatever else is wrong; a key that is there and cannot be read is no such reason."""
     try:
-        return TypeAdapter(bool).validate_python(found.values.get(f"{PREFIX}ENABLED", "true")) is False
+        if TypeAdapter(bool).validate_python(found.values.get(f"{PREFIX}ENABLED", "true")) is False:
+            return SWITCHED_OFF
     except ValidationError:
-        return False
+        pass  # one of the problems
+    given = _KEY in found.values or any(_KEY in problem for problem in found.problems)
+    return None if given else f"{_KEY} not set"
 
 
 def _misspelt(found: Variables) -> dict[str, tuple[str, str | None]]:
