@@ -160,6 +160,8 @@ class Directory:
         if error is None:
             if (found := task.result()) is not None:
                 self.learn(identity, found)
+            else:
+                self._known.pop(key, None)  # deleted since
         elif isinstance(error, KustomerError):
             self._failed[key] = error
 

@@ -7,6 +7,7 @@ import pytest
 from tests.actions.bot import Bot, delivered
 
 from rasa_kustomer import runtime
+from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.sandbox import Sandbox
 
 
@@ -245,6 +246,8 @@ async def test_the_end_of_one_session_is_not_the_next_ones(sandbox: Sandbox) -> 
     bot.bot("an answer")
     bot.slots["session_started_metadata"] = B
     bot.apply("slot", name="session_started_metadata", value=B)
+    async with KustomerClient(sandbox.url, sandbox.api_key) as client:
+        await client.create_customer({"externalId": B["customer_id"], "name": "Bob"})
     await bot.call("action_session_start")
     assert bot.slots["kustomer_customer_name"] == "Bob", "the new session's greeting is for who begins it"
     bot.apply("session_started")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.actions.bot import Bot
+from tests.actions.bot import Bot, delivered
 from tests.actions.test_customer import ANN, known_ann, started
 from tests.actions.test_handoff import talk, ticket
 
@@ -139,6 +139,11 @@ async def test_a_customer_who_was_deleted_since_is_met_anew(sandbox: Sandbox, co
     for row in list(sandbox.state.conversations.values()):
         sandbox.state.drop("conversations", row["id"])
 
+    assert (await started(bot, ANN))["kustomer_customer_id"] is None, "a new one is made soon"
+    bot.start(ANN)
+    bot.metadata = ANN
+    await bot.turn("hello", "hi")
+    await delivered()
     slots = await started(bot, ANN)
     assert slots["kustomer_customer_id"] not in {None, ann}
     assert slots["kustomer_open_conversations"] == 0

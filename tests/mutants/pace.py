@@ -108,7 +108,7 @@ MUTANTS = [
     Mutant(
         "F19: of many turns none goes before the ticket",
         f"{PRODUCT}/delivery/delivery.py",
-        "if doubt or (handoff and self._too_many_turns(claim)):",
+        "if doubt or (handoff and self._too_many_turns(claim, quick=quick)):",
         "if doubt:",
         f"{HANDOFFS} -k many_turns",
     ),

@@ -18,7 +18,7 @@ UNKNOWN: dict[str, Any] = {
 }
 
 
-async def customer_slots(call: Call, seconds: float) -> dict[str, Any]:
+async def customer_slots(call: Call, seconds: float, *, at_once: bool = False) -> dict[str, Any]:
     """Customer slots, as far as Kustomer tells within the time; a customer whom it does not have is made soon.
 
     Kustomer is asked only for what the bot can use at once, with one request as a rule, and not at all for an anonymous
@@ -28,17 +28,20 @@ async def customer_slots(call: Call, seconds: float) -> dict[str, Any]:
     Args:
         call: The action's call.
         seconds: Longest wait; the look-up goes on behind it and warms the cache.
+        at_once: Look for all that identifies the customer, and make one who is missing now: the bot has asked for it.
     """
     slots = dict(UNKNOWN)
     if call.runtime.breaker.is_open or seconds <= 0:
         return slots
-    await asyncio.wait({call.runtime.in_background(_fill(call, slots))}, timeout=seconds)
+    await asyncio.wait({call.runtime.in_background(_fill(call, slots, at_once=at_once))}, timeout=seconds)
     return dict(slots)
 
 
-async def _fill(call: Call, slots: dict[str, Any]) -> None:
+async def _fill(call: Call, slots: dict[str, Any], *, at_once: bool) -> None:
+    directory = call.runtime.directory
     try:
-        customer = await call.runtime.directory.look_up(call.identity, fresh=call.identity.trusted)
+        known = await directory.resolve(call.identity) if at_once and not call.identity.anonymous else None
+        customer = await directory.look_up(call.identity, fresh=call.identity.trusted) or known
         if customer is not None:
             slots["kustomer_customer_id"] = customer.id
             if call.identity.trusted:

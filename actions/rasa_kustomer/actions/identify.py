@@ -30,5 +30,5 @@ class ActionKustomerIdentify(KustomerAction):
             except OutboxUnavailableError as error:
                 call.runtime.unrecorded.failed(error)
                 call.keep_trying(session, [move])
-        slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
+        slots = await customer_slots(call, call.runtime.settings.session_wait_seconds, at_once=True)
         return slot_events({**slots, **(await ticket_slots(call) if len(call.people.known) > 1 else {})})
