@@ -400,6 +400,24 @@ async def test_tags_that_are_there_already_are_no_failure(office: Office, sandbo
     assert await office.outbox.record_state(f"{session.key}:tags") == DELIVERED
 
 
+async def test_who_signs_in_after_the_session_was_leased_is_who_the_conversation_goes_to(
+    office: Office, sandbox: Sandbox
+) -> None:
+    session = await office.say("ann", "hello")
+    await office.deliver()
+    await office.courier.stop()
+    await office.say("ann", "I am ann@example.com", start=2)
+    (claim,) = await office.outbox.claim(1)
+    move = NewRecord(f"{session.key}:customer:1", Kind.REPOINT, {})
+    await office.outbox.record(session, ANONYMOUS | {"email": "ann@example.com"}, [move])
+    claim.records = await office.outbox.due(claim)
+
+    await office.delivery.deliver(claim, lambda: True)
+
+    (conversation,) = office.conversations("ann")
+    assert sandbox.state.customers[conversation["customer"]]["emails"][0]["email"] == "ann@example.com"
+
+
 @pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
 async def test_a_conversation_that_cannot_be_moved_holds_up_no_turns(office: Office, sandbox: Sandbox) -> None:
     """Whether Kustomer moves conversations, and how it says that it does not, is not documented."""

@@ -153,4 +153,11 @@ MUTANTS = [
         "elif True:",
         "tests/test_directory.py -k refuses",
     ),
+    Mutant(
+        "A conversation goes to who is known when it is moved, not to who was known when its session was leased",
+        "actions/rasa_kustomer/delivery/delivery.py",
+        'claim.identity = known["identity"]',
+        "pass",
+        "tests/delivery/test_courier.py -k signs_in_after",
+    ),
 ]

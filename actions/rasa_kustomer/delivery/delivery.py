@@ -202,6 +202,9 @@ class Delivery:
         Whether Kustomer lets a conversation change its customer is not documented; where it refuses, the conversation
         stays with the first customer.
         """
+        known = await self._outbox.session_state(claim.key)  # the record may have come after the session was leased
+        if known is not None:
+            claim.identity = known["identity"]
         customer = await self._directory.resolve(identity_of(claim), retry_failed=True)
         if customer.id == claim.customer_id:
             return
