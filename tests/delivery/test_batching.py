@@ -230,12 +230,12 @@ async def test_a_ticket_does_not_wait_for_a_job(office: Office, sandbox: Sandbox
     assert office.texts(NAMES[0]) == [*HELLO, "give me a human"]
 
 
-async def test_conversations_with_a_human_are_never_part_of_a_job(office: Office, sandbox: Sandbox) -> None:
-    for name in NAMES:
+async def test_a_few_conversations_with_a_human_are_live_and_part_of_no_job(office: Office, sandbox: Sandbox) -> None:
+    for name in NAMES[:4]:
         await office.hand_off(await office.say(name, *HELLO))
     await office.deliver()
 
-    check_timelines(office, *HELLO)
+    assert all(office.texts(name) == list(HELLO) for name in NAMES[:4])
     assert not any(path.endswith("bulk") for path in calls(sandbox))
 
 
