@@ -188,7 +188,8 @@ async def test_a_handoff_that_another_process_took_gets_a_probe_at_once(office: 
     sandbox.fail("*", "reset-before", times=None)
     await office.say("bob", "hello")
     office.courier.start()
-    await office.until(lambda _: office.breaker.seconds_to_probe > 10)
+    await office.until(lambda _: office.breaker.seconds_to_probe > 20)
+    await office.until(lambda _: office.breaker.seconds_to_probe < 14)  # by now the last probe has failed
     sandbox.heal()
     other = Outbox(office.url, now=office.clock)
     session = SessionKey("rasa:ann:1000", "ann", 1000)
