@@ -220,7 +220,7 @@ async def test_what_is_at_hand_is_not_taken_again_when_its_lease_ran_out(
     await office.say("ann", "hello")
     office.courier.start()
     await when(clock, lambda: hanging(sandbox) == 1)
-    for _ in range(20):
+    for _ in range(100):
         clock.now += 10
         office.outbox.work_arrived.set()
         await asyncio.sleep(0.01)
