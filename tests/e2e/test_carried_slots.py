@@ -27,7 +27,7 @@ ENDS: list[dict[str, Any]] = [{"event": "restart"}, {"event": "session_started"}
 
 def tracker(dice: random.Random) -> list[dict[str, Any]]:
     """Events in any order, most of them steps of a dialogue and slots that are set."""
-    said = [{"event": "user", "text": "hi", "parse_data": {}}, {"event": "bot", "text": "hello"}]
+    said: list[dict[str, Any]] = [{"event": "user", "text": "hi", "parse_data": {}}, {"event": "bot", "text": "hello"}]
     events = []
     for number in range(dice.randint(5, 40)):
         set_slot = {"event": "slot", "name": dice.choice("abcdef"), "value": number}
