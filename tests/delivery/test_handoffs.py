@@ -101,7 +101,6 @@ async def test_turns_that_have_waited_before_the_handoff_hold_it_up_as_little(of
     await office.until(lambda _counts: len(sandbox.requests) > 3)
     sandbox.heal()
     await office.hand_off(session)
-    office.breaker.probe_soon()  # as the action does
 
     assert await office.ticket(session) < WAIT_SECONDS
     await office.deliver()

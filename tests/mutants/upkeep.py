@@ -88,9 +88,9 @@ MUTANTS = [
     ),
     Mutant(
         "A handoff wakes the breaker: the next probe is made at once",
-        HANDOFF,
-        "        call.runtime.breaker.probe_soon()\n",
-        "",
+        "actions/rasa_kustomer/delivery/courier.py",
+        "            self._breaker.probe_soon()\n",
+        "            pass\n",
         "tests/actions/test_handoff.py -k wakes_the_breaker",
     ),
     Mutant(

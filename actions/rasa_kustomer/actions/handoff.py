@@ -39,7 +39,6 @@ class ActionKustomerHandoff(KustomerAction):
         except OutboxUnavailableError as error:
             call.runtime.unrecorded.failed(error)
             return self._not_accepted(call, "failed")
-        call.runtime.breaker.probe_soon()
         state, known = await self._outcome(call, ticket)
         if state == DEAD:
             return self._nobody_comes(call, "failed", ticket.reference)
