@@ -253,9 +253,13 @@ class Visitor:
         return True
 
     async def hand_off(self, http: httpx.AsyncClient, url: str) -> str:
-        """Ask for a human; returns the status that the bot reports."""
-        body = json.loads(self.payloads.body(self.sender_id, self.said)) | {"next_action": "action_kustomer_handoff"}
-        answer = await self.call(http, url, json.dumps(body).encode())
+        """Ask for a human, a turn of its own; returns the status that the bot reports."""
+        self.said += 1
+        turn = self.payloads.body(self.sender_id, self.said)
+        handoff = json.loads(turn) | {"next_action": "action_kustomer_handoff"}
+        answer = await self.call(http, url, json.dumps(handoff).encode())
+        await self.call(http, url, turn)
+        self.accepted = self.said
         return str(next(one["value"] for one in answer["events"] if one.get("name") == "kustomer_handoff_status"))
 
     async def call(self, http: httpx.AsyncClient, url: str, body: bytes) -> dict[str, Any]:
