@@ -2,7 +2,7 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 EXAMPLES = "RASA_KUSTOMER_EXAMPLES"
 """How many examples a property test tries at least, chosen at random; unset, each tries the same few every time."""
@@ -16,7 +16,18 @@ def examples(few: int) -> int:
 
 
 def choose_profile() -> None:
-    """Make `make test` and a plain `pytest` give the same result every time, on every machine."""
-    settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
-    settings.register_profile("wide", max_examples=examples(100), database=None, deadline=None, print_blob=True)
+    """Make `make test` and a plain `pytest` give the same result every time, on every machine.
+
+    Every choice is written out: where CI is set, Hypothesis has other defaults. Nothing depends on the machine's speed.
+    """
+    settings.register_profile(
+        "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.register_profile(
+        "wide",
+        settings.get_profile("repeatable"),
+        derandomize=False,
+        max_examples=examples(100),
+        print_blob=True,
+    )
     settings.load_profile("wide" if _WIDE else "repeatable")

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from tests.searching import EXAMPLES
 
+CI = {"CI": "true", "GITHUB_ACTIONS": "true"}
+"""Where these are set, Hypothesis has other defaults."""
+
 PROPERTY = """
 from hypothesis import given, strategies as st
 
@@ -36,7 +39,7 @@ class Tried:
 
     def __call__(self, *, hash_seed: str, **variables: str) -> str:
         """What was tried."""
-        environment = {name: value for name, value in os.environ.items() if name != EXAMPLES}
+        environment = {name: value for name, value in os.environ.items() if name not in {EXAMPLES, *CI}}
         environment |= {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[1]), **variables}
         command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", self._file.name]
         done = subprocess.run(
@@ -46,10 +49,11 @@ class Tried:
 
 
 def test_a_property_tries_the_same_examples_every_time_and_with_every_hash_seed(tried: Tried) -> None:
-    assert tried(hash_seed="1") == tried(hash_seed="2")
+    assert tried(hash_seed="1") == tried(hash_seed="2") == tried(hash_seed="1", **CI)
 
 
-def test_a_wide_search_tries_other_and_more_examples_each_time(tried: Tried) -> None:
-    wide = tried(hash_seed="1", **{EXAMPLES: "150"})
+@pytest.mark.parametrize("variables", [{}, CI], ids=["here", "in CI"])
+def test_a_wide_search_tries_other_and_more_examples_each_time(tried: Tried, variables: dict[str, str]) -> None:
+    wide = tried(hash_seed="1", **{EXAMPLES: "150"}, **variables)
     assert " 150 " in wide
-    assert wide != tried(hash_seed="1", **{EXAMPLES: "150"})
+    assert wide != tried(hash_seed="1", **{EXAMPLES: "150"}, **variables)
