@@ -15,12 +15,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
 LANES = os.cpu_count() or 1
-SECONDS = 300.0  # a mutant that hangs its tests is noticed too
+HANGS_AFTER = 30.0, 4.0  # seconds, and times what the tests take without the mutant: one that hangs is noticed too
 PASSED, FAILED = 0, 1  # pytest's exit codes
 NOT_MUTANTS = {"__init__", "mutant", "run"}
 
@@ -45,7 +46,7 @@ def _misplaced(mutants: Iterable[Mutant]) -> list[str]:
 
 def _all_in_lanes(mutants: list[Mutant]) -> list[str]:
     copies: SimpleQueue[Path] = SimpleQueue()
-    sound: dict[str, int | None] = {}  # several mutants share tests
+    sound: dict[str, _Ended] = {}  # several mutants share tests
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(LANES) as pool:
         for number in range(LANES):
             copies.put(_copy(Path(folder) / str(number)))
@@ -74,17 +75,23 @@ def _copy(target: Path) -> Path:
     return target
 
 
-def _problem(copy: Path, mutant: Mutant, sound: dict[str, int | None]) -> str | None:
+class _Ended(NamedTuple):
+    code: int | None  # pytest's; None when it took too long
+    seconds: float
+
+
+def _problem(copy: Path, mutant: Mutant, sound: dict[str, _Ended]) -> str | None:
     """What is wrong with the mutant's tests; None when they pass without it and fail with it."""
     file, began = copy / mutant.file, time.monotonic()
     text = file.read_text(encoding="utf-8")
     if mutant.tests not in sound:
-        sound[mutant.tests] = _test(copy, mutant)
-    if (before := sound[mutant.tests]) != PASSED:
-        return _say("BROKEN", mutant, began, f"its tests end with {before} without it: {mutant.tests}")
+        sound[mutant.tests] = _test(copy, mutant, None)
+    if (before := sound[mutant.tests]).code != PASSED:
+        return _say("BROKEN", mutant, began, f"its tests end with {before.code} without it: {mutant.tests}")
     file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    least, times = HANGS_AFTER
     try:
-        after = _test(copy, mutant)
+        after = _test(copy, mutant, least + times * before.seconds).code
     finally:
         file.write_text(text, encoding="utf-8")
     if after == PASSED:
@@ -95,19 +102,20 @@ def _problem(copy: Path, mutant: Mutant, sound: dict[str, int | None]) -> str | 
     return None
 
 
-def _test(copy: Path, mutant: Mutant) -> int | None:
-    """Pytest's exit code; None when it took too long."""
+def _test(copy: Path, mutant: Mutant, timeout: float | None) -> _Ended:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests.split()]
     # The copy's package goes before the installed one, also in programs that a test starts; without byte code, since
     # two versions of a file within a second would share it.
     path = os.pathsep.join([str(copy / "actions"), str(copy)])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    began = time.monotonic()
     try:
-        return subprocess.run(
-            command, cwd=copy, env=environment, check=False, capture_output=True, timeout=SECONDS
+        code = subprocess.run(
+            command, cwd=copy, env=environment, check=False, capture_output=True, timeout=timeout
         ).returncode
     except subprocess.TimeoutExpired:
-        return None
+        return _Ended(None, time.monotonic() - began)
+    return _Ended(code, time.monotonic() - began)
 
 
 def _say(verdict: str, mutant: Mutant, began: float, more: str = "") -> str:
