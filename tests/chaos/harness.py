@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 from payloads import Payloads  # benchmarks/
+from tests.helpers import free_port, without_settings
 
 from rasa_kustomer.conversation.turns import read_turns
 
@@ -26,13 +26,6 @@ START_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
 KEY = "sandbox-key"
 PAYLOADS = Payloads()
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -197,7 +190,7 @@ async def site(
         url = outbox_url or f"sqlite:///{folder / 'outbox.db'}"
         port = free_port()
         tool = str(Path(sys.executable).with_name("rasa-kustomer"))
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")}
+        clean = without_settings()
         kustomer = Server([tool, "sandbox", "--port", str(port)], f"http://127.0.0.1:{port}/", folder, clean)
         environment = clean | {
             "KUSTOMER_API_KEY": KEY,

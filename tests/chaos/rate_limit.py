@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 from tests.chaos.drain import fill
 from tests.chaos.harness import Report, Visitor, balance, site
-from tests.delivery.office import Clock, Office
+from tests.delivery.office import Office
+from tests.helpers import SharedClock
 
 from rasa_kustomer.sandbox import Sandbox
 
@@ -39,7 +40,7 @@ async def run(report: Report, *, backlog: int, refusals: int) -> None:
 async def _no_request_before_the_reset(report: Report, refusals: int) -> None:
     """By the sandbox's own log: what it had after a refusal, and before the time that it named."""
     with tempfile.TemporaryDirectory() as folder:
-        clock = Clock()
+        clock = SharedClock()
         async with Sandbox(now=clock).serve() as sandbox:
             office = Office(sandbox, f"sqlite:///{Path(folder) / 'outbox.db'}", clock=clock)
             office.courier.start()

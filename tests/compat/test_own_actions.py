@@ -1,13 +1,13 @@
 """A bot's own actions with a name of ours: which one rasa-sdk runs, and the guide's way to keep one's own."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.helpers import without_settings
 
 from rasa_kustomer.bot.classes import namesakes
 
@@ -45,7 +45,7 @@ print(json.dumps([chosen, results]))
 
 
 def registered(folder: Path) -> list[dict[str, object]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")}
+    environment = without_settings()
     done = subprocess.run(
         [sys.executable, "-c", REGISTER], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

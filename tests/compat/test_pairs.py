@@ -29,7 +29,7 @@ ACTIONS = (
     "action_kustomer_ticket_status",
 )
 WAYS = ("rasa_kustomer.actions", "actions")
-MIRRORED_SECONDS = 20
+MIRRORED_SECONDS = 120
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def test_a_batch_keeps_the_rules_of_jobs_and_the_order_of_sessions(given_claims:
             assert times == sorted(set(times))
 
 
+@settings(max_examples=examples(30))
 @given(claims())
 def test_every_session_with_a_clean_turn_at_its_head_is_served(given_claims: list[Claim]) -> None:
     served = {item.part.session_id for batch in plan_batches(given_claims, room) for item in batch.items}

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.delivery.office import Clock, Office
+from tests.delivery.office import Office
+from tests.helpers import SharedClock
 
 from rasa_kustomer.delivery.jobs import GIVE_UP_SECONDS
 from rasa_kustomer.delivery.outbox import DELIVERED
@@ -68,7 +69,7 @@ async def test_many_chats_cost_less_than_one_request_each(office: Office, sandbo
 
 async def test_a_job_that_takes_its_time_is_looked_at_later_from_then_on(outbox_url: str) -> None:
     """Each look costs a request, so the first one comes when the jobs before were done."""
-    clock = Clock()
+    clock = SharedClock()
     async with Sandbox(now=clock).serve() as sandbox:
         sandbox.rules.bulk_seconds = 3
         office = Office(sandbox, outbox_url, clock=clock, step_seconds=0.05)
@@ -193,7 +194,7 @@ async def test_a_job_that_never_completes_is_given_up_and_its_turns_looked_up(of
 async def test_the_turns_of_a_job_that_is_still_at_work_and_whose_answer_was_lost_are_not_sent_again(
     outbox_url: str, seconds: int
 ) -> None:
-    clock = Clock()
+    clock = SharedClock()
     async with Sandbox(now=clock).serve() as sandbox:
         office = Office(sandbox, outbox_url, clock, step_seconds=0.1)
         sandbox.rules.bulk_seconds = 0

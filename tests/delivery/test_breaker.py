@@ -4,16 +4,9 @@ import itertools
 import logging
 
 import pytest
+from tests.helpers import Clock
 
 from rasa_kustomer.delivery.breaker import LONGEST_PROBE_SECONDS, Breaker
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.helpers import Clock
 from tests.searching import examples
 
 from rasa_kustomer.delivery.budget import BURST_SECONDS, LONGEST_PAUSE_SECONDS, WINDOW_SECONDS, Budget
@@ -17,18 +18,6 @@ from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
 
 SPENT = httpx.Response(429, headers={"x-ratelimit-remaining": "0", "retry-after": "30"})
 REQUEST = httpx.Request("GET", "https://x.example")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now += seconds
 
 
 async def admit(budget: Budget, number: int, at: Lane, clock: Clock) -> list[float]:

@@ -65,14 +65,16 @@ async def test_where_such_jobs_are_refused_they_are_closed_one_by_one_and_it_is_
 
 @pytest.mark.parametrize("fault", ["reset-after", "reset-before", "status:503", "hang"])
 async def test_a_job_whose_answer_is_lost_closes_everything_in_the_end(
-    office: Office, sandbox: Sandbox, fault: str
+    sandbox: Sandbox, outbox_url: str, fault: str
 ) -> None:
+    office = Office(sandbox, outbox_url, timeout_seconds=2.0)
     await idle(office, 8)
     sandbox.fail(f"PUT {JOBS}", fault)
     await office.deliver()
 
     assert statuses(sandbox) == ["done"] * 8
     assert (await office.outbox.counts()).dead == 0
+    await office.close()
 
 
 async def test_one_that_fails_or_is_gone_costs_itself_only(office: Office, sandbox: Sandbox) -> None:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.delivery.office import Clock, Office
+from tests.delivery.office import Office
+from tests.helpers import SharedClock
 
 from rasa_kustomer.delivery.delivery import QUICK_TURNS
 from rasa_kustomer.delivery.outbox import DELIVERED
@@ -20,19 +21,19 @@ def turns(number: int) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SharedClock:
+    return SharedClock()
 
 
 @pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
+async def sandbox(clock: SharedClock) -> AsyncIterator[Sandbox]:
     """One whose minutes pass with the test's clock."""
     async with Sandbox(now=clock).serve() as served:
         yield served
 
 
 @pytest.fixture
-async def office(sandbox: Sandbox, outbox_url: str, clock: Clock) -> AsyncIterator[Office]:
+async def office(sandbox: Sandbox, outbox_url: str, clock: SharedClock) -> AsyncIterator[Office]:
     office = Office(sandbox, outbox_url, clock)
     yield office
     await office.close()

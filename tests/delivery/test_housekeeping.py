@@ -40,7 +40,7 @@ class Time:
         """Let one sleep end, and wait for the next one to begin."""
         self.asleep.clear()
         self._allowed.release()
-        await asyncio.wait_for(self.asleep.wait(), 10)
+        await asyncio.wait_for(self.asleep.wait(), 120)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_delivered_records_go_after_the_retention_and_all_others_stay(outb
     house = Housekeeping(outbox, idle_close_minutes=0, retention_days=7, sleep=time.sleep)
     house.start()
     house.start()
-    await asyncio.wait_for(time.asleep.wait(), 10)
+    await asyncio.wait_for(time.asleep.wait(), 120)
     assert await keys(outbox) == ["1", "2", "3"], "a server that has just started has other things to do"
 
     await time.pass_on()
@@ -104,7 +104,7 @@ async def test_delivered_records_go_after_the_retention_and_all_others_stay(outb
 async def test_it_comes_again_every_hour_and_keeps_what_is_young(outbox: Outbox, time: Time) -> None:
     house = Housekeeping(outbox, idle_close_minutes=0, retention_days=9, sleep=time.sleep)
     house.start()
-    await asyncio.wait_for(time.asleep.wait(), 10)
+    await asyncio.wait_for(time.asleep.wait(), 120)
     await time.pass_on()
     await time.pass_on()
     await house.stop()
@@ -126,7 +126,7 @@ async def test_quiet_chats_are_closed_every_minute(outbox: Outbox, time: Time) -
     await settle(outbox)
     house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
     house.start()
-    await asyncio.wait_for(time.asleep.wait(), 10)
+    await asyncio.wait_for(time.asleep.wait(), 120)
     await time.pass_on()
     await house.stop()
 
@@ -146,7 +146,7 @@ async def test_it_goes_on_after_whatever_happened(
     monkeypatch.setattr(Maintenance, "purge", fail)
     house = Housekeeping(outbox, idle_close_minutes=0, retention_days=7, sleep=time.sleep)
     house.start()
-    await asyncio.wait_for(time.asleep.wait(), 10)
+    await asyncio.wait_for(time.asleep.wait(), 120)
     await time.pass_on()
     await time.pass_on()
     monkeypatch.setattr(Maintenance, "purge", purge)
@@ -172,7 +172,7 @@ async def test_a_surprise_does_not_end_the_closing_of_idle_chats(
     monkeypatch.setattr(Maintenance, "close_idle", fail)
     house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
     house.start()
-    await asyncio.wait_for(time.asleep.wait(), 10)
+    await asyncio.wait_for(time.asleep.wait(), 120)
     await time.pass_on()
     await time.pass_on()
     monkeypatch.setattr(Maintenance, "close_idle", close)
@@ -193,7 +193,7 @@ async def test_all_that_is_idle_is_queued_in_the_round_in_which_it_is_due(outbox
     time.now += DAY_SECONDS
     house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
     house.start()
-    await asyncio.wait_for(time.asleep.wait(), 10)
+    await asyncio.wait_for(time.asleep.wait(), 120)
     while len(time.sleeps) < 2 or time.sleeps[-1] != IDLE_CHECK_SECONDS:
         await time.pass_on()
     await house.stop()

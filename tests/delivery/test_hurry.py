@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from tests.delivery.office import ANONYMOUS, Clock, Office
+from tests.delivery.office import ANONYMOUS, Office
+from tests.helpers import SharedClock
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
@@ -21,18 +22,18 @@ WINDOW_SECONDS = 50.0  # what is left of it, at the least, when the rest is for 
 
 
 @pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
+async def sandbox(clock: SharedClock) -> AsyncIterator[Sandbox]:
     async with Sandbox(now=clock).serve() as served:
         yield served
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SharedClock:
+    return SharedClock()
 
 
 @pytest.fixture
-async def office(sandbox: Sandbox, outbox_url: str, clock: Clock) -> AsyncIterator[Office]:
+async def office(sandbox: Sandbox, outbox_url: str, clock: SharedClock) -> AsyncIterator[Office]:
     office = Office(sandbox, outbox_url, clock, share=0.5, timeout_seconds=60)
     yield office
     await office.close()
@@ -46,8 +47,8 @@ async def elsewhere(request: pytest.FixtureRequest, office: Office) -> AsyncIter
     await outbox.close()
 
 
-async def when(clock: Clock, done: Callable[[], bool]) -> None:
-    deadline = asyncio.get_running_loop().time() + 30
+async def when(clock: SharedClock, done: Callable[[], bool]) -> None:
+    deadline = asyncio.get_running_loop().time() + 120
     while not done():
         assert asyncio.get_running_loop().time() < deadline
         clock.now += 0.005
@@ -213,7 +214,7 @@ async def test_a_session_that_fails_while_it_is_handed_off_does_not_wait_for_its
 
 
 async def test_what_is_at_hand_is_not_taken_again_when_its_lease_ran_out(
-    sandbox: Sandbox, outbox_url: str, clock: Clock
+    sandbox: Sandbox, outbox_url: str, clock: SharedClock
 ) -> None:
     office = Office(sandbox, outbox_url, clock, heartbeat=False, timeout_seconds=60)
     sandbox.fail(MESSAGES, "hang", times=1)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import httpx
-from tests.delivery.office import Clock
+from tests.helpers import Clock
 
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -29,11 +29,8 @@ async def test_a_batch_that_is_done_before_the_others_does_not_end_its_job() -> 
         status = "complete" if clock.now >= done_at else "running"
         return httpx.Response(200, json={"data": {"type": "bulk", "id": "j", "attributes": {"status": status}}})
 
-    async def sleep(seconds: float) -> None:
-        clock.now += seconds
-
     async with KustomerClient("http://localhost", "key", transport=httpx.MockTransport(answer), now=clock) as client:
-        results = await Jobs(client, now=clock, sleep=sleep).results("j", ITEMS)
+        results = await Jobs(client, now=clock, sleep=clock.sleep).results("j", ITEMS)
 
     assert results is not None
     assert {reference: one.object_id for reference, one in results.items()} == {"a": "id-a", "b": "id-b"}

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.delivery.test_outbox import OTHER, SESSION, WHO, Clock, turn
+from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
+from tests.helpers import Clock
 
 from rasa_kustomer.delivery.outbox import DELIVERED, PENDING, Claim, Outbox, Part, Record, Settled
 
@@ -46,8 +47,10 @@ ANSWERS += [pytest.param(True, one, id=f"{name} in a job") for name, one in IN_A
 
 @pytest.fixture
 async def two(outbox_url: str) -> AsyncIterator[Two]:
-    clock = Clock()
+    clock = Clock(1_700_000_000.0)
     both = Two(Outbox(outbox_url, now=clock), Outbox(outbox_url, now=clock), clock)
+    await both.first.counts()  # makes the tables, with more time than a turn may take
+    await both.second.counts()
     yield both
     assert (await both.first.counts()).balanced
     await both.first.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.delivery.office import begin
+from tests.helpers import Clock
 
 from rasa_kustomer.delivery.outbox import (
     DEAD,
@@ -29,14 +30,6 @@ OTHER = SessionKey("rasa:bob:2000", "bob", 2000)
 WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def turn(number: int, session: SessionKey = SESSION) -> NewRecord:
     at_ms = session.started_ms + number
     return NewRecord(
@@ -54,13 +47,14 @@ async def limit_pages(outbox: Outbox, pages: int) -> None:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_700_000_000.0)
 
 
 @pytest.fixture
 async def outbox(outbox_url: str, clock: Clock) -> AsyncIterator[Outbox]:
     begin(outbox_url, -86_400.0)
     outbox = Outbox(outbox_url, now=clock)
+    await outbox.counts()  # connects, with more time than a turn may take
     yield outbox
     assert (await outbox.counts()).balanced, "accepted = delivered + pending + dead after every test"
     await outbox.close()

@@ -1,17 +1,10 @@
 """When turns are gathered, and how many of one customer are sent."""
 
 import pytest
+from tests.helpers import Clock
 
 from rasa_kustomer.delivery.pace import CUSTOMER_LIMIT, GATHER_SECONDS, LIVE_UNITS, CustomerPace, LiveTurns
 from rasa_kustomer.kustomer.errors import RateLimited
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_turns_that_nobody_waits_for_are_gathered_for_5_seconds_and_then_go() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, create_engine
+from tests.helpers import Clock
 
 from rasa_kustomer.delivery.outbox import (
     Kind,
@@ -26,17 +27,11 @@ WHO = {"external_id": None, "email": "ann@example.com", "phone": None, "name": "
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 
 
-class Clock:
-    now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 async def outbox(outbox_url: str) -> AsyncIterator[Outbox]:
-    clock = Clock()
+    clock = Clock(1_700_000_000.0)
     outbox = Outbox(outbox_url, now=clock)
+    await outbox.counts()  # makes the tables, with more time than a turn may take
     yield outbox
     await outbox.close()
 

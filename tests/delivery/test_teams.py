@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.helpers import no_sleep
 
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -30,10 +31,6 @@ class Organisation:
     def __call__(self, _request: httpx.Request) -> httpx.Response:
         self.asked += 1
         return httpx.Response(self.status, json={"data": self.teams})
-
-
-async def no_sleep(_seconds: float) -> None:
-    return
 
 
 @pytest.fixture

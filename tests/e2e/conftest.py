@@ -17,7 +17,8 @@ import pytest
 from tests.e2e import environments
 from tests.e2e.bots import prepare, prepare_without_overrides, train
 from tests.e2e.dialogue import SHOWN, Desk, Dialogue
-from tests.e2e.services import Service, eventually, free_port
+from tests.e2e.services import Service, eventually
+from tests.helpers import free_port
 
 from rasa_kustomer.sandbox import Sandbox
 

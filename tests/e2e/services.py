@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +17,6 @@ START_SECONDS = 120
 STOP_SECONDS = 15
 LOG_LINES = 60
 FOREIGN = ("KUSTOMER_", "PYTHON", "VIRTUAL_ENV", "RASA_")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,8 @@ import pytest
 from tests.e2e.bots import OVERRIDES, prepare, train
 from tests.e2e.conftest import LOCALHOST, SENDER, Kustomer, running
 from tests.e2e.dialogue import Desk, Dialogue
-from tests.e2e.services import Service, eventually, free_port
+from tests.e2e.services import Service, eventually
+from tests.helpers import free_port
 from tests.servers import Rabbitmq, rabbitmq
 
 pytestmark = pytest.mark.e2e

@@ -9,18 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.events.rasa import Event, Queue, captured, hook, people, process, published, recorded
+from tests.helpers import Clock
 from tests.searching import examples
 
 from rasa_kustomer.events.stream import CALM_SECONDS, QUIET_SECONDS, Stream
 
 Turns = list[list[Event]]
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.mark.parametrize("sender", ["u1", "rc"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.events.conftest import build
 from tests.events.talks import Talk
+from tests.helpers import Clock
 
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.events.stream import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, Stream
@@ -23,13 +24,6 @@ class Receipt:
 
     async def ack(self) -> None:
         self.acknowledged = True
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def runtime_on(path: Path) -> Runtime:

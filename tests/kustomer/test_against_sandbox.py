@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.helpers import no_sleep
 
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
@@ -19,10 +20,6 @@ from rasa_kustomer.kustomer.errors import (
     Unreachable,
 )
 from rasa_kustomer.sandbox import Sandbox
-
-
-async def no_sleep(_seconds: float) -> None:
-    return
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.helpers import no_sleep
 
 from rasa_kustomer.kustomer.bulk import BulkResult, read_results
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -15,20 +16,16 @@ JOB = "507f1f77bcf86cd799439011"
 Answers = Callable[[httpx.Request], httpx.Response]
 
 
-async def no_wait(_seconds: float) -> None:
-    return
-
-
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[KustomerClient]:
     sandbox.rules.bulk_seconds = 0
-    async with KustomerClient(sandbox.url, sandbox.api_key, timeout_seconds=5, sleep=no_wait) as made:
+    async with KustomerClient(sandbox.url, sandbox.api_key, timeout_seconds=5, sleep=no_sleep) as made:
         yield made
 
 
 def answering(body: Any, status: int = 200) -> KustomerClient:
     transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
-    return KustomerClient("https://acme.api.kustomerapp.com", "key", transport=transport, sleep=no_wait)
+    return KustomerClient("https://acme.api.kustomerapp.com", "key", transport=transport, sleep=no_sleep)
 
 
 async def test_a_job_makes_its_items_and_tells_of_each(client: KustomerClient, sandbox: Sandbox) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.helpers import no_sleep
 
 from rasa_kustomer.kustomer import errors
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -24,10 +25,6 @@ from rasa_kustomer.kustomer.errors import (
 
 SECRET, EMAIL = "key-that-must-stay-secret", "ann.lee@example.com"
 Answer = Callable[[httpx.Request], httpx.Response]
-
-
-async def no_sleep(_seconds: float) -> None:
-    return
 
 
 class Wire:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.helpers import no_sleep
 
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected, Unreachable
@@ -14,10 +15,6 @@ from rasa_kustomer.kustomer.lists import LONGEST_LIST, MOST_PAGES
 
 URL = "https://acme.api.kustomerapp.com"
 QUICK = 0.01  # seconds; an attempt is given up after three times that
-
-
-async def no_sleep(_seconds: float) -> None:
-    return
 
 
 def client_of(transport: httpx.AsyncBaseTransport, **options: Any) -> KustomerClient:

@@ -3,24 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from tests.helpers import Clock
 
 from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, NotAllowed, RateLimited, Unreachable
 from rasa_kustomer.kustomer.retry import ATTEMPTS, Retry
-
-
-class Clock:
-    """Time that passes only by sleeping, and by what an attempt takes."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def limited(seconds: float) -> KustomerError:
@@ -48,7 +34,7 @@ async def outcome(
     "failure", [lambda: Unreachable("", ambiguous=True), lambda: BrokenAnswer("", ambiguous=False)]
 )
 async def test_waits_double(failure: Callable[[], KustomerError]) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     assert len(await outcome(clock, failure, total=20)) == ATTEMPTS
     assert clock.slept == [0.25, 0.5]
@@ -56,7 +42,7 @@ async def test_waits_double(failure: Callable[[], KustomerError]) -> None:
 
 @pytest.mark.parametrize(("jitter", "expected"), [(0.0, 0.125), (0.5, 0.1875), (1.0, 0.25)])
 async def test_jitter_takes_off_up_to_half(jitter: float, expected: float) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     async def attempt() -> str:
         if not clock.slept:
@@ -71,7 +57,7 @@ async def test_jitter_takes_off_up_to_half(jitter: float, expected: float) -> No
 
 @pytest.mark.parametrize(("total", "takes", "attempts"), [(20, 5, 3), (20, 19.8, 1), (10, 9.6, 2), (0, 0, 1)])
 async def test_no_attempt_starts_after_the_total_time(total: float, takes: float, attempts: int) -> None:
-    began = await outcome(Clock(), lambda: Unreachable("", ambiguous=True), total=total, takes=takes)
+    began = await outcome(Clock(0.0), lambda: Unreachable("", ambiguous=True), total=total, takes=takes)
 
     assert len(began) == attempts
     assert began[-1] <= total
@@ -85,7 +71,7 @@ async def test_no_attempt_starts_after_the_total_time(total: float, takes: float
 async def test_a_rate_limit_is_waited_for_as_long_as_asked_and_only_when_that_fits(
     asked: float, slept: list[float]
 ) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     await outcome(clock, lambda: limited(asked), total=10)
 
@@ -93,6 +79,6 @@ async def test_a_rate_limit_is_waited_for_as_long_as_asked_and_only_when_that_fi
 
 
 async def test_what_an_admin_must_mend_is_not_repeated() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     assert await outcome(clock, lambda: NotAllowed(""), total=20) == [0.0]

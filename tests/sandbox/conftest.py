@@ -7,23 +7,14 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from tests.helpers import Clock
 
 from rasa_kustomer.sandbox import Sandbox
 
 
-class Clock:
-    """Epoch seconds that stand still until a test moves them."""
-
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_790_000_000.0)
 
 
 @pytest_asyncio.fixture

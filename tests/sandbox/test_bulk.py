@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.sandbox.conftest import Clock
+from tests.helpers import Clock
 
 from rasa_kustomer.sandbox import Sandbox
 

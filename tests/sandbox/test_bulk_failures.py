@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.sandbox.conftest import Clock
+from tests.helpers import Clock
 from tests.sandbox.test_bulk import done, items, look, results, start
 
 from rasa_kustomer.sandbox import Sandbox

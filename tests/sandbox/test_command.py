@@ -42,7 +42,7 @@ def test_a_taken_port_is_one_readable_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-c", RUN, "--port", port]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert f"Cannot listen on 127.0.0.1:{port}" in ended.stderr
 
@@ -51,6 +51,6 @@ def test_a_data_file_that_cannot_be_used_is_one_readable_line(tmp_path: Path) ->
     broken = tmp_path / "sandbox.db"
     broken.write_bytes(b"this is no database, whatever its name says" * 100)
     command = [sys.executable, "-c", RUN, "--port", "0", "--data", str(broken)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert f"Cannot use {broken}" in ended.stderr
