@@ -47,7 +47,7 @@ lint: .venv/.ready-dev
 
 test: lint
 	@echo "Running the tests (the first time also builds an environment per supported Python) ..."
-	@$(BIN)/pytest -m "not e2e" --ignore=tests/e2e $(ARGS)
+	@$(BIN)/pytest -m "not e2e" --ignore=tests/e2e -n auto --dist loadgroup $(ARGS)
 	@echo "Next: make e2e (real Rasa server and browser), make demo"
 
 e2e: .venv/.ready-e2e

@@ -1,9 +1,13 @@
 """Fixtures that more than one area needs."""
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import certifi
 import pytest
 import pytest_asyncio
 from tests.searching import choose_profile
@@ -11,7 +15,31 @@ from tests.servers import REQUIRED, Postgres, ServerMissingError, postgres
 
 from rasa_kustomer.sandbox import Sandbox
 
+CONFIGURES_TLS = {"SSLKEYLOGFILE", "OPENSSL_CONF"}
+
 choose_profile()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means here: more than processors, since many tests wait for servers."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _authorities_are_read_once() -> Iterator[None]:
+    """Mozilla's list takes 20 ms, longer than most tests, and each client reads it; what is configured is read anew."""
+    made, ours = ssl.create_default_context, certifi.where()
+    read_once = cache(lambda: made(cafile=ours))
+
+    def create(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        plain = (
+            not arguments and options == {"cafile": ours} and not {"SSLKEYLOGFILE", "OPENSSL_CONF"} & set(os.environ)
+        )
+        return read_once() if plain else made(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", create)
+        yield
 
 
 @pytest_asyncio.fixture

@@ -7,24 +7,25 @@ wheel that was just built and never the source tree.
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.helpers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIRE = "RASA_KUSTOMER_REQUIRE_PAIRS"
-START_SECONDS = 60
+START_SECONDS = 180
 IDLE_SECONDS = 1
 STOP_SECONDS = 5
 
@@ -116,14 +117,28 @@ def uv(*arguments: str | Path) -> str:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this source tree, just built."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    """The wheel of this source tree, just built; once for all workers of a parallel run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheel"
+    with _alone(folder.with_suffix(".lock")):
+        if not list(folder.glob("*.whl")):
+            run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
     (built,) = folder.glob("*.whl")
     return built
 
 
-@pytest.fixture(scope="session", params=PAIRS, ids=str)
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# In a parallel run the tests of a pair share a worker, and with it the environment.
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(pair, id=str(pair), marks=pytest.mark.xdist_group(str(pair))) for pair in PAIRS],
+)
 def environment(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment of one pair; skipped with the reason when its Python is not on this machine."""
     pair: Pair = request.param
@@ -185,7 +200,7 @@ def start_server(tmp_path: Path) -> StartServer:
         python: Path, actions: str, cwd: Path, settings: Mapping[str, str] | None = None
     ) -> AsyncIterator[ActionServer]:
         log = tmp_path / f"{actions}.log"
-        port = _free_port()
+        port = free_port()
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *(str(python), "-m", "rasa_sdk", "--actions", actions, "--port", str(port)),
@@ -205,12 +220,6 @@ def start_server(tmp_path: Path) -> StartServer:
                 await process.wait()
 
     return start
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _answers(server: ActionServer) -> None:

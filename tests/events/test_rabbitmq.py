@@ -14,11 +14,13 @@ from uuid import uuid4
 import aio_pika
 import pytest
 from tests.events.talks import Talk
+from tests.helpers import without_settings
 from tests.servers import Rabbitmq
 
 from rasa_kustomer.sandbox import Sandbox
 
-PATIENCE_SECONDS = 40.0
+pytestmark = pytest.mark.xdist_group("broker")  # in a parallel run one worker starts one
+PATIENCE_SECONDS = 180.0
 EXCHANGE = "rasa-exchange"
 
 
@@ -59,7 +61,7 @@ class Worker:
 
     def __init__(self, folder: Path, sandbox: Sandbox, url: str, queue: str) -> None:
         self._folder, self.queue = folder, queue
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")} | {
+        self._environment = without_settings() | {
             "KUSTOMER_API_KEY": sandbox.api_key,
             "KUSTOMER_BASE_URL": sandbox.url,
             "RASA_KUSTOMER_EVENTS": url,
@@ -77,7 +79,7 @@ class Worker:
     def end(self, how: signal.Signals) -> int:
         assert self.process is not None
         os.killpg(self.process.pid, how)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
     def recorded(self) -> int:
         """Messages in the outbox."""
