@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 export PYTHON
 # Like pip, uv trusts what this machine trusts.
 export UV_SYSTEM_CERTS ?= true
+# Where it is set, every interpreter compiles all that it imports anew, and the tests start a hundred of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint e2e check chaos mutants bench format lock clean

@@ -10,6 +10,7 @@ from typing import Any
 import certifi
 import pytest
 import pytest_asyncio
+from tests.helpers import without_settings
 from tests.searching import choose_profile
 from tests.servers import REQUIRED, Postgres, ServerMissingError, postgres
 
@@ -23,6 +24,15 @@ choose_profile()
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` means here: more than processors, since many tests wait for servers."""
     return (os.cpu_count() or 1) * 3 // 2
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings() -> Iterator[None]:
+    """Nothing of this machine's own account."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ.keys() - without_settings().keys():
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,6 +28,7 @@ async def deployment(
     """Settings that are ready, in a folder of their own; stopped after the test."""
     monkeypatch.chdir(tmp_path)
     configure(api_key=sandbox.api_key, base_url=sandbox.url, default_team_id="Support", rate_share="1")
+    configure(handoff_wait_seconds="10", session_wait_seconds="10")  # nothing hangs here, but a machine may be slow
     yield
     await runtime.shut_down()
 

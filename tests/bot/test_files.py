@@ -60,8 +60,6 @@ UNREADABLE: dict[str, tuple[str | bytes, int | None, str]] = {
 @pytest.fixture
 def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bot with a domain folder; the commands run in it."""
-    for name in [name for name in os.environ if name.startswith("KUSTOMER_")]:
-        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "config.yml", CONFIG)
     write(tmp_path / "domain/a_bot.yml", DOMAIN)

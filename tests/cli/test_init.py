@@ -1,6 +1,5 @@
 """`rasa-kustomer init`: copies, never overwrites, and says what is left to do for exactly this bot."""
 
-import os
 import re
 from pathlib import Path
 
@@ -22,12 +21,6 @@ ROUTING = "kustomer_routing.example.yml"
 SOURCES = {ROUTING: "kustomer_routing.yml"}  # snippets that get another name
 FLOWS = {"domain/kustomer_domain_calm.yml", "data/kustomer_flows.yml"}
 CALM_CONFIG = "policies:\n  - name: FlowPolicy\n"
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("KUSTOMER_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

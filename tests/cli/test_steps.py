@@ -1,6 +1,5 @@
 """What `init` says is left to do: true for exactly this bot, and nothing is lost by doing it word by word."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -15,12 +14,6 @@ from rasa_kustomer.cli import app, shell
 STORY = "stories:\n- story: our own\n  steps:\n  - intent: {}\n  - action: utter_greet\n"
 FLOWS = "flows:\n  order:\n    description: d\n    steps:\n      - action: utter_greet\n"
 COMMAND = re.compile(r"(?<=: )(?:mv|cd|diff) .+")
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("KUSTOMER_")]:
-        monkeypatch.delenv(name)
 
 
 def init(folder: Path, *options: str) -> Result:

@@ -1,6 +1,5 @@
 """What the repository says about itself is true."""
 
-import os
 import re
 import subprocess
 import sys
@@ -79,20 +78,11 @@ def test_the_template_of_env_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this machine's own configuration."""
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        monkeypatch.delenv(name)
-
-
-@pytest.mark.usefixtures("no_settings")
 def test_a_plain_copy_of_the_template_changes_nothing() -> None:
     """`cp .env.template .env` leaves every default as it is."""
     assert load_settings(ROOT / ".env.template") == load_settings(None)
 
 
-@pytest.mark.usefixtures("no_settings")
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_described_with_a_valid_example(name: str, tmp_path: Path) -> None:
     """What the template and the error messages suggest is accepted."""
