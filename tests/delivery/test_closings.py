@@ -67,7 +67,7 @@ async def test_where_such_jobs_are_refused_they_are_closed_one_by_one_and_it_is_
 async def test_a_job_whose_answer_is_lost_closes_everything_in_the_end(
     sandbox: Sandbox, outbox_url: str, fault: str
 ) -> None:
-    office = Office(sandbox, outbox_url, timeout_seconds=2.0)
+    office = Office(sandbox, outbox_url, timeout_seconds=2.0 if fault == "hang" else 30.0)
     await idle(office, 8)
     sandbox.fail(f"PUT {JOBS}", fault)
     await office.deliver()
