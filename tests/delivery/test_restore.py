@@ -345,8 +345,9 @@ async def test_a_ticket_that_agents_have_is_known_again_and_never_closed(
     await office.close()
 
 
-async def test_a_ticket_of_a_copy_that_was_handed_off_later_is_never_closed(
-    office: Office, sandbox: Sandbox, copy: Copy
+@pytest.mark.parametrize("status", ["open", "snoozed"])
+async def test_a_ticket_of_a_copy_that_was_handed_off_later_stays_as_agents_left_it(
+    office: Office, sandbox: Sandbox, copy: Copy, status: str
 ) -> None:
     session = await office.say("ann", *EARLY)
     await office.deliver()
@@ -356,13 +357,14 @@ async def test_a_ticket_of_a_copy_that_was_handed_off_later_is_never_closed(
     again = Office(sandbox, office.url, clock=office.clock)
     await again.deliver()
     await again.close()
+    hand_over(sandbox, ticket_of(office), status=status)
     office = await put_back()
     office.clock.now += 7_200
 
     assert await office.outbox.maintenance.close_idle(60) == 1
     await office.deliver()
 
-    assert ticket_of(office)["status"] == "open"
+    assert ticket_of(office)["status"] == status
     assert (await office.outbox.session_state(session.key) or {})["escalated"]
     await office.close()
 
