@@ -6,7 +6,6 @@ import secrets
 import socket
 import time
 
-MEASURED_SECONDS = 0.05  # several turns at the processor
 PORTS = range(10_000, 32_000)  # below those that systems give to whoever asks for any port
 
 
@@ -85,14 +84,6 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-
-
-def slowdown() -> float:
-    """How many times longer than on an idle machine work takes just now: for limits that are promises."""
-    began, used = time.perf_counter(), time.process_time()
-    while time.process_time() - used < MEASURED_SECONDS:
-        pass
-    return max(1.0, (time.perf_counter() - began) / MEASURED_SECONDS)
 
 
 def without_settings() -> dict[str, str]:

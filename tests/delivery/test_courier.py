@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 from tests.delivery.office import ANONYMOUS, Office
-from tests.helpers import slowdown
 
-from rasa_kustomer.delivery.courier import STOP_SECONDS
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
 from rasa_kustomer.sandbox import Sandbox
 
@@ -481,14 +479,12 @@ async def test_a_surprise_does_not_end_the_courier(
 async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_on(
     sandbox: Sandbox, outbox_url: str
 ) -> None:
-    first = Office(sandbox, outbox_url, timeout_seconds=2.0)
+    first = Office(sandbox, outbox_url, timeout_seconds=600.0)
     sandbox.fail(MESSAGES, "hang", times=None, skip=1)
     await first.say("ann", *HELLO)
     first.courier.start()
     await first.until(lambda counts: counts.delivered == 1)
-    started = asyncio.get_running_loop().time()
-    await first.close()
-    assert asyncio.get_running_loop().time() - started < (STOP_SECONDS + 1) * slowdown()
+    await asyncio.wait_for(first.close(), 300)  # long before the request gives up
 
     sandbox.heal()
     second = Office(sandbox, outbox_url)

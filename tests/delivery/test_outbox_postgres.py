@@ -10,13 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
-from tests.helpers import Clock, slowdown
+from tests.helpers import Clock
 from tests.servers import PASSWORD, Postgres
 
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
-from rasa_kustomer.delivery.outbox import outbox as outbox_module
-
-ROOM_SECONDS = 0.5  # beside the patience of record()
 
 
 @pytest.fixture
@@ -43,11 +40,9 @@ async def locked_table(url: str) -> AsyncIterator[None]:
 
 
 async def failure(outbox: Outbox) -> str:
-    """What record() says when it cannot record, and it says so in time."""
-    begun = time.monotonic()
+    """What record() says when it cannot record; it says so while the server is still in the way."""
     with pytest.raises(OutboxUnavailableError) as raised:
         await outbox.record(SESSION, WHO, [turn(1)])
-    assert time.monotonic() - begun < outbox_module.PATIENCE_SECONDS + ROOM_SECONDS * slowdown()
     assert raised.value.__cause__ is None, "the driver's error holds what was to be written"
     assert PASSWORD not in str(raised.value)
     return str(raised.value)
