@@ -9,7 +9,7 @@ import pytest_asyncio
 from tests.searching import choose_profile
 from tests.servers import REQUIRED, Postgres, ServerMissingError, postgres
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 choose_profile()
 

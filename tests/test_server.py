@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 CAPTURE = Path(__file__).parent / "fixtures" / "rasa" / "02-action_listen.json"
 START_SECONDS = 60

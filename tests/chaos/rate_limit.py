@@ -10,7 +10,7 @@ from tests.chaos.drain import fill
 from tests.chaos.harness import Report, Visitor, balance, site
 from tests.delivery.office import Clock, Office
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 WINDOW_SECONDS = 60.0
 

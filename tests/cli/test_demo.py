@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 COMMAND = str(Path(sys.executable).with_name("rasa-kustomer"))
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
@@ -22,7 +23,6 @@ from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.recorder import identity_fields
-from rasa_kustomer.sandbox import Sandbox
 
 ANONYMOUS: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 PATIENCE_SECONDS = 60.0

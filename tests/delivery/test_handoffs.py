@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests.delivery.office import Clock, Office
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.delivery import QUICK_TURNS
 from rasa_kustomer.delivery.outbox import DELIVERED
-from rasa_kustomer.sandbox import Sandbox
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)  # it is Kustomer that makes them wait
 MESSAGES = "POST /v1/conversations/*/messages"

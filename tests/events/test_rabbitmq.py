@@ -16,7 +16,7 @@ import pytest
 from tests.events.talks import Talk
 from tests.servers import Rabbitmq
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 PATIENCE_SECONDS = 40.0
 EXCHANGE = "rasa-exchange"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
@@ -18,7 +19,6 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.sandbox import Sandbox
 
 
 async def no_sleep(_seconds: float) -> None:

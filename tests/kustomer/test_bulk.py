@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.bulk import BulkResult, read_results
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import BrokenAnswer, NotAllowed, Unreachable
-from rasa_kustomer.sandbox import Sandbox
 
 JOB = "507f1f77bcf86cd799439011"
 Answers = Callable[[httpx.Request], httpx.Response]

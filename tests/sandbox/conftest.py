@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 
 class Clock:

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Sandbox
-from rasa_kustomer.sandbox.access import EXPIRED_KEY, OTHER_POD_KEY
+from kustomer_sandbox import Sandbox
+from kustomer_sandbox.access import EXPIRED_KEY, OTHER_POD_KEY
 
 NOWHERE = "0" * 24
 MESSAGE = {"channel": "chat", "app": "rasa", "direction": "in", "preview": "hello"}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.sandbox.conftest import Clock
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 Api = httpx.AsyncClient
 Row = dict[str, Any]

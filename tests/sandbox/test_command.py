@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-RUN = "import typer; from rasa_kustomer.cli.sandbox import sandbox; typer.run(sandbox)"
+RUN = "import typer; from kustomer_sandbox.command import sandbox; typer.run(sandbox)"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 Api = httpx.AsyncClient
 Row = dict[str, Any]

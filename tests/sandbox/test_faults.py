@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Fault, Sandbox
+from kustomer_sandbox import Fault, Sandbox
 
 Api = httpx.AsyncClient
 CREATE = "POST /v1/customers"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from rasa_kustomer.sandbox.customers import counts
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.customers import counts
+from kustomer_sandbox.state import State
+from kustomer_sandbox.tables import Row
 
 PRIORITY_WORDS = {1: "Lowest", 2: "Low", 3: "Medium", 4: "High", 5: "Urgent"}
 MOST_IN_INBOX = 300

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from rasa_kustomer.sandbox.state import State
+from kustomer_sandbox.state import State
 
 Check = Callable[[Any, State], str | None]
 

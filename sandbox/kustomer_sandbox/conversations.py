@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rasa_kustomer.sandbox.calls import (
+from kustomer_sandbox.calls import (
     Answer,
     Call,
     Operation,
@@ -15,10 +15,10 @@ from rasa_kustomer.sandbox.calls import (
     row_at,
     take_id,
 )
-from rasa_kustomer.sandbox.changes import apply, authored, dates_normalised, is_replacement
-from rasa_kustomer.sandbox.errors import bad, missing
-from rasa_kustomer.sandbox.shapes import CONVERSATION_CREATE, CONVERSATION_UPDATE
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.changes import apply, authored, dates_normalised, is_replacement
+from kustomer_sandbox.errors import bad, missing
+from kustomer_sandbox.shapes import CONVERSATION_CREATE, CONVERSATION_UPDATE
+from kustomer_sandbox.tables import Row
 
 DEFAULT_PRIORITY = 3
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rasa_kustomer.sandbox.calls import DUPLICATE
-from rasa_kustomer.sandbox.errors import Refusal
+from kustomer_sandbox.calls import DUPLICATE
+from kustomer_sandbox.errors import Refusal
 
 Result = dict[str, Any]
 

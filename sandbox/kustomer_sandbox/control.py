@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from rasa_kustomer.sandbox.faults import BULK_FAILURES, Faults
-from rasa_kustomer.sandbox.gateway import JSON_TYPE, LoggedRequest
-from rasa_kustomer.sandbox.rules import Rules
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
+from kustomer_sandbox.faults import BULK_FAILURES, Faults
+from kustomer_sandbox.gateway import JSON_TYPE, LoggedRequest
+from kustomer_sandbox.rules import Rules
+from kustomer_sandbox.state import State
+from kustomer_sandbox.wire import HttpReply, HttpRequest
 
 
 class Control:

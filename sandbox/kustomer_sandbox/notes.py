@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rasa_kustomer.sandbox.calls import (
+from kustomer_sandbox.calls import (
     Answer,
     Call,
     Operation,
@@ -14,10 +14,10 @@ from rasa_kustomer.sandbox.calls import (
     row_at,
     take_id,
 )
-from rasa_kustomer.sandbox.changes import apply, authored, dates_normalised
-from rasa_kustomer.sandbox.errors import bad
-from rasa_kustomer.sandbox.shapes import NOTE_CREATE, NOTE_UPDATE, admin_only
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.changes import apply, authored, dates_normalised
+from kustomer_sandbox.errors import bad
+from kustomer_sandbox.shapes import NOTE_CREATE, NOTE_UPDATE, admin_only
+from kustomer_sandbox.tables import Row
 
 
 def create(org: Org, call: Call) -> Answer:

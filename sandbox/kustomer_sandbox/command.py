@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 
 def sandbox(

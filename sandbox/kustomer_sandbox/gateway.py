@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from rasa_kustomer.sandbox import access, conversations, customers, messages, notes
-from rasa_kustomer.sandbox.bulk import Bulk
-from rasa_kustomer.sandbox.calls import Answer, Call, Operation, Org
-from rasa_kustomer.sandbox.errors import Refusal, bad, error_body
-from rasa_kustomer.sandbox.faults import Fault, Faults
-from rasa_kustomer.sandbox.limits import OrgLimit
-from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
+from kustomer_sandbox import access, conversations, customers, messages, notes
+from kustomer_sandbox.bulk import Bulk
+from kustomer_sandbox.calls import Answer, Call, Operation, Org
+from kustomer_sandbox.errors import Refusal, bad, error_body
+from kustomer_sandbox.faults import Fault, Faults
+from kustomer_sandbox.limits import OrgLimit
+from kustomer_sandbox.wire import HttpReply, HttpRequest
 
 MOST_BODY_BYTES = 400_000
 KEPT_REQUESTS = 100_000

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rasa_kustomer.sandbox import conversations, customers, messages, notes
-from rasa_kustomer.sandbox.bulk_results import batch, failed, made
-from rasa_kustomer.sandbox.calls import Answer, Call, Handler, Operation, Org, paged, roles, row_at
-from rasa_kustomer.sandbox.errors import Refusal, bad, missing
-from rasa_kustomer.sandbox.fields import text
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox import conversations, customers, messages, notes
+from kustomer_sandbox.bulk_results import batch, failed, made
+from kustomer_sandbox.calls import Answer, Call, Handler, Operation, Org, paged, roles, row_at
+from kustomer_sandbox.errors import Refusal, bad, missing
+from kustomer_sandbox.fields import text
+from kustomer_sandbox.tables import Row
 
 MOST_ITEMS = 100
 CREATE: dict[str, Handler] = {

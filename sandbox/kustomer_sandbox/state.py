@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rasa_kustomer.sandbox.tables import Row, Store, Table, field_index
+from kustomer_sandbox.tables import Row, Store, Table, field_index
 
 KINDS = ("org", "users", "teams", "queues", "tags", "customers", "conversations", "messages", "notes", "bulk")
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, get_args
 
-from rasa_kustomer.sandbox.rules import BulkFailure
+from kustomer_sandbox.rules import BulkFailure
 
 DEFAULTS = {"latency": "1", "status": "500", "status-after": "500", "429": "org", "html": "502", "html-after": "200"}
 DEFAULTS |= {"bulk-slow": "5"}

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from rasa_kustomer.sandbox.calls import Answer, Call, Operation, Org, page, resource, row_at
-from rasa_kustomer.sandbox.errors import Refusal, missing
-from rasa_kustomer.sandbox.rules import Rules
-from rasa_kustomer.sandbox.state import State
+from kustomer_sandbox.calls import Answer, Call, Operation, Org, page, resource, row_at
+from kustomer_sandbox.errors import Refusal, missing
+from kustomer_sandbox.rules import Rules
+from kustomer_sandbox.state import State
 
 EXPIRED_KEY = "sandbox-expired-key"
 """Presenting this key shows what an expired one gets."""

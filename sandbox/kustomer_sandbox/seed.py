@@ -1,7 +1,7 @@
 """What a new sandbox holds: an organisation with teams, agents, a queue and the machine user of the key."""
 
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.state import State
+from kustomer_sandbox.tables import Row
 
 TEAMS = ("Support", "Billing", "Sales", "Technical", "Returns")
 AGENTS = ("Dana Whitfield", "Jonas Berg")

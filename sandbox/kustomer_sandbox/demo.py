@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from rasa_kustomer.cli.playback import Playback, read_domain
+from kustomer_sandbox import Sandbox
+from kustomer_sandbox.playback import Playback, read_domain
 from rasa_kustomer.cli.snippets import snippets_folder
 from rasa_kustomer.conversation.routing import priority_name
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.sandbox import Sandbox
 from rasa_kustomer.settings import PREFIX
 
 START_SECONDS = 30.0

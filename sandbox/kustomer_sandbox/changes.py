@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rasa_kustomer.sandbox.calls import Call, Org
-from rasa_kustomer.sandbox.fields import normal_date
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.calls import Call, Org
+from kustomer_sandbox.fields import normal_date
+from kustomer_sandbox.tables import Row
 
 
 def authored(org: Org, call: Call) -> dict[str, Any]:

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from rasa_kustomer.sandbox import desk_feed
-from rasa_kustomer.sandbox.calls import Call, Org
-from rasa_kustomer.sandbox.control import json_reply, same_origin
-from rasa_kustomer.sandbox.conversations import change_conversation
-from rasa_kustomer.sandbox.errors import Refusal
-from rasa_kustomer.sandbox.messages import record_message
-from rasa_kustomer.sandbox.shapes import CONVERSATION_UPDATE, MESSAGE_CREATE
-from rasa_kustomer.sandbox.tables import Row
-from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
+from kustomer_sandbox import desk_feed
+from kustomer_sandbox.calls import Call, Org
+from kustomer_sandbox.control import json_reply, same_origin
+from kustomer_sandbox.conversations import change_conversation
+from kustomer_sandbox.errors import Refusal
+from kustomer_sandbox.messages import record_message
+from kustomer_sandbox.shapes import CONVERSATION_UPDATE, MESSAGE_CREATE
+from kustomer_sandbox.tables import Row
+from kustomer_sandbox.wire import HttpReply, HttpRequest
 
 FILES = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rasa_kustomer.sandbox import conversations, customers, notes
-from rasa_kustomer.sandbox.access import machine_user
-from rasa_kustomer.sandbox.calls import Call, Org
-from rasa_kustomer.sandbox.messages import create_in_conversation
+from kustomer_sandbox import conversations, customers, notes
+from kustomer_sandbox.access import machine_user
+from kustomer_sandbox.calls import Call, Org
+from kustomer_sandbox.messages import create_in_conversation
 
 MINUTE = 60.0
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rasa_kustomer.sandbox import fields
-from rasa_kustomer.sandbox.errors import Refusal, additional, bad
-from rasa_kustomer.sandbox.fields import (
+from kustomer_sandbox import fields
+from kustomer_sandbox.errors import Refusal, additional, bad
+from kustomer_sandbox.fields import (
     Check,
     boolean,
     date_time,
@@ -19,8 +19,8 @@ from rasa_kustomer.sandbox.fields import (
     reference,
     text,
 )
-from rasa_kustomer.sandbox.rules import Rules
-from rasa_kustomer.sandbox.state import State
+from kustomer_sandbox.rules import Rules
+from kustomer_sandbox.state import State
 
 MESSAGE_CHANNELS = ("email", "sms", "chat", "facebook", "twitter-dm", "twitter-tweet", "voice", "instagram", "whatsapp")
 WRAPPERS = ("data", "attributes")

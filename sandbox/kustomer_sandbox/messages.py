@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rasa_kustomer.sandbox.calls import (
+from kustomer_sandbox.calls import (
     Answer,
     Call,
     Operation,
@@ -14,11 +14,11 @@ from rasa_kustomer.sandbox.calls import (
     row_at,
     take_id,
 )
-from rasa_kustomer.sandbox.changes import apply, authored, dates_normalised
-from rasa_kustomer.sandbox.conversations import create_conversation, reopen
-from rasa_kustomer.sandbox.errors import bad, missing
-from rasa_kustomer.sandbox.shapes import MESSAGE_CREATE, MESSAGE_UPDATE, admin_only
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.changes import apply, authored, dates_normalised
+from kustomer_sandbox.conversations import create_conversation, reopen
+from kustomer_sandbox.errors import bad, missing
+from kustomer_sandbox.shapes import MESSAGE_CREATE, MESSAGE_UPDATE, admin_only
+from kustomer_sandbox.tables import Row
 
 
 def create(org: Org, call: Call) -> Answer:

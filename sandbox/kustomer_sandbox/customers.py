@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rasa_kustomer.sandbox.calls import Answer, Call, Operation, Org, duplicate, page, resource, roles, row_at
-from rasa_kustomer.sandbox.changes import apply, authored, dates_normalised, is_replacement
-from rasa_kustomer.sandbox.errors import missing
-from rasa_kustomer.sandbox.shapes import CUSTOMER_CREATE, CUSTOMER_UPDATE
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.calls import Answer, Call, Operation, Org, duplicate, page, resource, roles, row_at
+from kustomer_sandbox.changes import apply, authored, dates_normalised, is_replacement
+from kustomer_sandbox.errors import missing
+from kustomer_sandbox.shapes import CUSTOMER_CREATE, CUSTOMER_UPDATE
+from kustomer_sandbox.state import State
+from kustomer_sandbox.tables import Row
 
 IDENTIFIERS: Mapping[str, tuple[str, str]] = {
     "externalIds": ("externalId", "externalId"),

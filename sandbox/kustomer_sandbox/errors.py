@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rasa_kustomer.sandbox.rules import Rules
+from kustomer_sandbox.rules import Rules
 
 TITLES = {
     400: ("badparam", "Bad Request"),

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from rasa_kustomer.sandbox.errors import Refusal, bad, missing
-from rasa_kustomer.sandbox.faults import Fault
-from rasa_kustomer.sandbox.fields import OBJECT_ID
-from rasa_kustomer.sandbox.limits import CustomerLimits
-from rasa_kustomer.sandbox.rules import Rules
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.errors import Refusal, bad, missing
+from kustomer_sandbox.faults import Fault
+from kustomer_sandbox.fields import OBJECT_ID
+from kustomer_sandbox.limits import CustomerLimits
+from kustomer_sandbox.rules import Rules
+from kustomer_sandbox.state import State
+from kustomer_sandbox.tables import Row
 
 PAGE_SIZE = 100
 DUPLICATE = "duplicate detected"  # the words of the reference, Bulk

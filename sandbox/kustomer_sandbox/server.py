@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from rasa_kustomer.sandbox.access import machine_user
-from rasa_kustomer.sandbox.bulk import Bulk
-from rasa_kustomer.sandbox.calls import Org
-from rasa_kustomer.sandbox.control import Control
-from rasa_kustomer.sandbox.desk import Desk
-from rasa_kustomer.sandbox.examples import add_examples
-from rasa_kustomer.sandbox.faults import Fault, Faults, ScriptedFault
-from rasa_kustomer.sandbox.gateway import Gateway, LoggedRequest
-from rasa_kustomer.sandbox.limits import CustomerLimits, OrgLimit
-from rasa_kustomer.sandbox.rules import MACHINE_USER_ROLES, Rules
-from rasa_kustomer.sandbox.seed import seed
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.tables import Row
-from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest, listening
+from kustomer_sandbox.access import machine_user
+from kustomer_sandbox.bulk import Bulk
+from kustomer_sandbox.calls import Org
+from kustomer_sandbox.control import Control
+from kustomer_sandbox.desk import Desk
+from kustomer_sandbox.examples import add_examples
+from kustomer_sandbox.faults import Fault, Faults, ScriptedFault
+from kustomer_sandbox.gateway import Gateway, LoggedRequest
+from kustomer_sandbox.limits import CustomerLimits, OrgLimit
+from kustomer_sandbox.rules import MACHINE_USER_ROLES, Rules
+from kustomer_sandbox.seed import seed
+from kustomer_sandbox.state import State
+from kustomer_sandbox.tables import Row
+from kustomer_sandbox.wire import HttpReply, HttpRequest, listening
 
 
 class Sandbox:
@@ -111,7 +111,7 @@ class Sandbox:
 
         Args:
             match: `METHOD /path` or `/path`; `*` stands for any characters.
-            fault: See `rasa_kustomer.sandbox.faults`.
+            fault: See `kustomer_sandbox.faults`.
             times: How many requests it hits; None for all until `heal`.
             skip: How many matching requests pass first.
 

@@ -4,8 +4,8 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable
 
-from rasa_kustomer.sandbox.errors import Refusal
-from rasa_kustomer.sandbox.rules import Rules
+from kustomer_sandbox.errors import Refusal
+from kustomer_sandbox.rules import Rules
 
 WINDOW_SECONDS = 60
 
