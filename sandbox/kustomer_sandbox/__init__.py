@@ -5,6 +5,6 @@ It shares no code with the plugin, so that it judges the plugin's wire format in
 
 from kustomer_sandbox.faults import Fault
 from kustomer_sandbox.rules import Rules
-from kustomer_sandbox.server import Sandbox
+from kustomer_sandbox.sandbox import Sandbox
 
 __all__ = ["Fault", "Rules", "Sandbox"]

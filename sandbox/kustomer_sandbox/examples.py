@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kustomer_sandbox import conversations, customers, notes
-from kustomer_sandbox.access import machine_user
+from kustomer_sandbox import conversations, customers, messages
 from kustomer_sandbox.calls import Call, Org
-from kustomer_sandbox.messages import create_in_conversation
 
-MINUTE = 60.0
+MINUTE, BETWEEN_TURNS = 60.0, 25
 
 
 @dataclass(frozen=True)
@@ -36,38 +34,35 @@ def add_examples(org: Org) -> None:
     org.state.commit()
 
 
-def _call(org: Org, body: Any, actor: str | None = None, **params: str) -> Call:
-    return Call("POST", "/", params, {}, body, actor or machine_user(org.state), is_admin=False)
-
-
 def _add(org: Org, example: Example) -> None:
-    state = org.state
+    state, machine = org.state, org.state.machine_user["id"]
     known = state.customers.where("externalId", example.customer["externalId"])
-    owner = known[0]["id"] if known else customers.create(org, _call(org, example.customer)).body["data"]["id"]
-    users = [machine_user(state)] if example.parked else []
-    teams = [team["id"] for team in state.teams.values() if team["name"] == example.team]
+    owner = known[0]["id"] if known else customers.create(org, Call(machine, example.customer)).body["data"]["id"]
     body = {"customer": owner, "name": example.subject, "priority": example.priority}
-    assigned = {"assignedUsers": users, "assignedTeams": teams, "externalId": f"{example.customer['externalId']}:chat"}
-    row_id = conversations.create(org, _call(org, {**body, **assigned})).body["data"]["id"]
-    _play(org, example, row_id)
+    body["externalId"] = f"{example.customer['externalId']}:chat"
+    body["assignedUsers"] = [machine] if example.parked else []
+    body["assignedTeams"] = [team["id"] for team in state.teams.values() if team["name"] == example.team]
+    made = {"id": conversations.create(org, Call(machine, body)).body["data"]["id"]}
+    _play(org, example, made)
     if example.tags:
-        conversations.tag(org, _call(org, list(example.tags), id=row_id))
+        conversations.tag(org, Call(machine, list(example.tags), made))
     if example.status != "open":
-        conversations.change_conversation(org, state.conversations[row_id], {"status": example.status}, owner)
+        conversations.update(org, Call(machine, {"status": example.status}, made))
 
 
-def _play(org: Org, example: Example, row_id: str) -> None:
-    agent = next(user["id"] for user in org.state.users.values() if user["userType"] == "user")
-    for place, (who, said) in enumerate(example.turns):
-        with org.state.back_dated((example.minutes_ago * MINUTE) - 25 * place):
-            if who == "agent" and example.note and not org.state.notes.where("conversation", row_id):
-                notes.create_in_conversation(org, _call(org, {"body": example.note}, id=row_id))
-            body = {"channel": example.channel, "app": "rasa", "preview": said, "auto": who == "bot"}
-            body["direction"] = "in" if who == "in" else "out"
-            create_in_conversation(org, _call(org, body, agent if who == "agent" else None, id=row_id))
-    if example.note and not org.state.notes.where("conversation", row_id):
-        with org.state.back_dated((example.minutes_ago * MINUTE) - 25 * len(example.turns)):
-            notes.create_in_conversation(org, _call(org, {"body": example.note}, id=row_id))
+def _play(org: Org, example: Example, made: dict[str, str]) -> None:
+    """What was said; the note is written when an agent takes over, else at the end."""
+    speakers = [who for who, _ in example.turns]
+    noted_at = speakers.index("agent") if "agent" in speakers else len(speakers)
+    for place, (who, said) in enumerate((*example.turns, ("", ""))):
+        with org.state.back_dated(example.minutes_ago * MINUTE - BETWEEN_TURNS * place):
+            if example.note and place == noted_at:
+                messages.create("notes")(org, Call(org.state.machine_user["id"], {"body": example.note}, made))
+            if who:
+                body = {"channel": example.channel, "app": "rasa", "preview": said, "auto": who == "bot"}
+                body["direction"] = "in" if who == "in" else "out"
+                author = org.state.agent if who == "agent" else org.state.machine_user
+                messages.create("messages")(org, Call(author["id"], body, made))
 
 
 def _person(name: str, key: str, email: str | None = None, phone: str | None = None) -> dict[str, Any]:

@@ -5,20 +5,21 @@ with every supported version: the sandbox must run beside the action server's Sa
 """
 
 import asyncio
-import logging
+import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
 
 import h11
 
 READ_SIZE = 65_536
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-_log = logging.getLogger(__name__)
+JSON_TYPE = {"content-type": "application/json; charset=utf-8"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class HttpRequest:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def from_own_page(self) -> bool:
+        """Whether it comes from no page, or from one that this server served."""
+        origin = self.headers.get("origin")
+        return origin is None or urlsplit(origin).netloc == self.headers.get("host")
+
 
 @dataclass(frozen=True)
 class HttpReply:
@@ -38,6 +45,16 @@ class HttpReply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def encoded(body: Any) -> bytes:
+    """As JSON; a lone surrogate, as in the name of a refused field, is no UTF-8 but a fine JSON escape."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def json_reply(status: int, body: Any) -> HttpReply:
+    """A JSON answer that is never cached."""
+    return HttpReply(status, encoded(body), {**JSON_TYPE, "cache-control": "no-store"})
 
 
 Application = Callable[[HttpRequest], Awaitable[HttpReply | None]]

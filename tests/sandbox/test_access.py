@@ -23,7 +23,8 @@ NEEDS: list[tuple[str, str, object, str]] = [
     ("GET", f"/v1/conversations/{NOWHERE}/notes", None, "org.permission.note.read"),
     ("POST", f"/v1/conversations/{NOWHERE}/notes", {"body": "x"}, "org.permission.note.create"),
     ("GET", "/v1/teams", None, "org.permission.team.read"),
-    ("GET", "/v1/routing/queues", None, "org.permission.queue.read"),
+    ("DELETE", f"/v1/customers/{NOWHERE}", None, "org.permission.customer.delete"),
+    ("DELETE", f"/v1/notes/{NOWHERE}", None, "org.permission.note.delete"),
 ]
 
 

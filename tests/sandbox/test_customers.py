@@ -89,14 +89,6 @@ async def test_a_patched_list_replaces_the_whole_list_and_leaves_the_rest(api: A
     assert (attributes["name"], attributes["rev"]) == ("Ada", 2)
 
 
-async def test_a_put_is_a_patch_unless_it_replaces(api: Api, customer: Row) -> None:
-    path = f"/v1/customers/{customer['id']}"
-    kept = (await api.put(path, json={"gender": "f"})).json()["data"]["attributes"]
-    wiped = (await api.put(f"{path}?replace=true", json={"gender": "f"})).json()["data"]["attributes"]
-    assert (kept["name"], kept["gender"]) == ("Ada", "f")
-    assert (wiped["name"], wiped["emails"], wiped["externalId"]) == (None, [], None)
-
-
 async def test_a_deleted_customer_is_gone(api: Api, customer: Row, sandbox: Sandbox) -> None:
     sandbox.roles.add("org.permission.customer.delete")
     assert (await api.delete(f"/v1/customers/{customer['id']}")).status_code == 204

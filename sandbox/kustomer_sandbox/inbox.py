@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from kustomer_sandbox.customers import counts
 from kustomer_sandbox.state import State
 from kustomer_sandbox.tables import Row
 
@@ -120,7 +119,7 @@ def _customer(state: State, row: Row) -> dict[str, Any] | None:
         "externalIds": [entry["externalId"] for entry in owner["externalIds"]],
         "since": owner["createdAt"],
         "tags": state.tag_names(owner),
-        "counts": counts(state, owner["id"]),
+        "counts": state.counts(owner["id"]),
         "others": [
             {"id": other["id"], "subject": other["name"] or "No subject", "status": other["status"]}
             for other in reversed(others)
