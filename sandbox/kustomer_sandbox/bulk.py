@@ -48,13 +48,13 @@ class Bulk:
                 Operation("PUT", f"/v1/{name}/bulk", roles(name, "update"), self._accept(name, change=True))
                 for name in CHANGE
             ),
-            Operation("GET", "/v1/bulk/{id}", roles("bulk", "read"), self._status),
+            Operation("GET", "/v1/bulk/{id}", roles("bulk", "read"), self._look),
             Operation("GET", "/v1/bulk/{id}/batches", roles("bulk", "read"), self._batches),
         )
 
     def work(self) -> None:
         """Carries out every job whose time has come, in the order of their acceptance."""
-        for job in [job for job in self._open if self._due(job)]:
+        for job in [job for job in self._open if self._status(job) == "due"]:
             self._open.remove(job)
             spoiled = self._failure(job) == "half"
             job["results"] = [
@@ -90,17 +90,16 @@ class Bulk:
 
         return handler
 
-    def _status(self, org: Org, call: Call) -> Answer:
+    def _look(self, org: Org, call: Call) -> Answer:
         job = self._job(org, call)
-        status = "complete" if job["results"] is not None else "queued" if self._queued(job) else "running"
-        return Answer(200, {"data": self._shown(job, status)})
+        return Answer(200, {"data": self._shown(job, self._status(job))})
 
     def _batches(self, org: Org, call: Call) -> Answer:
         job = self._job(org, call)
 
         def show(number: int) -> dict[str, Any]:
             if job["results"] is None:
-                status = "queued" if self._queued(job) else "scheduled"
+                status = "queued" if self._status(job) == "queued" else "scheduled"
                 shown = {"status": status, "objectIds": [], "successCount": 0, "failureCount": 0, "errors": []}
             else:
                 results = job["results"][number * job["size"] : (number + 1) * job["size"]]
@@ -119,18 +118,16 @@ class Bulk:
     def _failure(self, job: Row) -> str:
         return job["failure"] or self._org.rules.bulk_failure
 
-    def _due(self, job: Row) -> bool:
-        return self._failure(job) not in NEVER_DONE and self._age(job) >= self._seconds(job)
-
-    def _queued(self, job: Row) -> bool:
-        return self._age(job) < self._seconds(job) / 2
-
-    def _age(self, job: Row) -> float:
+    def _status(self, job: Row) -> str:
+        """Kustomer's own words, and `due` for a job whose time has come."""
+        seconds = self._org.rules.bulk_seconds if job["seconds"] is None else float(job["seconds"])
         # To the millisecond: epoch seconds are too large for floats to be exact about 0.2.
-        return float(round(self._now() - job["acceptedAt"], 3))
-
-    def _seconds(self, job: Row) -> float:
-        return self._org.rules.bulk_seconds if job["seconds"] is None else float(job["seconds"])
+        age = round(self._now() - job["acceptedAt"], 3)
+        if job["results"] is not None:
+            return "complete"
+        if age < seconds / 2:
+            return "queued"
+        return "running" if age < seconds or self._failure(job) in NEVER_DONE else "due"
 
     def _done(self, job: Row, item: Any) -> Row:
         body, params = item, {}

@@ -4,12 +4,11 @@ import asyncio
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from kustomer_sandbox.access import check_key, check_roles, granted
 from kustomer_sandbox.api import OPERATIONS
 from kustomer_sandbox.bulk import Bulk
 from kustomer_sandbox.calls import Answer, Call, Operation, Org, Refusal, bad
@@ -20,6 +19,10 @@ from kustomer_sandbox.wire import JSON_TYPE, HttpReply, HttpRequest, encoded
 MOST_BODY_BYTES = 400_000
 KEPT_REQUESTS = 100_000
 UNKNOWN_PATH = "(no such path)"
+EXPIRED_KEY = "sandbox-expired-key"
+"""Presenting this key shows what an expired one gets."""
+OTHER_POD_KEY = "sandbox-other-pod-key"
+"""Presenting this key shows what a key of another region gets."""
 GATEWAY_PAGE = b"<!DOCTYPE html><html><head><title>ERROR: The request could not be satisfied</title></head></html>"
 
 
@@ -99,13 +102,13 @@ class Gateway:
 
     def _answer(self, request: HttpRequest, path: str, query: str, fault: Fault | None) -> HttpReply:
         try:
-            check_key(request.headers, self._org)
+            _check_key(request.headers, self._org)
             if not self._limit.take():
                 return self._refused(Refusal(429, "the organisation's requests of this minute are spent"), spent=True)
             operation, params = self._find(request.method, path)
-            check_roles(operation.roles, self._org.roles)
+            _check_roles(operation.roles, self._org.roles)
             fields = dict(parse_qsl(query, keep_blank_values=True))
-            is_admin = granted("org.admin", self._org.roles)
+            is_admin = _granted("org.admin", self._org.roles)
             actor = str(self._org.state.machine_user["id"])
             call = Call(actor, _parsed_body(request), params, fields, path, is_admin, fault)
             answer = operation.handler(self._org, call)
@@ -130,6 +133,30 @@ class Gateway:
         if answer.body is None:
             return HttpReply(answer.status, b"", headers)
         return HttpReply(answer.status, encoded(answer.body), {**JSON_TYPE, **headers})
+
+
+def _check_key(headers: Mapping[str, str], org: Org) -> None:
+    """Refuses what is not this organisation's key; the texts for expired and wrong-pod keys are Kustomer's own."""
+    scheme, _, presented = headers.get("authorization", "").partition(" ")
+    pod, home = org.rules.pod, "prod2" if org.rules.pod != "prod2" else "prod1"
+    if scheme != "Bearer" or not presented:
+        raise Refusal(401, "Missing bearer token")
+    if presented == EXPIRED_KEY:
+        raise Refusal(401, "Expired token")
+    if presented == OTHER_POD_KEY:
+        raise Refusal(401, f"Auth token associated with pod {home} but request is being handled by {pod}")
+    if presented != org.api_key:
+        raise Refusal(401, "Invalid token")
+
+
+def _granted(role: str, held: Iterable[str]) -> bool:
+    """Whether a set of roles grants one: `a.b` grants `a.b.c` (broad parents are used in the field)."""
+    return any(role == one or role.startswith(f"{one}.") for one in held)
+
+
+def _check_roles(needed: tuple[str, ...], held: Iterable[str]) -> None:
+    if needed and not any(_granted(role, held) for role in needed):
+        raise Refusal(403, f"One of these roles is needed: {', '.join(needed)}")
 
 
 def _pattern(operation: Operation) -> re.Pattern[str]:

@@ -5,14 +5,11 @@ Requests and events have the shapes that Rasa 3.6 sends (Rasa notes, The wire an
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-from ruamel.yaml import YAML
 
-RASA_VERSION = "3.6.21"
 INPUT_CHANNEL = "rest"
 
 
@@ -27,53 +24,27 @@ class Playback:
     """
 
     def __init__(
-        self,
-        http: httpx.AsyncClient,
-        sender_id: str,
-        domain: Mapping[str, Any],
-        metadata: Mapping[str, Any] | None = None,
+        self, http: httpx.AsyncClient, sender_id: str, domain: Mapping[str, Any], metadata: Mapping[str, Any]
     ) -> None:
-        self._http, self._sender_id, self._domain = http, sender_id, domain
-        self._metadata = dict(metadata or {})
+        self._http, self._sender_id, self._domain, self._metadata = http, sender_id, domain, metadata
         self._events: list[dict[str, Any]] = []
         self._latest: dict[str, Any] = {"intent": {}, "entities": [], "text": None, "message_id": None, "metadata": {}}
-        self.slots: dict[str, Any] = dict.fromkeys(domain.get("slots", {}))
+        self.slots: dict[str, Any] = dict.fromkeys(domain["slots"])
+        if metadata:
+            self._apply({"event": "slot", "name": "session_started_metadata", "value": metadata})
 
-    async def start(self) -> None:
-        """The session starts, with the channel's metadata."""
-        if self._metadata:
-            self._apply({"event": "slot", "name": "session_started_metadata", "value": self._metadata})
-        await self.call("action_session_start")
-
-    async def user_says(self, text: str, intent: str) -> None:
+    def user_says(self, text: str, intent: str) -> None:
         """The user types something that was understood as an intent."""
-        message_id = uuid4().hex
-        self._latest = {
-            "intent": {"name": intent, "confidence": 0.97},
-            "entities": [],
-            "text": text,
-            "message_id": message_id,
-            "metadata": self._metadata,
-        }
-        self._apply(
-            {
-                "event": "user",
-                "text": text,
-                "parse_data": self._latest,
-                "input_channel": INPUT_CHANNEL,
-                "message_id": message_id,
-            }
-        )
+        understood = {"intent": {"name": intent, "confidence": 0.97}, "entities": [], "text": text}
+        self._latest = {**understood, "message_id": uuid4().hex, "metadata": self._metadata}
+        event = {"event": "user", "text": text, "parse_data": self._latest, "input_channel": INPUT_CHANNEL}
+        self._apply({**event, "message_id": self._latest["message_id"]})
 
-    def bot_says(self, text: str, buttons: list[dict[str, str]] | None = None) -> str:
+    def bot_says(self, text: str) -> str:
         """The bot utters something of its own; returns the text."""
-        data = dict.fromkeys(("elements", "quick_replies", "attachment", "image", "custom")) | {"buttons": buttons}
+        data = dict.fromkeys(("elements", "quick_replies", "attachment", "image", "custom", "buttons"))
         self._apply({"event": "bot", "text": text, "data": data})
         return text
-
-    async def end_turn(self) -> None:
-        """Rasa waits for the user: our hook."""
-        await self.call("action_listen")
 
     async def call(self, action: str) -> list[str]:
         """Run a custom action and apply its answer; returns what the bot says.
@@ -90,40 +61,20 @@ class Playback:
         return said
 
     def _text_of(self, response: Mapping[str, Any]) -> str:
-        name = response.get("response")
-        variations = self._domain.get("responses", {}).get(name) or [{}]
+        variations = self._domain["responses"].get(response.get("response")) or [{}]
         text = str(response.get("text") or variations[0].get("text") or "")
         return text.format_map({**{k: v for k, v in self.slots.items() if v is not None}, **response})
 
     def _request(self, action: str) -> dict[str, Any]:
-        return {
-            "next_action": action,
-            "sender_id": self._sender_id,
-            "version": RASA_VERSION,
-            "tracker": {
-                "sender_id": self._sender_id,
-                "slots": self.slots,
-                "latest_message": self._latest,
-                "latest_event_time": time.time(),
-                "followup_action": None,
-                "paused": False,
-                "events": self._events,
-                "latest_input_channel": INPUT_CHANNEL,
-                "active_loop": {},
-                "latest_action": {},
-                "latest_action_name": None,
-            },
-            "domain": self._domain,
-        }
+        tracker: dict[str, Any] = {"sender_id": self._sender_id, "slots": self.slots, "events": self._events}
+        tracker |= {"latest_message": self._latest, "latest_event_time": time.time(), "followup_action": None}
+        tracker |= {"paused": False, "latest_input_channel": INPUT_CHANNEL, "active_loop": {}}
+        tracker |= {"latest_action": {}, "latest_action_name": None}
+        request = {"next_action": action, "sender_id": self._sender_id, "version": "3.6.21"}
+        return {**request, "tracker": tracker, "domain": self._domain}
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         stamped = {**event, "timestamp": event.get("timestamp") or time.time(), "metadata": {"model_id": "demo"}}
         self._events.append(stamped)
         if event["event"] == "slot":
             self.slots[event["name"]] = event["value"]
-
-
-def read_domain(file: Path) -> dict[str, Any]:
-    """The shipped domain snippet in the shape in which Rasa sends a domain to the action server."""
-    content: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-    return {"session_config": {"session_expiration_time": 60, "carry_over_slots_to_new_session": True}, **content}

@@ -97,19 +97,16 @@ async def _serve_connection(
     application: Application, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     connection = h11.Connection(h11.SERVER)
-    while True:
-        request = await _read_request(connection, reader, writer)
-        if request is None:
-            return
+    while request := await _read_request(connection, reader, writer):
         reply = await application(request)
         if reply is None:
-            _reset(writer)
-            return
-        writer.write(_encoded(connection, request, reply))
+            return _reset(writer)
+        writer.write(_written(connection, request, reply))
         await writer.drain()
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
-            return
+            return None
         connection.start_next_cycle()
+    return None
 
 
 async def _read_request(
@@ -135,17 +132,14 @@ async def _read_request(
             return None
 
 
-def _encoded(connection: h11.Connection, request: HttpRequest, reply: HttpReply) -> bytes:
-    headers = {**reply.headers, "content-length": str(len(reply.body))}
-    if reply.status == HTTPStatus.NO_CONTENT:
-        del headers["content-length"]
+def _written(connection: h11.Connection, request: HttpRequest, reply: HttpReply) -> bytes:
+    length = {} if reply.status == HTTPStatus.NO_CONTENT else {"content-length": str(len(reply.body))}
     reason = HTTPStatus(reply.status).phrase.encode() if reply.status in HTTPStatus._value2member_map_ else b""
-    head = h11.Response(status_code=reply.status, headers=list(headers.items()), reason=reason)
-    parts = [connection.send(head)]
+    headers = list({**reply.headers, **length}.items())
+    sent = [connection.send(h11.Response(status_code=reply.status, headers=headers, reason=reason))]
     if reply.body and request.method != "HEAD":
-        parts.append(connection.send(h11.Data(data=reply.body)))
-    parts.append(connection.send(h11.EndOfMessage()))
-    return b"".join(part for part in parts if part)
+        sent.append(connection.send(h11.Data(data=reply.body)))
+    return b"".join(part or b"" for part in (*sent, connection.send(h11.EndOfMessage())))
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

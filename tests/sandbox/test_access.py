@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from kustomer_sandbox import Sandbox
-from kustomer_sandbox.access import EXPIRED_KEY, OTHER_POD_KEY
+from kustomer_sandbox.gateway import EXPIRED_KEY, OTHER_POD_KEY
 
 NOWHERE = "0" * 24
 MESSAGE = {"channel": "chat", "app": "rasa", "direction": "in", "preview": "hello"}
