@@ -167,7 +167,6 @@ def paged(call: Call, rows: Sequence[T], show: Callable[[T], dict[str, Any]], *,
         Refusal: 400 for a page or page size out of bounds.
     """
     number, size = _whole(call.query, "page", 1, 10**6), _whole(call.query, "pageSize", PAGE_SIZE, most)
-    ordered = rows[::-1] if call.query.get("sort") in ("desc", "-createdAt") else rows
     pages = max(1, -(-len(rows) // size))
 
     def link(to: int) -> str | None:
@@ -175,7 +174,7 @@ def paged(call: Call, rows: Sequence[T], show: Callable[[T], dict[str, Any]], *,
 
     links = {"self": link(number), "first": link(1), "prev": link(number - 1), "next": link(number + 1)}
     meta = {"page": number, "pageSize": size, "total": len(rows), "totalPages": pages}
-    data = [show(row) for row in ordered[(number - 1) * size : number * size]]
+    data = [show(row) for row in rows[(number - 1) * size : number * size]]
     return Answer(200, {"meta": meta, "links": {**links, "last": link(pages)}, "data": data})
 
 

@@ -32,9 +32,8 @@ def create(kind: str) -> Handler:
         check_taken(org, kind, body)
         count_against_limit(org, kind, conversation["customer"], body)
         body |= {"conversation": conversation["id"], "customer": conversation["customer"]}
-        return shown(
-            org, kind, (record_message if kind == "messages" else _record_note)(org, call, body, conversation), 201
-        )
+        record = record_message if kind == "messages" else _record_note
+        return shown(org, kind, record(org, call, body, conversation), 201)
 
     return handler
 

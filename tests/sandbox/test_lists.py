@@ -60,12 +60,6 @@ async def test_an_empty_list_has_one_page_and_no_next(api: Api, path: str) -> No
     assert (answer["data"], answer["links"]["next"], answer["meta"]["totalPages"]) == ([], None, 1)
 
 
-async def test_sort_desc_puts_the_newest_first(api: Api, customer: Row, path: str) -> None:
-    await add(api, customer, "old", "new")
-    answer = (await api.get(f"{path}?sort=desc")).json()
-    assert [row["attributes"]["name"] for row in answer["data"]] == ["new", "old"]
-
-
 async def test_teams_have_names_and_ids(api: Api, sandbox: Sandbox) -> None:
     rows = (await api.get("/v1/teams")).json()["data"]
     assert {row["attributes"]["name"]: row["id"] for row in rows}["Billing"] == sandbox.team("Billing")["id"]
