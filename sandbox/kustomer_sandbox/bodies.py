@@ -8,8 +8,20 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
-from pydantic import ValidationInfo as Info
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    confloat,
+    conint,
+    conlist,
+    constr,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 from kustomer_sandbox.calls import Call, Org, Refusal, bad
@@ -36,19 +48,15 @@ def _different(entries: list[Any]) -> list[Any]:
 
 
 def _text(most: int = 255, least: int = 0, pattern: str = "[^\\x00]*") -> Any:
-    return Annotated[str, Field(min_length=least, max_length=most, pattern=f"^(?:{pattern})$")]
-
-
-def _number(kind: type[float], low: float, high: float) -> Any:
-    return Annotated[kind, Field(ge=low, le=high)]
+    return constr(min_length=least, max_length=most, pattern=f"^(?:{pattern})$")
 
 
 def _many(item: Any, most: int = 100) -> Any:
-    return Annotated[list[item], Field(max_length=most), AfterValidator(_different)]
+    return Annotated[conlist(item, max_length=most), AfterValidator(_different)]
 
 
 def _existing(kind: str) -> Any:
-    def check(row_id: str, info: Info) -> str:
+    def check(row_id: str, info: ValidationInfo) -> str:
         state: Any = info.context
         if row_id not in state.table(kind):
             raise PydanticCustomError("existing", f"no such object in {kind}")
@@ -60,7 +68,9 @@ def _existing(kind: str) -> Any:
 def _body(required: str, *fields: tuple[Any, str]) -> type[BaseModel]:
     """A body with these fields and no other: each kind with the names of the fields that have it."""
     kinds: dict[str, Any] = {name: kind for kind, names in fields for name in names.split()}
-    known: dict[str, Any] = {name: (kind, ... if name in required.split() else None) for name, kind in kinds.items()}
+    known: dict[str, Any] = {
+        name: (kind, Field() if name in required.split() else None) for name, kind in kinds.items()
+    }
     return create_model("Body", __config__=ConfigDict(strict=True, extra="forbid"), **known)
 
 
@@ -72,7 +82,7 @@ Direction = Literal["in", "out"]
 
 _short, _key, _url = _text(), _text(least=1), _text(2048)
 _language = _text(16, pattern="[a-z]{2}(_[a-z]{2})?")
-_polarity, _share, _size = _number(float, -1, 1), _number(float, 0, 1), _number(int, 0, 10**9)
+_polarity, _share, _size = confloat(ge=-1, le=1), confloat(ge=0, le=1), conint(ge=0, le=10**9)
 _email, _phone = _text(pattern=r"[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+"), _text(pattern=r"\+[1-9][0-9]{6,14}")
 _use = Literal["home", "work", "mobile", "other"]
 _external_ids = _many(_body("externalId", (_key, "externalId"), (bool, "verified")))
@@ -103,7 +113,7 @@ CUSTOMER = _body(
     (Literal["m", "f"], "gender"),
     (_language, "defaultLang"),
     (_sentiment, "sentiment"),
-    (_number(int, 0, 2**53), "rev"),
+    (conint(ge=0, le=2**53), "rev"),
     (Moment, "birthdayAt signedUpAt createdAt importedAt lastActivityAt lastCustomerActivityAt lastSeenAt"),
     (Mapped, "custom"),
 )
@@ -111,7 +121,7 @@ _CONVERSATION = (
     (_existing("customers"), "customer"),
     (_key, "externalId"),
     (_text(256), "name"),
-    (_number(int, 1, 5), "priority"),
+    (conint(ge=1, le=5), "priority"),
     (Direction, "direction"),
     (_many(_existing("users"), 10), "assignedUsers"),
     (_many(_existing("teams"), 10), "assignedTeams"),
@@ -134,7 +144,7 @@ CONVERSATION = _body(
     (Literal["open", "snoozed", "done"], "status"),
     (_body("status time", (_short, "status"), (Moment, "time")), "snooze"),
     (NewId, "subStatus"),
-    (_number(float, 0, 100), "satisfaction"),
+    (confloat(ge=0, le=100), "satisfaction"),
     (Mapped, "satisfactionLevel"),
     (_many(Mapped), "suggestedShortcuts"),
     (Moment, "importedAt"),
