@@ -4,30 +4,16 @@ Stricter than the reference where it is silent: null is no value, texts are boun
 """
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    confloat,
-    conint,
-    conlist,
-    constr,
-    create_model,
-)
+import pydantic
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from kustomer_sandbox.calls import Call, Org, Refusal, bad
+from kustomer_sandbox.calls import Org, Refusal, bad
 
 DATE_TIME = re.compile(r"\A(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
-ADMIN_FIELDS = ("createdAt", "createdBy", "modifiedAt", "modifiedBy")
 
 
 def _moment(written: str) -> str:
@@ -48,15 +34,15 @@ def _different(entries: list[Any]) -> list[Any]:
 
 
 def _text(most: int = 255, least: int = 0, pattern: str = "[^\\x00]*") -> Any:
-    return constr(min_length=least, max_length=most, pattern=f"^(?:{pattern})$")
+    return pydantic.constr(min_length=least, max_length=most, pattern=f"^(?:{pattern})$")
 
 
 def _many(item: Any, most: int = 100) -> Any:
-    return Annotated[conlist(item, max_length=most), AfterValidator(_different)]
+    return Annotated[pydantic.conlist(item, max_length=most), AfterValidator(_different)]
 
 
 def _existing(kind: str) -> Any:
-    def check(row_id: str, info: ValidationInfo) -> str:
+    def check(row_id: str, info: pydantic.ValidationInfo) -> str:
         state: Any = info.context
         if row_id not in state.table(kind):
             raise PydanticCustomError("existing", f"no such object in {kind}")
@@ -67,11 +53,9 @@ def _existing(kind: str) -> Any:
 
 def _body(required: str, *fields: tuple[Any, str]) -> type[BaseModel]:
     """A body with these fields and no other: each kind with the names of the fields that have it."""
-    kinds: dict[str, Any] = {name: kind for kind, names in fields for name in names.split()}
-    known: dict[str, Any] = {
-        name: (kind, Field() if name in required.split() else None) for name, kind in kinds.items()
-    }
-    return create_model("Body", __config__=ConfigDict(strict=True, extra="forbid"), **known)
+    known: dict[str, Any] = {name: (kind, None) for kind, names in fields for name in names.split()}
+    known |= {name: (known[name][0], Field()) for name in required.split()}
+    return pydantic.create_model("Body", __config__=ConfigDict(strict=True, extra="forbid"), **known)
 
 
 NewId = _text(pattern="[0-9a-f]{24}")
@@ -82,7 +66,11 @@ Direction = Literal["in", "out"]
 
 _short, _key, _url = _text(), _text(least=1), _text(2048)
 _language = _text(16, pattern="[a-z]{2}(_[a-z]{2})?")
-_polarity, _share, _size = confloat(ge=-1, le=1), confloat(ge=0, le=1), conint(ge=0, le=10**9)
+_polarity, _share, _size = (
+    pydantic.confloat(ge=-1, le=1),
+    pydantic.confloat(ge=0, le=1),
+    pydantic.conint(ge=0, le=10**9),
+)
 _email, _phone = _text(pattern=r"[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+"), _text(pattern=r"\+[1-9][0-9]{6,14}")
 _use = Literal["home", "work", "mobile", "other"]
 _external_ids = _many(_body("externalId", (_key, "externalId"), (bool, "verified")))
@@ -94,9 +82,8 @@ _attachment_id = (Annotated[NewId, Field(alias="_id")], "id")
 _attachment = (_attachment_id, (_short, "name contentType sourceId"), (_size, "contentLength"))
 _attachments = _many(_body("id name contentType contentLength", *_attachment))
 _mentions = _many(_body("", (_existing("users"), "user"), (_existing("teams"), "team")))
-_reference = _body(
-    "message type", (_existing("messages"), "message"), (Literal["reply", "replyAll", "forward"], "type")
-)
+_answer = Literal["reply", "replyAll", "forward"]
+_reference = _body("message type", (_existing("messages"), "message"), (_answer, "type"))
 _authored = ((Moment, "createdAt modifiedAt"), (_existing("users"), "createdBy modifiedBy"))
 
 CUSTOMER = _body(
@@ -113,7 +100,7 @@ CUSTOMER = _body(
     (Literal["m", "f"], "gender"),
     (_language, "defaultLang"),
     (_sentiment, "sentiment"),
-    (conint(ge=0, le=2**53), "rev"),
+    (pydantic.conint(ge=0, le=2**53), "rev"),
     (Moment, "birthdayAt signedUpAt createdAt importedAt lastActivityAt lastCustomerActivityAt lastSeenAt"),
     (Mapped, "custom"),
 )
@@ -121,7 +108,7 @@ _CONVERSATION = (
     (_existing("customers"), "customer"),
     (_key, "externalId"),
     (_text(256), "name"),
-    (conint(ge=1, le=5), "priority"),
+    (pydantic.conint(ge=1, le=5), "priority"),
     (Direction, "direction"),
     (_many(_existing("users"), 10), "assignedUsers"),
     (_many(_existing("teams"), 10), "assignedTeams"),
@@ -144,7 +131,7 @@ CONVERSATION = _body(
     (Literal["open", "snoozed", "done"], "status"),
     (_body("status time", (_short, "status"), (Moment, "time")), "snooze"),
     (NewId, "subStatus"),
-    (confloat(ge=0, le=100), "satisfaction"),
+    (pydantic.confloat(ge=0, le=100), "satisfaction"),
     (Mapped, "satisfactionLevel"),
     (_many(Mapped), "suggestedShortcuts"),
     (Moment, "importedAt"),
@@ -187,7 +174,9 @@ NEW_NOTE = _body(
 
 _CUSTOM = {"Num": float, "At": Moment, "Str": _text(1024), "Txt": _text(1024), "Bool": bool}
 _CUSTOM["Url"] = _text(2048, pattern=r"https?://[^\s\x00]+")
-_SUFFIXES = {suffix: TypeAdapter(kind | None, config=ConfigDict(strict=True)) for suffix, kind in _CUSTOM.items()}
+_SUFFIXES = {
+    suffix: pydantic.TypeAdapter(kind | None, config=ConfigDict(strict=True)) for suffix, kind in _CUSTOM.items()
+}
 
 
 def checked(org: Org, model: type[BaseModel], body: Any) -> dict[str, Any]:
@@ -232,14 +221,3 @@ def _check_custom(name: str, value: Any) -> None:
         _SUFFIXES[suffix].validate_python(value)
     except ValidationError as error:
         raise bad(name, f"/custom/{name} {error.errors()[0]['msg']}") from None
-
-
-def check_authorship(call: Call, body: Mapping[str, Any]) -> None:
-    """Refuses authorship fields without `org.admin` (Kustomer API reference, Create message).
-
-    Raises:
-        Refusal: 403 naming the field.
-    """
-    for name in ADMIN_FIELDS:
-        if name in body and not call.is_admin:
-            raise Refusal(403, f"{name} needs the role org.admin", parameter=name)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from kustomer_sandbox.bodies import NEW_MESSAGE, NEW_NOTE, check_authorship, checked
-from kustomer_sandbox.calls import Answer, Call, Handler, Org, bad, row_at, shown
+from kustomer_sandbox.bodies import NEW_MESSAGE, NEW_NOTE, checked
+from kustomer_sandbox.calls import Answer, Call, Handler, Org, Refusal, bad, row_at, shown
 from kustomer_sandbox.changes import apply, authored, check_taken, count_against_limit
 from kustomer_sandbox.conversations import reopen
 from kustomer_sandbox.tables import Row
 
+ADMIN_FIELDS = ("createdAt", "createdBy", "modifiedAt", "modifiedBy")
 MODELS = {"messages": NEW_MESSAGE, "notes": NEW_NOTE}
 
 
@@ -28,7 +29,7 @@ def create(kind: str) -> Handler:
             raise bad("customer", "should be the conversation's customer")
         if kind == "messages" and not any(body.get(name) for name in ("preview", "subject", "attachments")):
             raise bad("preview", "a message needs a preview, a subject or an attachment")
-        check_authorship(call, body)
+        _check_authorship(call, body)
         check_taken(org, kind, body)
         count_against_limit(org, kind, conversation["customer"], body)
         body |= {"conversation": conversation["id"], "customer": conversation["customer"]}
@@ -36,6 +37,12 @@ def create(kind: str) -> Handler:
         return shown(org, kind, record(org, call, body, conversation), 201)
 
     return handler
+
+
+def _check_authorship(call: Call, body: dict[str, Any]) -> None:
+    for name in ADMIN_FIELDS:
+        if name in body and not call.is_admin:
+            raise Refusal(403, f"{name} needs the role org.admin", parameter=name)
 
 
 def _record_note(org: Org, call: Call, body: dict[str, Any], conversation: Row) -> Row:
