@@ -14,8 +14,8 @@ from tests.helpers import without_settings
 from tests.searching import choose_profile
 from tests.servers import REQUIRED, Postgres, ServerMissingError, postgres
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.outbox import outbox
-from rasa_kustomer.sandbox import Sandbox
 
 choose_profile()
 

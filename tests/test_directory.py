@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers import Clock, no_sleep
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.directory import FAILURE_SECONDS, Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import Unreachable
 from rasa_kustomer.kustomer.models import Customer
 from rasa_kustomer.kustomer.retry import ATTEMPTS
-from rasa_kustomer.sandbox import Sandbox
 
 TTL = 300.0
 ANN = Identity(sender_id="ann", external_id="c-1", name="Ann", trusted=True)

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from tests.helpers import free_port, without_settings
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 CAPTURE = Path(__file__).parent / "fixtures" / "rasa" / "02-action_listen.json"
 START_SECONDS = 180

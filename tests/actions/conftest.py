@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from tests.actions.bot import Bot, delivered
 from tests.actions.test_handoff import talk, ticket
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError, OutcomeUnknownError
-from rasa_kustomer.sandbox import Sandbox
 
 Method = Callable[..., Any]
 DOWN, ODD = OutboxUnavailableError("the server is gone"), ValueError("a text of the customer")

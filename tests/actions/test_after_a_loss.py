@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from tests.actions.bot import Bot, delivered
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.sandbox import Sandbox
 
 
 async def lose() -> None:

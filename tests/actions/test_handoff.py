@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.actions.bot import Bot, delivered
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.sandbox import Sandbox
 
 
 async def talk(bot: Bot) -> None:

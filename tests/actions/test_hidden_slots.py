@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.actions.bot import Bot
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.sandbox import Sandbox
 from rasa_kustomer.settings import SettingsError, load_settings
 
 PASSWORD, IBAN = "hunter2-xyz", "DE89 3704 0044 0532 0130 00"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests.actions.bot import Bot, delivered
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.sandbox import Sandbox
 
 
 def note(sandbox: Sandbox) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.chaos.harness import Report
 from tests.delivery.office import Office
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 STEPS = {
     "customer": "POST /v1/customers",

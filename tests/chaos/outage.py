@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.chaos.harness import Report, Visitor, judge, site, talk
 from tests.delivery.office import Office
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 SIMULATED_SECONDS = 15 * 60.0
 VISITORS = 20

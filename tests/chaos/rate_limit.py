@@ -11,7 +11,7 @@ from tests.chaos.harness import Report, Visitor, balance, site
 from tests.delivery.office import Office
 from tests.helpers import SharedClock
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 WINDOW_SECONDS = 60.0
 

@@ -14,10 +14,10 @@ import trustme
 from tests.servers import PASSWORD, Postgres
 from typer.testing import CliRunner
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.checklist import LEGACY, OPTIONAL_ROLES, ROLES, grants
 from rasa_kustomer.cli import app
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
-from rasa_kustomer.sandbox import Sandbox
 
 SNIPPETS = Path(__file__).parents[2] / "domain_snippets"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.helpers import without_settings
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 COMMAND = str(Path(sys.executable).with_name("rasa-kustomer"))
 

@@ -8,10 +8,10 @@ import pytest
 from tests.delivery.breaking import break_first_page, files_of
 from typer.testing import CliRunner, Result
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli import outbox as commands
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
-from rasa_kustomer.sandbox import Sandbox
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 

@@ -10,11 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli.reconcile import parse_since
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, SessionKey
-from rasa_kustomer.sandbox import Sandbox
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}

@@ -35,9 +35,13 @@ watching = False
 sys.addaudithook(audit)
 os.environ._data = Watched(os.environ._data)
 watching = True  # from here on, since walking imports the packages
-import rasa_kustomer
+import kustomer_sandbox, rasa_kustomer
 
-names = [found.name for found in pkgutil.walk_packages(rasa_kustomer.__path__, "rasa_kustomer.")]
+names = [
+    found.name
+    for package in (rasa_kustomer, kustomer_sandbox)
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
 for name in names:
     if not name.endswith("__main__"):
         importlib.import_module(name)
@@ -94,13 +98,14 @@ def test_any_part_can_be_imported_first() -> None:
     assert fresh(EACH_FIRST) == []
 
 
-# Forgets the package before each import: third-party modules stay, which keeps this quick.
+# Forgets the packages before each import: third-party modules stay, which keeps this quick.
 EACH_FIRST = r"""
 import importlib, pkgutil, sys
-import rasa_kustomer
+import kustomer_sandbox, rasa_kustomer
 
-for name in [found.name for found in pkgutil.iter_modules(rasa_kustomer.__path__, "rasa_kustomer.")]:
-    for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == "rasa_kustomer"]:
+ours = (rasa_kustomer, kustomer_sandbox)
+for name in [found.name for one in ours for found in pkgutil.iter_modules(one.__path__, f"{one.__name__}.")]:
+    for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] in {one.__name__ for one in ours}]:
         del sys.modules[loaded]
     try:
         importlib.import_module(name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from tests.compat.conftest import ActionServer, Environment, StartServer

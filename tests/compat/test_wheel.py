@@ -15,16 +15,15 @@ def names(wheel: Path) -> list[str]:
 
 
 def test_every_file_of_the_package_is_in_the_wheel(names: list[str]) -> None:
-    """Modules, the type marker and the sandbox's page are all shipped."""
-    package = ROOT / "actions"
+    """Modules, the type markers and the sandbox's page are all shipped."""
     expected = {
-        str(path.relative_to(package))
-        for path in (package / "rasa_kustomer").rglob("*")
+        str(path.relative_to(package.parent))
+        for package in (ROOT / "actions/rasa_kustomer", ROOT / "sandbox/kustomer_sandbox")
+        for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert set() == expected - set(names)
-    assert "rasa_kustomer/py.typed" in names
-    assert any(name.startswith("rasa_kustomer/sandbox/") and name.endswith(".html") for name in names)
+    assert {"rasa_kustomer/py.typed", "kustomer_sandbox/py.typed", "kustomer_sandbox/page/index.html"} <= set(names)
 
 
 def test_every_domain_snippet_is_in_the_wheel(names: list[str]) -> None:
@@ -35,6 +34,6 @@ def test_every_domain_snippet_is_in_the_wheel(names: list[str]) -> None:
 
 
 def test_nothing_else_is_in_the_wheel(names: list[str]) -> None:
-    """A wheel that brings `tests` or `actions` would shadow those of the bot."""
+    """A wheel that brings `tests`, `actions` or `sandbox` would shadow those of the bot."""
     tops = {name.split("/")[0] for name in names}
-    assert {"rasa_kustomer"} == {top for top in tops if not top.endswith(".dist-info")}
+    assert {"rasa_kustomer", "kustomer_sandbox"} == {top for top in tops if not top.endswith(".dist-info")}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.delivery.office import Office
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 
 @pytest.fixture

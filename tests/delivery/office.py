@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.helpers import SharedClock
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
@@ -23,7 +24,6 @@ from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.recorder import identity_fields
-from rasa_kustomer.sandbox import Sandbox
 
 ANONYMOUS: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 PATIENCE_SECONDS = 300.0  # only against a hang

@@ -3,8 +3,8 @@
 import pytest
 from tests.delivery.office import Office
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.outbox import SessionKey
-from rasa_kustomer.sandbox import Sandbox
 
 MANY = 30
 JOBS = "/v1/conversations/bulk"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
-from rasa_kustomer.sandbox import Sandbox
 
 HELLO = ("hello", "hi, how can I help?", "my parcel is late", "I am sorry")
 MESSAGES = "POST /v1/conversations/*/messages"

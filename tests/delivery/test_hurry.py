@@ -9,10 +9,10 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 from tests.helpers import SharedClock
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
-from rasa_kustomer.sandbox import Sandbox
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
 MESSAGES = "POST /v1/conversations/*/messages"

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 from tests.delivery.office import Office
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.pace import GATHER_SECONDS
-from rasa_kustomer.sandbox import Sandbox
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
 MANY = [Identity(f"visitor-{number}", external_id=f"C-{number}", trusted=True) for number in range(12)]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Part, SessionKey
 from rasa_kustomer.delivery.outbox.copies import back_up, restore
-from rasa_kustomer.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from tests.servers import Postgres

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 from tests.delivery.office import ANONYMOUS, Office
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.delivery import SURPRISES_TO_GIVE_UP
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
-from rasa_kustomer.sandbox import Sandbox
 
 DAY = 86_400.0
 ANN = {

@@ -20,7 +20,7 @@ from tests.e2e.dialogue import SHOWN, Desk, Dialogue
 from tests.e2e.services import Service, eventually
 from tests.helpers import free_port
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 HERE = Path(__file__).resolve().parent
 LOCALHOST = "127.0.0.1"

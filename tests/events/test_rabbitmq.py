@@ -17,7 +17,7 @@ from tests.events.talks import Talk
 from tests.helpers import without_settings
 from tests.servers import Rabbitmq
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 pytestmark = pytest.mark.xdist_group("broker")  # in a parallel run one worker starts one
 PATIENCE_SECONDS = 180.0

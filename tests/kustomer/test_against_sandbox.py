@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.helpers import no_sleep
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
@@ -19,7 +20,6 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from tests.helpers import no_sleep
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.bulk import BulkResult, read_results
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import BrokenAnswer, NotAllowed, Unreachable
-from rasa_kustomer.sandbox import Sandbox
 
 JOB = "507f1f77bcf86cd799439011"
 Answers = Callable[[httpx.Request], httpx.Response]

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.places import Places
 from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
-from rasa_kustomer.sandbox import Sandbox
 
 MOST = {Lane.HANDOFF: 4, Lane.ESCALATED: 3, Lane.LOOKUP: 3, Lane.MIRROR: 2, Lane.CLEANUP: 2}
 

@@ -5,8 +5,8 @@ import logging
 import httpx
 import pytest
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.sandbox import Sandbox
 
 
 async def test_our_addresses_are_in_no_log_and_everybody_elses_lines_are_as_they_were(

@@ -104,9 +104,9 @@ def _problem(copy: Path, mutant: Mutant, sound: dict[str, _Ended]) -> str | None
 
 def _test(copy: Path, mutant: Mutant, timeout: float | None) -> _Ended:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests.split()]
-    # The copy's package goes before the installed one, also in programs that a test starts; without byte code, since
+    # The copy's packages go before the installed ones, also in programs that a test starts; without byte code, since
     # two versions of a file within a second would share it.
-    path = os.pathsep.join([str(copy / "actions"), str(copy)])
+    path = os.pathsep.join([str(copy / "actions"), str(copy / "sandbox"), str(copy)])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     began = time.monotonic()
     try:

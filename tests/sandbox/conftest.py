@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from tests.helpers import Clock
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 
 @pytest.fixture

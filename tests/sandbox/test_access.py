@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Sandbox
-from rasa_kustomer.sandbox.access import EXPIRED_KEY, OTHER_POD_KEY
+from kustomer_sandbox import Sandbox
+from kustomer_sandbox.gateway import EXPIRED_KEY, OTHER_POD_KEY
 
 NOWHERE = "0" * 24
 MESSAGE = {"channel": "chat", "app": "rasa", "direction": "in", "preview": "hello"}
@@ -23,7 +23,8 @@ NEEDS: list[tuple[str, str, object, str]] = [
     ("GET", f"/v1/conversations/{NOWHERE}/notes", None, "org.permission.note.read"),
     ("POST", f"/v1/conversations/{NOWHERE}/notes", {"body": "x"}, "org.permission.note.create"),
     ("GET", "/v1/teams", None, "org.permission.team.read"),
-    ("GET", "/v1/routing/queues", None, "org.permission.queue.read"),
+    ("DELETE", f"/v1/customers/{NOWHERE}", None, "org.permission.customer.delete"),
+    ("DELETE", f"/v1/notes/{NOWHERE}", None, "org.permission.note.delete"),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.helpers import Clock
 from tests.sandbox.test_bulk import done, items, look, results, start
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 Api = httpx.AsyncClient
 Row = dict[str, Any]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-RUN = "import typer; from rasa_kustomer.cli.sandbox import sandbox; typer.run(sandbox)"
+RUN = "import typer; from kustomer_sandbox.command import sandbox; typer.run(sandbox)"
 
 
 @contextmanager
@@ -29,13 +29,13 @@ def test_its_printed_settings_reach_it_and_ctrl_c_ends_it(tmp_path: Path) -> Non
     data = str(tmp_path / "sandbox.db")
     with running("--seed", "--data", data, "--rate-limit", "7") as (process, settings):
         headers = {"authorization": f"Bearer {settings['KUSTOMER_API_KEY']}"}
-        answer = httpx.get(f"{settings['KUSTOMER_BASE_URL']}/v1/customers", headers=headers)
-        assert (answer.headers["x-ratelimit-limit"], len(answer.json()["data"])) == ("7", 6)
+        answer = httpx.get(f"{settings['KUSTOMER_BASE_URL']}/v1/customers/externalId=cust-1042", headers=headers)
+        assert (answer.headers["x-ratelimit-limit"], answer.status_code) == ("7", 200)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     with running("--data", data) as (_, settings):
-        answer = httpx.get(f"{settings['KUSTOMER_BASE_URL']}/v1/customers", headers=headers)
-        assert len(answer.json()["data"]) == 6
+        answer = httpx.get(f"{settings['KUSTOMER_BASE_URL']}/v1/customers/externalId=cust-1042", headers=headers)
+        assert answer.json()["data"]["attributes"]["name"] == "Hannah Lindqvist"
 
 
 def test_a_taken_port_is_one_readable_line() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 Api = httpx.AsyncClient
 Row = dict[str, Any]

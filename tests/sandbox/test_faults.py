@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Fault, Sandbox
+from kustomer_sandbox import Fault, Sandbox
 
 Api = httpx.AsyncClient
 CREATE = "POST /v1/customers"
@@ -93,7 +93,7 @@ async def test_the_two_kinds_of_429_differ_in_what_remains(api: Api, sandbox: Sa
 async def test_a_fault_hits_only_what_matches_as_often_as_told(api: Api, sandbox: Sandbox) -> None:
     sandbox.fail("POST /v1/cust*", "status:500", times=2, skip=1)
     statuses = [(await create(api)).status_code for _ in range(4)]
-    assert (statuses, (await api.get("/v1/customers")).status_code) == ([201, 500, 500, 201], 200)
+    assert (statuses, (await api.get("/v1/teams")).status_code) == ([201, 500, 500, 201], 200)
 
 
 async def test_a_fault_without_end_lasts_until_it_is_healed(api: Api, sandbox: Sandbox) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 Api = httpx.AsyncClient
 Row = dict[str, Any]
@@ -120,26 +120,6 @@ async def test_sending_twice_shows_twice_unless_the_rules_forbid_it(
     assert len(sandbox.state.timeline(conversation["id"])) == 2
     sandbox.rules.unique_external_ids = True
     assert (await say(api, conversation, externalId="m1")).status_code == 409
-
-
-async def test_without_a_path_a_message_names_its_conversation(api: Api, conversation: Row) -> None:
-    assert (await api.post("/v1/messages", json=MESSAGE)).status_code == 400
-    body = {**MESSAGE, "conversation": conversation["id"]}
-    assert (await api.post("/v1/messages", json=body)).status_code == 201
-
-
-async def test_a_customers_message_without_conversation_silently_opens_one(
-    api: Api, customer: Row, sandbox: Sandbox
-) -> None:
-    assert (await api.post(f"/v1/customers/{customer['id']}/messages", json=MESSAGE)).status_code == 201
-    assert len(sandbox.state.conversations) == 1
-
-
-async def test_direction_channel_and_app_are_fixed(api: Api, conversation: Row, sandbox: Sandbox) -> None:
-    sandbox.roles.add("org.permission.message.update")
-    path = f"/v1/messages/{(await say(api, conversation)).json()['data']['id']}"
-    assert (await api.patch(path, json={"direction": "out"})).status_code == 400
-    assert (await api.patch(path, json={"preview": "edited"})).json()["data"]["attributes"]["rev"] == 2
 
 
 async def test_another_customers_id_is_refused(api: Api, conversation: Row) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox import Sandbox
 
 
 async def write(sandbox: Sandbox) -> None:

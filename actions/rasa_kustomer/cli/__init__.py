@@ -9,8 +9,17 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-# In the order of a bot's life. Each command `x` is the function, or the group `app`, of the module cli/x.py.
-COMMANDS = ("demo", "sandbox", "init", "check", "outbox", "reconcile", "worker")
+# In the order of a bot's life, each with its module: there a function of the command's name, or the group `app`.
+# The modules are named as text, so that the plugin never imports the sandbox, which comes beside it in the wheel.
+COMMANDS = {
+    "demo": "kustomer_sandbox.demo",
+    "sandbox": "kustomer_sandbox.command",
+    "init": "rasa_kustomer.cli.init",
+    "check": "rasa_kustomer.cli.check",
+    "outbox": "rasa_kustomer.cli.outbox",
+    "reconcile": "rasa_kustomer.cli.reconcile",
+    "worker": "rasa_kustomer.cli.worker",
+}
 
 
 class _LazyCommands(MutableMapping[str, Any]):
@@ -47,7 +56,7 @@ class _LazyGroup(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    module = import_module(f"{__name__}.{name}")
+    module = import_module(COMMANDS[name])
     group = getattr(module, "app", None)
     if group is None:
         group = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -9,20 +9,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from ruamel.yaml import YAML
 
-from rasa_kustomer.cli.playback import Playback, read_domain
+from kustomer_sandbox.inbox import PRIORITY_WORDS
+from kustomer_sandbox.playback import Playback
+from kustomer_sandbox.sandbox import Sandbox
 from rasa_kustomer.cli.snippets import snippets_folder
-from rasa_kustomer.conversation.routing import priority_name
-from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.sandbox import Sandbox
-from rasa_kustomer.settings import PREFIX
 
 START_SECONDS = 30.0
 DELIVERY_SECONDS = 30.0
@@ -65,32 +64,25 @@ async def _demo(port: int, *, stay: bool) -> None:
 
 async def _known_customer(sandbox: Sandbox) -> None:
     """Ann is in Kustomer already, with an open question about an invoice."""
-    async with KustomerClient(sandbox.url, sandbox.api_key) as client:
-        body = {"externalId": ANN["customer_id"], "name": ANN["name"], "emails": [{"email": ANN["email"]}]}
-        ann = await client.create_customer(body)
-        await client.create_conversation(
-            {
-                "customer": ann.id,
-                "name": "Invoice 2291 is wrong",
-                "direction": "in",
-                "assignedTeams": [sandbox.team("Billing")["id"]],
-            }
-        )
+    headers = {"authorization": f"Bearer {sandbox.api_key}"}
+    async with httpx.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as http:
+        body: dict[str, Any] = {"externalId": ANN["customer_id"], "name": ANN["name"]}
+        ann = await http.post("/v1/customers", json={**body, "emails": [{"email": ANN["email"]}]})
+        body = {"customer": ann.json()["data"]["id"], "name": "Invoice 2291 is wrong", "direction": "in"}
+        teams = {"assignedTeams": [sandbox.team("Billing")["id"]]}
+        (await http.post("/v1/conversations", json={**body, **teams})).raise_for_status()
 
 
 @asynccontextmanager
 async def _action_server(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     """`python -m rasa_sdk` in a folder of its own, with nothing of the user's own settings."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="rasa-kustomer-demo-") as folder:
-        port = _free_port()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        environment |= {
-            "KUSTOMER_API_KEY": sandbox.api_key,
-            "KUSTOMER_BASE_URL": sandbox.url,
-            "KUSTOMER_DEFAULT_TEAM_ID": "Support",
-            "KUSTOMER_TRUST_METADATA": "true",
-            "SANIC_HOST": "127.0.0.1",
-        }
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KUSTOMER_")}
+        environment |= {"KUSTOMER_API_KEY": sandbox.api_key, "KUSTOMER_BASE_URL": sandbox.url}
+        environment |= {"KUSTOMER_DEFAULT_TEAM_ID": "Support", "KUSTOMER_TRUST_METADATA": "true"}
+        environment["SANIC_HOST"] = "127.0.0.1"
         command = [sys.executable, "-m", "rasa_sdk", "--actions", "rasa_kustomer.actions", "--port", str(port)]
         log = Path(folder) / "action-server.log"
         with log.open("wb") as output:
@@ -109,12 +101,6 @@ async def _action_server(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
             await server.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def _answers(http: httpx.AsyncClient) -> bool:
     try:
         return (await http.get("/kustomer/health")).status_code == 200
@@ -130,63 +116,63 @@ async def _until(done: Callable[[], Awaitable[bool]], seconds: float, failure: C
         await asyncio.sleep(0.1)
 
 
+async def _waiting(http: httpx.AsyncClient) -> int:
+    return int((await http.get("/kustomer/health")).json()["outbox"]["pending"])
+
+
+async def _delivered(http: httpx.AsyncClient) -> None:
+    async def empty() -> bool:
+        return await _waiting(http) == 0
+
+    await _until(empty, DELIVERY_SECONDS, lambda: f"the outbox was not delivered within {DELIVERY_SECONDS:.0f} s")
+
+
+async def _chat(http: httpx.AsyncClient, sender_id: str, **metadata: str) -> Playback:
+    """A session that has just started, with the shipped domain snippet in the shape in which Rasa sends a domain."""
+    domain = YAML(typ="safe").load((snippets_folder() / "kustomer_domain.yml").read_text(encoding="utf-8"))
+    session = {"session_expiration_time": 60, "carry_over_slots_to_new_session": True}
+    chat = Playback(http, sender_id, {"session_config": session, **domain}, metadata)
+    await chat.call("action_session_start")
+    return chat
+
+
 async def _ann_wants_a_person(http: httpx.AsyncClient) -> None:
     console.rule("1. Ann is known to Kustomer and asks for a person")
-    chat = Playback(http, "ann-4711", _domain(), ANN)
-    await chat.start()
+    chat = await _chat(http, "ann-4711", **ANN)
     name, number = chat.slots.get("kustomer_customer_name"), chat.slots.get("kustomer_open_conversations")
     console.print(f"  [dim]session start: the slots say name = {name}, open conversations = {number:g}[/]")
-    await _turn(
-        chat, "Hello", "greet", [f"Hello {name}! I see that you have {number:g} open question with us. How can I help?"]
-    )
-    await _turn(
-        chat, "My order A1001 arrived broken", "complain", ["I am sorry. Would you like your money back, or a new one?"]
-    )
-    await _turn(chat, "I want to talk to a person, please", "human_handoff", [], action="action_kustomer_handoff")
+    welcome = f"Hello {name}! I see that you have {number:g} open question with us. How can I help?"
+    await _turn(chat, "Hello", "greet", welcome)
+    sorry = "I am sorry. Would you like your money back, or a new one?"
+    await _turn(chat, "My order A1001 arrived broken", "complain", sorry)
+    await _turn(chat, "I want to talk to a person, please", "human_handoff", action="action_kustomer_handoff")
 
 
 async def _visitor_is_helped(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
     console.rule("2. Somebody unknown is helped by the bot, while Kustomer is down for a moment")
-    chat = Playback(http, "visitor-0815", _domain())
-    await chat.start()
-    await _turn(chat, "Hi, do you ship to Norway?", "shipping", ["Yes, in three to five days."])
+    chat = await _chat(http, "visitor-0815")
+    await _turn(chat, "Hi, do you ship to Norway?", "shipping", "Yes, in three to five days.")
     await _delivered(http)
     sandbox.fail("*", "reset-before", times=None)
     console.print("  [red]Kustomer goes down[/]")
-    await _turn(chat, "And what does it cost?", "shipping_cost", ["9 euros; nothing from 60 euros on."])
-    await _turn(chat, "Great, that helps. Thank you!", "thanks", ["You are welcome!"], action="action_kustomer_resolve")
-    health = (await http.get("/kustomer/health")).json()
-    waiting = health["outbox"]["pending"]
-    console.print(f"  [dim]the bot went on; in the outbox wait {waiting} records[/]")
+    await _turn(chat, "And what does it cost?", "shipping_cost", "9 euros; nothing from 60 euros on.")
+    await _turn(chat, "Great, that helps. Thank you!", "thanks", "You are welcome!", action="action_kustomer_resolve")
+    console.print(f"  [dim]the bot went on; in the outbox wait {await _waiting(http)} records[/]")
     sandbox.heal()
     console.print("  [green]Kustomer is back[/]")
     await _delivered(http)
     console.print("  [dim]everything was delivered, in order[/]")
 
 
-async def _turn(chat: Playback, text: str, intent: str, answers: list[str], action: str | None = None) -> None:
-    await chat.user_says(text, intent)
+async def _turn(chat: Playback, text: str, intent: str, answer: str | None = None, action: str | None = None) -> None:
+    chat.user_says(text, intent)
     console.print(f"  [bold cyan]user[/]  {text}")
-    said = [chat.bot_says(answer) for answer in answers]
-    if action:
-        said += await chat.call(action)
-    for answer in said:
-        console.print(f"  [bold magenta]bot[/]   {answer}")
+    said = [chat.bot_says(answer)] if answer else []
+    for one in [*said, *(await chat.call(action) if action else [])]:
+        console.print(f"  [bold magenta]bot[/]   {one}")
     started = time.perf_counter()
-    await chat.end_turn()
+    await chat.call("action_listen")  # Rasa waits for the user: the hook that records the turn
     console.print(f"  [dim]        turn recorded in {(time.perf_counter() - started) * 1000:.0f} ms[/]")
-
-
-async def _delivered(http: httpx.AsyncClient) -> None:
-    async def empty() -> bool:
-        outbox = (await http.get("/kustomer/health")).json()["outbox"]
-        return bool(outbox["pending"] == 0)
-
-    await _until(empty, DELIVERY_SECONDS, lambda: f"the outbox was not delivered within {DELIVERY_SECONDS:.0f} s")
-
-
-def _domain() -> dict[str, object]:
-    return read_domain(snippets_folder() / "kustomer_domain.yml")
 
 
 def _show_desk(sandbox: Sandbox) -> None:
@@ -194,16 +180,14 @@ def _show_desk(sandbox: Sandbox) -> None:
     state = sandbox.state
     table = Table("customer", "subject", "status", "priority", "team", "tags", "messages")
     for row in state.conversations.values():
-        teams = ", ".join(state.teams[one]["name"] for one in row.get("assignedTeams", []))
-        customer = state.customers[row["customer"]]
         table.add_row(
-            customer.get("name") or "Visitor",
-            row.get("name") or "",
+            state.customers[row["customer"]]["name"] or "Visitor",
+            row["name"] or "",
             row["status"],
-            priority_name(row["priority"]) if row.get("priority") else "",
-            teams,
+            PRIORITY_WORDS[row["priority"]].lower(),
+            ", ".join(state.teams[one]["name"] for one in row["assignedTeams"]),
             ", ".join(state.tag_names(row)),
-            str(row.get("messageCount", 0)),
+            str(row["messageCount"]),
         )
     console.print(table)
     for note in state.notes.values():

@@ -13,24 +13,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from rasa_kustomer.sandbox import desk_feed
-from rasa_kustomer.sandbox.calls import Call, Org
-from rasa_kustomer.sandbox.control import json_reply, same_origin
-from rasa_kustomer.sandbox.conversations import change_conversation
-from rasa_kustomer.sandbox.errors import Refusal
-from rasa_kustomer.sandbox.messages import record_message
-from rasa_kustomer.sandbox.shapes import CONVERSATION_UPDATE, MESSAGE_CREATE
-from rasa_kustomer.sandbox.tables import Row
-from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
+from kustomer_sandbox import conversations
+from kustomer_sandbox.bodies import NEW_MESSAGE, checked
+from kustomer_sandbox.calls import Call, Org, Refusal
+from kustomer_sandbox.inbox import inbox, opened
+from kustomer_sandbox.messages import record_message
+from kustomer_sandbox.tables import Row
+from kustomer_sandbox.wire import HttpReply, HttpRequest, json_reply
 
 FILES = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 PAGE_HEADERS = {
-    "content-security-policy": CONTENT_POLICY,
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
@@ -49,43 +46,40 @@ class Desk:
         """The page, a file of it, its data, or what an agent's click did."""
         path, _, query = request.target.partition("?")
         if request.method == "GET" and path == "/sandbox/desk":
-            return self._feed(dict(parse_qsl(query)))
+            return json_reply(200, self._feed(dict(parse_qsl(query))))
         if request.method == "GET" and path in self._files:
             file = self._files[path]
             kind = {"content-type": f"{TYPES[file.suffix]}; charset=utf-8"}
             return HttpReply(200, file.read_bytes(), {**kind, **PAGE_HEADERS})
         if request.method == "POST" and path.startswith("/sandbox/desk/"):
-            return self._act(request, path.removeprefix("/sandbox/desk/"))
+            return self._act(request, *path.removeprefix("/sandbox/desk/").partition("/")[::2])
         return HttpReply(404, b"There is no such page here.\n", {"content-type": "text/plain; charset=utf-8"})
 
-    def _feed(self, query: dict[str, str]) -> HttpReply:
+    def _feed(self, query: dict[str, str]) -> dict[str, Any]:
         state = self._org.state
         if query.get("version") == str(state.version):
-            return json_reply(200, {"version": state.version})
-        shown = {
+            return {"version": state.version}
+        return {
             "version": state.version,
             "org": state.org["name"],
-            "agent": self._agent["name"],
+            "agent": state.agent["name"],
             "teams": [{"id": team["id"], "name": team["name"]} for team in state.teams.values()],
-            "inbox": desk_feed.inbox(state),
-            "open": desk_feed.opened(state, query.get("open", "")),
+            "inbox": inbox(state),
+            "open": opened(state, query.get("open", "")),
         }
-        return json_reply(200, shown)
 
-    def _act(self, request: HttpRequest, path: str) -> HttpReply:
-        if not same_origin(request):
+    def _act(self, request: HttpRequest, conversation_id: str, verb: str) -> HttpReply:
+        if not request.from_own_page:
             return json_reply(403, {"error": "another site's page may not do this"})
-        conversation_id, _, verb = path.partition("/")
         row = self._org.state.conversations.get(conversation_id)
         if row is None or verb not in ("reply", "change"):
             return json_reply(404, {"error": "This conversation is gone."})
         try:
-            body = json.loads(request.body)
-            (self._reply if verb == "reply" else self._change)(row, body)
-        except (ValueError, TypeError, KeyError, AttributeError, Refusal) as error:
-            return json_reply(
-                400, {"error": error.detail if isinstance(error, Refusal) else "That was not understood."}
-            )
+            (self._reply if verb == "reply" else self._change)(row, json.loads(request.body))
+        except Refusal as refusal:
+            return json_reply(400, {"error": refusal.detail})
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return json_reply(400, {"error": "That was not understood."})
         self._org.state.commit()
         return json_reply(200, {"version": self._org.state.version})
 
@@ -94,21 +88,14 @@ class Desk:
         said = {"channel": channel, "app": "desk", "direction": "out", "preview": str(body["text"]).strip()}
         if not said["preview"]:
             raise ValueError("an empty reply")
-        checked = MESSAGE_CREATE.check(said, self._org.state, self._org.rules)
-        record_message(self._org, self._as_agent(), checked, row)
+        said = {**checked(self._org, NEW_MESSAGE, said), "conversation": row["id"], "customer": row["customer"]}
+        record_message(self._org, Call(self._org.state.agent["id"]), said, row)
 
     def _change(self, row: Row, body: Any) -> None:
-        changes: dict[str, Any] = {name: body[name] for name in ("status",) if name in body}
+        agent = self._org.state.agent["id"]
+        changes: dict[str, Any] = {"status": body["status"]} if "status" in body else {}
         if "team" in body:
             changes["assignedTeams"] = [body["team"]] if body["team"] else []
         if body.get("take"):
-            changes["assignedUsers"] = [self._agent["id"]]
-        checked = CONVERSATION_UPDATE.check(changes, self._org.state, self._org.rules)
-        change_conversation(self._org, row, checked, self._agent["id"])
-
-    @property
-    def _agent(self) -> Row:
-        return next(user for user in self._org.state.users.values() if user["userType"] == "user")
-
-    def _as_agent(self) -> Call:
-        return Call("POST", "/", {}, {}, None, self._agent["id"], is_admin=False)
+            changes["assignedUsers"] = [agent]
+        conversations.change(self._org, row, changes, agent)

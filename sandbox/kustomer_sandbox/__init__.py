@@ -3,8 +3,8 @@
 It shares no code with the plugin, so that it judges the plugin's wire format instead of agreeing with it.
 """
 
-from rasa_kustomer.sandbox.faults import Fault
-from rasa_kustomer.sandbox.rules import Rules
-from rasa_kustomer.sandbox.server import Sandbox
+from kustomer_sandbox.faults import Fault
+from kustomer_sandbox.rules import Rules
+from kustomer_sandbox.sandbox import Sandbox
 
 __all__ = ["Fault", "Rules", "Sandbox"]

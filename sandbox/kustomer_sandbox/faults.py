@@ -21,18 +21,20 @@ Two belong to the bulk job that a `POST /v1/*/bulk` starts, and let every other 
     bulk-slow:5      the job takes five seconds
 """
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, get_args
+from typing import Any
 
-from rasa_kustomer.sandbox.rules import BulkFailure
+from kustomer_sandbox.rules import BULK_FAILURES
 
 DEFAULTS = {"latency": "1", "status": "500", "status-after": "500", "429": "org", "html": "502", "html-after": "200"}
 DEFAULTS |= {"bulk-slow": "5"}
 PLAIN = frozenset({"reset-before", "reset-after", "bad-json", "hang", "hang-after"})
 OF_JOBS = frozenset({"bulk", "bulk-slow"})
 CARRIED_OUT = OF_JOBS | {"latency", "status-after", "reset-after", "bad-json", "html-after", "hang-after"}
-BULK_FAILURES: tuple[str, ...] = tuple(filter(None, get_args(BulkFailure)))
+SECONDS, STATUS = r"\d+\.?\d*|\.\d+", "[2-5][0-9][0-9]"
+VALUES = {"latency": SECONDS, "bulk-slow": SECONDS, "bulk": "|".join(BULK_FAILURES), "429": "org|customer"}
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,9 @@ class Fault:
             ValueError: No such fault; names the ones there are.
         """
         kind, _, value = written.partition(":")
-        if kind in PLAIN and not value:
-            return cls(kind)
         value = value or DEFAULTS.get(kind, "")
-        valid = {
-            "latency": value.replace(".", "", 1).isdecimal(),
-            "bulk-slow": value.replace(".", "", 1).isdecimal(),
-            "bulk": value in BULK_FAILURES,
-            "429": value in ("org", "customer"),
-        }.get(kind, kind in DEFAULTS and value.isdecimal() and 100 < int(value) < 600)
-        if not valid:
+        known = kind in PLAIN or kind in DEFAULTS or kind in VALUES
+        if not known or not re.fullmatch("" if kind in PLAIN else VALUES.get(kind, STATUS), value):
             kinds = {*DEFAULTS, *PLAIN, f"bulk:{'|'.join(BULK_FAILURES)}"}
             raise ValueError(f"{written!r} is no fault; there are {', '.join(sorted(kinds))}")
         return cls(kind, value)
@@ -117,32 +112,3 @@ class ScriptedFault:
     def as_json(self) -> dict[str, Any]:
         """For the control route."""
         return {**vars(self), "fault": str(self.fault)}
-
-
-class Faults:
-    """The script: the first fault that matches a request strikes."""
-
-    def __init__(self) -> None:
-        self._script: list[ScriptedFault] = []
-
-    def add(self, match: str, fault: Fault | str, times: int | None = 1, skip: int = 0) -> ScriptedFault:
-        """Appends a fault.
-
-        Raises:
-            ValueError: The fault's text cannot be read.
-        """
-        parsed = Fault.parse(fault) if isinstance(fault, str) else fault
-        self._script.append(ScriptedFault(match, parsed, times, skip))
-        return self._script[-1]
-
-    def clear(self) -> None:
-        """Forgets the script; everything works again."""
-        self._script.clear()
-
-    def strike(self, method: str, path: str) -> Fault | None:
-        """The fault that hits this request, if any."""
-        return next((scripted.fault for scripted in self._script if scripted.strikes(method, path)), None)
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """The script, spent faults included."""
-        return [scripted.as_json() for scripted in self._script]

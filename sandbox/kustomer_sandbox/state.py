@@ -8,9 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rasa_kustomer.sandbox.tables import Row, Store, Table, field_index
+from kustomer_sandbox.tables import Index, Row, Store, Table
 
 KINDS = ("org", "users", "teams", "queues", "tags", "customers", "conversations", "messages", "notes", "bulk")
+TEAMS = ("Support", "Billing", "Sales", "Technical", "Returns")
+USERS = {"Dana Whitfield": "user", "Jonas Berg": "user", "Rasa Assistant": "machine"}
 
 
 def iso(seconds: float) -> str:
@@ -19,12 +21,27 @@ def iso(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _values(field: str, key: str, *, fold: bool = False) -> Callable[[Row], list[str]]:
-    def index(row: Row) -> list[str]:
-        values = [entry[key] for entry in row.get(field, [])]
-        return [value.casefold() for value in values] if fold else values
+def _field(name: str) -> Index:
+    return lambda row: [row[name]] if row.get(name) else []
 
-    return index
+
+def _entries(field: str, key: str) -> Index:
+    return lambda row: [entry[key] for entry in row.get(field, ())]
+
+
+_BELONGS = {name: _field(name) for name in ("conversation", "customer", "externalId")}
+INDEXES: dict[str, dict[str, Index]] = {
+    "customers": {
+        "externalId": _entries("externalIds", "externalId"),
+        "email": lambda row: [entry["email"].casefold() for entry in row.get("emails", ())],
+        "phone": _entries("phones", "phone"),
+        "whatsapp": _entries("whatsapps", "phone"),
+    },
+    "conversations": _BELONGS,
+    "messages": _BELONGS,
+    "notes": _BELONGS,
+    "tags": {"name": _field("name")},
+}
 
 
 class State:
@@ -37,33 +54,36 @@ class State:
         version: Grows with every change; equal versions mean equal content.
     """
 
-    def __init__(self, now: Callable[[], float], path: Path | None = None) -> None:
+    def __init__(self, org: str, now: Callable[[], float], path: Path | None = None) -> None:
         self._now = now
         self._back_seconds = 0.0
         self._numbers = itertools.count(1)
         self._changed: dict[tuple[str, str], Row | None] = {}
         self._store = Store(path) if path else None
         self.version = int(now() * 1000)  # beyond every version before a restart
-        belongs = {name: field_index(name) for name in ("conversation", "customer", "externalId")}
-        indexes: dict[str, Any] = {
-            "customers": {
-                "externalId": _values("externalIds", "externalId"),
-                "email": _values("emails", "email", fold=True),
-                "phone": _values("phones", "phone"),
-                "whatsapp": _values("whatsapps", "phone"),
-            },
-            "conversations": {name: belongs[name] for name in ("customer", "externalId")},
-            "messages": belongs,
-            "notes": belongs,
-            "tags": {"name": field_index("name")},
-        }
-        self._tables = {kind: Table(kind, indexes.get(kind, {})) for kind in KINDS}
+        self._tables = {kind: Table(INDEXES.get(kind, {})) for kind in KINDS}
         for kind, row in self._store.load() if self._store else ():
-            self._tables[kind].put(row)
+            self._tables[kind].put(row["id"], row)
         self.users, self.teams = self._tables["users"], self._tables["teams"]
         self.queues, self.tags = self._tables["queues"], self._tables["tags"]
         self.customers, self.conversations = self._tables["customers"], self._tables["conversations"]
         self.messages, self.notes = self._tables["messages"], self._tables["notes"]
+        if not self._tables["org"]:
+            self._seed(org)
+
+    def _seed(self, org: str) -> None:
+        """An organisation with agents, the machine user of the key, teams and a queue."""
+        self.put("org", {"id": self.new_id(), "name": org, "tokenId": self.new_id()})
+        dates = {"createdAt": self.now(), "updatedAt": self.now()}
+        for name, kind in USERS.items():
+            self.put("users", {"id": self.new_id(), "name": name, "displayName": name, "userType": kind, **dates})
+        agents = [user["id"] for user in self.users.values() if user["userType"] == "user"]
+        for name in TEAMS:
+            team = {"id": self.new_id(), "name": name, "displayName": name, "icon": name.lower(), **dates}
+            self.put("teams", {**team, "members": agents, "deleted": False})
+        queue = {"id": self.new_id(), "name": "DEFAULT_QUEUE", "key": "DEFAULT_QUEUE", "displayName": "Default"}
+        self.put("queues", {**queue, "priority": 1, "itemSize": 1, "system": True, **dates})
+        self.commit()
 
     @property
     def org(self) -> Row:
@@ -71,9 +91,14 @@ class State:
         return next(iter(self._tables["org"].values()))
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing was ever stored, not even the organisation."""
-        return not self._tables["org"]
+    def machine_user(self) -> Row:
+        """The user behind the key."""
+        return next(user for user in self.users.values() if user["userType"] == "machine")
+
+    @property
+    def agent(self) -> Row:
+        """The human who sits at the desk."""
+        return next(user for user in self.users.values() if user["userType"] == "user")
 
     def table(self, kind: str) -> Table:
         """The table of a kind in `KINDS`."""
@@ -98,13 +123,13 @@ class State:
 
     def put(self, kind: str, row: Row) -> Row:
         """Stores a new or changed row; `commit` makes it last."""
-        self._tables[kind].put(row)
+        self._tables[kind].put(row["id"], row)
         self._changed[kind, row["id"]] = row
         return row
 
     def drop(self, kind: str, row_id: str) -> None:
         """Removes a row."""
-        self._tables[kind].drop(row_id)
+        self._tables[kind].put(row_id, None)
         self._changed[kind, row_id] = None
 
     def commit(self) -> None:
@@ -119,6 +144,11 @@ class State:
     def timeline(self, conversation_id: str) -> list[Row]:
         """A conversation's messages in the order that agents see: by `sentAt`, then as they came."""
         return sorted(self.messages.where("conversation", conversation_id), key=lambda row: str(row["sentAt"]))
+
+    def counts(self, customer_id: str) -> dict[str, int]:
+        """`conversationCounts` of a customer: by status, and all."""
+        statuses = [row["status"] for row in self.conversations.where("customer", customer_id)]
+        return {**{status: statuses.count(status) for status in ("open", "snoozed", "done")}, "all": len(statuses)}
 
     def tag_names(self, row: Row) -> list[str]:
         """The names of a row's tags; rows hold tag ids."""

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from rasa_kustomer.sandbox.customers import counts
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.tables import Row
+from kustomer_sandbox.state import State
+from kustomer_sandbox.tables import Row
 
 PRIORITY_WORDS = {1: "Lowest", 2: "Low", 3: "Medium", 4: "High", 5: "Urgent"}
 MOST_IN_INBOX = 300
+MOST_OTHERS = 10
 SECTIONS = ("waiting", "answered", "snoozed", "parked", "done")
 
 
@@ -29,16 +29,11 @@ def opened(state: State, conversation_id: str) -> dict[str, Any] | None:
     return {**entry, "timeline": _timeline(state, row, entry["who"]), "customer": _customer(state, row)}
 
 
-def is_parked(state: State, row: Row) -> bool:
-    """Whether the machine user holds the conversation, so that routing leaves it alone while the bot talks."""
-    return any(state.users[user]["userType"] == "machine" for user in row["assignedUsers"])
-
-
-def waiting_since(state: State, row: Row) -> str | None:
+def _waiting_since(timeline: list[Row]) -> str | None:
     """When the customer last said something that no human has answered; the bot's words do not count."""
     since: str | None = None
-    for message in state.timeline(row["id"]):
-        if message["direction"] == "out" and not message["auto"]:
+    for message in timeline:
+        if _speaker(message) == "agent":
             since = None
         elif message["direction"] == "in":
             since = since or str(message["sentAt"])
@@ -48,41 +43,34 @@ def waiting_since(state: State, row: Row) -> str | None:
 def _section(state: State, row: Row, since: str | None) -> str:
     if row["status"] != "open":
         return str(row["status"])
-    if is_parked(state, row):
+    if state.machine_user["id"] in row["assignedUsers"]:  # so that routing leaves it alone while the bot talks
         return "parked"
     return "waiting" if since else "answered"
 
 
 def _entry(state: State, row: Row) -> dict[str, Any]:
     timeline = state.timeline(row["id"])
-    since = waiting_since(state, row)
+    since = _waiting_since(timeline)
     section = _section(state, row, since)
     owner = state.customers.get(row["customer"])
-    return {
-        "id": row["id"],
+    shown = {name: row[name] for name in ("id", "status", "priority", "channels", "externalId", "lastActivityAt")}
+    return shown | {
         "subject": row["name"] or (str(timeline[0]["preview"])[:120] if timeline else ""),
         "who": owner["displayName"] if owner else "Deleted customer",
-        "status": row["status"],
         "section": section,
-        "priority": row["priority"],
         "priorityWord": PRIORITY_WORDS[row["priority"]],
         "teams": [state.teams[team]["name"] for team in row["assignedTeams"]],
         "agents": [state.users[user]["name"] for user in row["assignedUsers"]],
         "team": next(iter(row["assignedTeams"]), None),
         "tags": state.tag_names(row),
-        "channels": row["channels"],
-        "externalId": row["externalId"],
         "waitingSince": since if section == "waiting" else None,
-        "lastActivityAt": row["lastActivityAt"],
         "lastText": str(timeline[-1]["preview"] or "")[:160] if timeline else "",
         "lastBy": _speaker(timeline[-1]) if timeline else None,
     }
 
 
 def _speaker(message: Row) -> str:
-    if message["direction"] == "in":
-        return "customer"
-    return "bot" if message["auto"] else "agent"
+    return "customer" if message["direction"] == "in" else "bot" if message["auto"] else "agent"
 
 
 def _timeline(state: State, row: Row, who: str) -> list[dict[str, Any]]:
@@ -93,7 +81,6 @@ def _timeline(state: State, row: Row, who: str) -> list[dict[str, Any]]:
             "text": message["preview"] or message.get("subject") or "",
             "at": message["sentAt"],
             "by": who if message["direction"] == "in" else _author(state, message),
-            "channel": message["channel"],
         }
         for message in state.timeline(row["id"])
     ]
@@ -112,18 +99,15 @@ def _customer(state: State, row: Row) -> dict[str, Any] | None:
     owner = state.customers.get(row["customer"])
     if owner is None:
         return None
-    others = state.conversations.where("customer", owner["id"])
+    others = [one for one in state.conversations.where("customer", owner["id"]) if one["id"] != row["id"]]
     return {
         "name": owner["displayName"],
         "emails": [entry["email"] for entry in owner["emails"]],
         "phones": [entry["phone"] for entry in owner["phones"]],
         "externalIds": [entry["externalId"] for entry in owner["externalIds"]],
-        "since": owner["createdAt"],
         "tags": state.tag_names(owner),
-        "counts": counts(state, owner["id"]),
         "others": [
             {"id": other["id"], "subject": other["name"] or "No subject", "status": other["status"]}
-            for other in reversed(others)
-            if other["id"] != row["id"]
-        ][:10],
+            for other in others[: -MOST_OTHERS - 1 : -1]
+        ],
     }

@@ -10,19 +10,13 @@ Row = dict[str, Any]
 Index = Callable[[Row], Iterable[str]]
 
 
-def field_index(name: str) -> Index:
-    """Indexes rows by one plain field."""
-    return lambda row: [row[name]] if row.get(name) else []
-
-
 class Table(Mapping[str, Row]):
     """Rows by id, in the order of their creation; a read-only mapping to everybody but `State`."""
 
-    def __init__(self, kind: str, indexes: Mapping[str, Index]) -> None:
-        self.kind = kind
+    def __init__(self, indexes: Mapping[str, Index]) -> None:
         self._indexes = indexes
         self._rows: dict[str, Row] = {}
-        self._found: dict[str, dict[str, dict[str, None]]] = {name: {} for name in indexes}
+        self._found: dict[tuple[str, str], dict[str, None]] = {}
         self._entries: dict[str, list[tuple[str, str]]] = {}
 
     def __getitem__(self, row_id: str) -> Row:
@@ -36,30 +30,19 @@ class Table(Mapping[str, Row]):
 
     def where(self, index: str, value: str) -> list[Row]:
         """The rows with this value, oldest first."""
-        return [self._rows[row_id] for row_id in self._found[index].get(value, ())]
+        return [self._rows[row_id] for row_id in self._found.get((index, value), ())]
 
-    def count(self, index: str, value: str) -> int:
-        """How many rows have this value."""
-        return len(self._found[index].get(value, ()))
-
-    def put(self, row: Row) -> None:
-        """Adds or replaces a row and files it under its indexes."""
-        row_id = row["id"]
-        self._unfile(row_id)
+    def put(self, row_id: str, row: Row | None) -> None:
+        """Adds or replaces a row and files it under its indexes; None removes it."""
+        for entry in self._entries.pop(row_id, ()):
+            del self._found[entry][row_id]
+        if row is None:
+            del self._rows[row_id]
+            return
         self._rows[row_id] = row
-        entries = [(name, value) for name, index in self._indexes.items() for value in index(row)]
-        self._entries[row_id] = entries
-        for name, value in entries:
-            self._found[name].setdefault(value, {})[row_id] = None
-
-    def drop(self, row_id: str) -> None:
-        """Removes a row."""
-        self._unfile(row_id)
-        del self._rows[row_id]
-
-    def _unfile(self, row_id: str) -> None:
-        for name, value in self._entries.pop(row_id, []):
-            self._found[name].get(value, {}).pop(row_id, None)
+        self._entries[row_id] = list({(name, value) for name, index in self._indexes.items() for value in index(row)})
+        for entry in self._entries[row_id]:
+            self._found.setdefault(entry, {})[row_id] = None
 
 
 class Store:

@@ -5,23 +5,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from rasa_kustomer.sandbox.access import machine_user
-from rasa_kustomer.sandbox.bulk import Bulk
-from rasa_kustomer.sandbox.calls import Org
-from rasa_kustomer.sandbox.control import Control
-from rasa_kustomer.sandbox.desk import Desk
-from rasa_kustomer.sandbox.examples import add_examples
-from rasa_kustomer.sandbox.faults import Fault, Faults, ScriptedFault
-from rasa_kustomer.sandbox.gateway import Gateway, LoggedRequest
-from rasa_kustomer.sandbox.limits import CustomerLimits, OrgLimit
-from rasa_kustomer.sandbox.rules import MACHINE_USER_ROLES, Rules
-from rasa_kustomer.sandbox.seed import seed
-from rasa_kustomer.sandbox.state import State
-from rasa_kustomer.sandbox.tables import Row
-from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest, listening
+from kustomer_sandbox.bulk import Bulk
+from kustomer_sandbox.calls import Org
+from kustomer_sandbox.control import Control
+from kustomer_sandbox.desk import Desk
+from kustomer_sandbox.examples import add_examples
+from kustomer_sandbox.faults import Fault, ScriptedFault
+from kustomer_sandbox.gateway import Gateway, LoggedRequest
+from kustomer_sandbox.limits import CustomerLimits
+from kustomer_sandbox.rules import MACHINE_USER_ROLES, Rules
+from kustomer_sandbox.state import State
+from kustomer_sandbox.tables import Row
+from kustomer_sandbox.wire import HttpReply, HttpRequest, listening
 
 
 class Sandbox:
@@ -59,29 +58,17 @@ class Sandbox:
         rules: Rules | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self.url = ""
         self.api_key = api_key
         self.rules = rules or Rules()
         self.rules.rate_limit = rate_limit
         self.roles = set(MACHINE_USER_ROLES) if roles is None else roles
-        self.state = State(now, data)
-        seed(self.state, org)
-        self.url = ""
-        self._faults = Faults()
-        organisation = Org(self.state, self.rules, CustomerLimits(self.rules, now))
-        self._bulk = Bulk(organisation, now)
-        self._gateway = Gateway(
-            organisation,
-            self._faults,
-            OrgLimit(self.rules, now),
-            self._bulk,
-            roles=self.roles,
-            api_key=api_key,
-            now=now,
-        )
-        gateway = self._gateway
-        self._control = Control(self.state, self.rules, self._faults, gateway.requests, gateway.units)
-        self._desk = Desk(organisation)
-        self._organisation = organisation
+        self.state = State(org, now, data)
+        self._org = Org(self.state, self.rules, CustomerLimits(self.rules, now), self.roles, api_key)
+        self._bulk = Bulk(self._org, now)
+        self._gateway = Gateway(self._org, self._bulk, now)
+        self._control = Control(self._org, self._gateway)
+        self._desk = Desk(self._org)
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -96,7 +83,7 @@ class Sandbox:
     @property
     def machine_user(self) -> Row:
         """The user behind the key."""
-        return self.state.users[machine_user(self.state)]
+        return self.state.machine_user
 
     def team(self, name: str) -> Row:
         """A seeded team by its name.
@@ -111,23 +98,25 @@ class Sandbox:
 
         Args:
             match: `METHOD /path` or `/path`; `*` stands for any characters.
-            fault: See `rasa_kustomer.sandbox.faults`.
+            fault: See `kustomer_sandbox.faults`.
             times: How many requests it hits; None for all until `heal`.
             skip: How many matching requests pass first.
 
         Raises:
             ValueError: No such fault.
         """
-        return self._faults.add(match, fault, times, skip)
+        scripted = ScriptedFault(match, Fault.parse(fault) if isinstance(fault, str) else fault, times, skip)
+        self._gateway.script.append(scripted)
+        return scripted
 
     def heal(self) -> None:
         """Forgets all scripted failures."""
-        self._faults.clear()
+        self._gateway.script.clear()
 
     def add_examples(self) -> None:
         """Adds a believable morning at the desk; does nothing when there are customers already."""
         if not self.state.customers:
-            add_examples(self._organisation)
+            add_examples(self._org)
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator["Sandbox"]:
@@ -148,29 +137,25 @@ class Sandbox:
         Raises:
             OSError: The address cannot be bound.
         """
-        ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-        failure: list[BaseException] = []
+        ready: Future[Callable[[], object]] = Future()
 
         async def run() -> None:
+            loop, stop = asyncio.get_running_loop(), asyncio.Event()
             try:
                 async with self.serve(host, port):
-                    ready.set()
+                    ready.set_result(lambda: loop.call_soon_threadsafe(stop.set))
                     await stop.wait()
             except OSError as error:
-                failure.append(error)
-                ready.set()
+                ready.set_exception(error)
 
-        thread = threading.Thread(target=lambda: loop.run_until_complete(run()), name="sandbox", daemon=True)
+        thread = threading.Thread(target=lambda: asyncio.run(run()), name="sandbox", daemon=True)
         thread.start()
-        ready.wait()
+        stop = ready.result()
         try:
-            if failure:
-                raise failure[0]
             yield self
         finally:
-            loop.call_soon_threadsafe(stop.set)
+            stop()
             thread.join()
-            loop.close()
 
     def close(self) -> None:
         """Closes the data file, if there is one."""
@@ -181,6 +166,4 @@ class Sandbox:
         path = request.target.partition("?")[0]
         if path.startswith(("/v1/", "/v2/", "/v2.1/")):
             return await self._gateway(request)
-        if path.startswith("/sandbox/"):
-            return self._control(request) or self._desk(request)
-        return self._desk(request)
+        return self._control(request) or self._desk(request)

@@ -5,20 +5,21 @@ with every supported version: the sandbox must run beside the action server's Sa
 """
 
 import asyncio
-import logging
+import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
 
 import h11
 
 READ_SIZE = 65_536
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-_log = logging.getLogger(__name__)
+JSON_TYPE = {"content-type": "application/json; charset=utf-8"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class HttpRequest:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def from_own_page(self) -> bool:
+        """Whether it comes from no page, or from one that this server served."""
+        origin = self.headers.get("origin")
+        return origin is None or urlsplit(origin).netloc == self.headers.get("host")
+
 
 @dataclass(frozen=True)
 class HttpReply:
@@ -38,6 +45,16 @@ class HttpReply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def encoded(body: Any) -> bytes:
+    """As JSON; a lone surrogate, as in the name of a refused field, is no UTF-8 but a fine JSON escape."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def json_reply(status: int, body: Any) -> HttpReply:
+    """A JSON answer that is never cached."""
+    return HttpReply(status, encoded(body), {**JSON_TYPE, "cache-control": "no-store"})
 
 
 Application = Callable[[HttpRequest], Awaitable[HttpReply | None]]
@@ -80,19 +97,16 @@ async def _serve_connection(
     application: Application, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     connection = h11.Connection(h11.SERVER)
-    while True:
-        request = await _read_request(connection, reader, writer)
-        if request is None:
-            return
+    while request := await _read_request(connection, reader, writer):
         reply = await application(request)
         if reply is None:
-            _reset(writer)
-            return
-        writer.write(_encoded(connection, request, reply))
+            return _reset(writer)
+        writer.write(_written(connection, request, reply))
         await writer.drain()
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
-            return
+            return None
         connection.start_next_cycle()
+    return None
 
 
 async def _read_request(
@@ -118,17 +132,14 @@ async def _read_request(
             return None
 
 
-def _encoded(connection: h11.Connection, request: HttpRequest, reply: HttpReply) -> bytes:
-    headers = {**reply.headers, "content-length": str(len(reply.body))}
-    if reply.status == HTTPStatus.NO_CONTENT:
-        del headers["content-length"]
+def _written(connection: h11.Connection, request: HttpRequest, reply: HttpReply) -> bytes:
+    length = {} if reply.status == HTTPStatus.NO_CONTENT else {"content-length": str(len(reply.body))}
     reason = HTTPStatus(reply.status).phrase.encode() if reply.status in HTTPStatus._value2member_map_ else b""
-    head = h11.Response(status_code=reply.status, headers=list(headers.items()), reason=reason)
-    parts = [connection.send(head)]
+    headers = list({**reply.headers, **length}.items())
+    sent = [connection.send(h11.Response(status_code=reply.status, headers=headers, reason=reason))]
     if reply.body and request.method != "HEAD":
-        parts.append(connection.send(h11.Data(data=reply.body)))
-    parts.append(connection.send(h11.EndOfMessage()))
-    return b"".join(part for part in parts if part)
+        sent.append(connection.send(h11.Data(data=reply.body)))
+    return b"".join(part or b"" for part in (*sent, connection.send(h11.EndOfMessage())))
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rasa_kustomer.sandbox import Sandbox
+from kustomer_sandbox.sandbox import Sandbox
 
 
 def sandbox(
@@ -22,7 +22,11 @@ def sandbox(
     seed: Annotated[bool, typer.Option(help="Begin with example conversations.")] = False,
 ) -> None:
     """Run a pretend Kustomer with an agent's desk, to try the plugin without an account."""
-    served = _opened(data, rate_limit)
+    try:
+        served = Sandbox(data=data, rate_limit=rate_limit)
+    except (OSError, sqlite3.Error) as error:
+        typer.echo(f"Cannot use {data} ({error}). Choose another --data file.", err=True)
+        raise typer.Exit(1) from None
     if seed:
         served.add_examples()
     try:
@@ -32,14 +36,6 @@ def sandbox(
         raise typer.Exit(1) from None
     finally:
         served.close()
-
-
-def _opened(data: Path | None, rate_limit: int) -> Sandbox:
-    try:
-        return Sandbox(data=data, rate_limit=rate_limit)
-    except (OSError, sqlite3.Error) as error:
-        typer.echo(f"Cannot use {data} ({error}). Choose another --data file.", err=True)
-        raise typer.Exit(1) from None
 
 
 async def _serve(served: Sandbox, host: str, port: int) -> None:

@@ -2,43 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 MACHINE_USER_ROLES = frozenset(
-    f"org.permission.{role}"
-    for role in (
-        "customer.read",
-        "customer.create",
-        "customer.update",
-        "conversation.read",
-        "conversation.create",
-        "conversation.update",
-        "message.read",
-        "message.create",
-        "note.create",
-        "note.read",
-        "team.read",
-        "bulk.read",
-    )
+    f"org.permission.{resource}.{action}"
+    for resource, actions in {
+        "customer": "read create update",
+        "conversation": "read create update",
+        "message": "read create",
+        "note": "read create",
+        "team": "read",
+        "bulk": "read",
+    }.items()
+    for action in actions.split()
 )
 """What a least-privilege key for mirroring and handing off holds (Kustomer API reference, API keys and roles)."""
 
 
-BulkFailure = Literal[
-    "",
-    "stuck",
-    "forgotten",
-    "vanished",
-    "half",
-    "reordered",
-    "missing",
-    "extra",
-    "unknown",
-    "repeated",
-    "doubled",
-    "anonymous",
-    "untold",
-]
+_Told = Literal["reordered", "missing", "extra", "unknown", "repeated", "doubled", "anonymous", "untold"]
+BulkFailure = Literal["", "stuck", "forgotten", "vanished", "half"] | _Told
+BULK_FAILURES = tuple(kind for part in get_args(BulkFailure) for kind in get_args(part) if kind)
 
 
 @dataclass

@@ -2,28 +2,28 @@
 
 import asyncio
 import json
-import logging
+import re
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from rasa_kustomer.sandbox import access, conversations, customers, messages, notes
-from rasa_kustomer.sandbox.bulk import Bulk
-from rasa_kustomer.sandbox.calls import Answer, Call, Operation, Org
-from rasa_kustomer.sandbox.errors import Refusal, bad, error_body
-from rasa_kustomer.sandbox.faults import Fault, Faults
-from rasa_kustomer.sandbox.limits import OrgLimit
-from rasa_kustomer.sandbox.wire import HttpReply, HttpRequest
+from kustomer_sandbox.api import OPERATIONS
+from kustomer_sandbox.bulk import Bulk
+from kustomer_sandbox.calls import Answer, Call, Operation, Org, Refusal, bad
+from kustomer_sandbox.faults import Fault, ScriptedFault
+from kustomer_sandbox.limits import OrgLimit
+from kustomer_sandbox.wire import JSON_TYPE, HttpReply, HttpRequest, encoded
 
 MOST_BODY_BYTES = 400_000
 KEPT_REQUESTS = 100_000
 UNKNOWN_PATH = "(no such path)"
-JSON_TYPE = {"content-type": "application/json; charset=utf-8"}
+EXPIRED_KEY = "sandbox-expired-key"
+"""Presenting this key shows what an expired one gets."""
+OTHER_POD_KEY = "sandbox-other-pod-key"
+"""Presenting this key shows what a key of another region gets."""
 GATEWAY_PAGE = b"<!DOCTYPE html><html><head><title>ERROR: The request could not be satisfied</title></head></html>"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -53,49 +53,25 @@ class Gateway:
     """Answers the API's requests from one `Org`.
 
     Attributes:
+        script: The failures to come; the first that matches a request strikes.
         requests: The latest requests, scripted failures included.
         units: What was taken from the organisation's budget, by method and path with placeholders.
     """
 
-    def __init__(
-        self,
-        org: Org,
-        faults: Faults,
-        limit: OrgLimit,
-        bulk: Bulk,
-        *,
-        roles: set[str],
-        api_key: str,
-        now: Callable[[], float],
-    ) -> None:
-        self._org = org
-        self._faults = faults
-        self._limit = limit
-        self._roles = roles
-        self._api_key = api_key
-        self._now = now
+    def __init__(self, org: Org, bulk: Bulk, now: Callable[[], float]) -> None:
+        self._org, self._now = org, now
+        self._limit = OrgLimit(org.rules, now)
+        self._operations = [(_pattern(one), one) for one in (*bulk.operations(), *OPERATIONS)]
+        self.script: list[ScriptedFault] = []
         self.requests: deque[LoggedRequest] = deque(maxlen=KEPT_REQUESTS)
         self.units: Counter[str] = Counter()
-        groups = (customers.OPERATIONS, conversations.OPERATIONS, messages.OPERATIONS, notes.OPERATIONS)
-        self._operations = [
-            *access.operations(lambda: roles, api_key),
-            *bulk.operations(),
-            *(one for group in groups for one in group),
-        ]
 
     async def __call__(self, request: HttpRequest) -> HttpReply | None:
         """Answers, or fails as scripted; None cuts the connection."""
         path, _, query = request.target.partition("?")
-        fault = self._faults.strike(request.method, path)
-        logged = LoggedRequest(
-            request.method,
-            path,
-            query,
-            None,
-            _lenient_json(request.body),
-            str(fault or "") or None,
-            self._now(),
-        )
+        fault = next((one.fault for one in self.script if one.strikes(request.method, path)), None)
+        written, body = str(fault or "") or None, _lenient_json(request.body)
+        logged = LoggedRequest(request.method, path, query, None, body, written, self._now())
         self.requests.append(logged)
         if fault and fault.kind == "latency":
             await asyncio.sleep(float(fault.value))
@@ -119,68 +95,72 @@ class Gateway:
         if fault.kind in ("status", "status-after"):
             return self._refused(Refusal(int(fault.value), "scripted failure"))
         if fault.kind == "429":
-            spent = fault.value == "org"
-            extra = self._limit.retry_after() if spent else {}
-            return self._refused(Refusal(429, "scripted failure"), spent=spent, extra=extra)
+            return self._refused(Refusal(429, "scripted failure"), spent=fault.value == "org")
         if fault.kind == "bad-json" and reply:
             return HttpReply(reply.status, reply.body[: len(reply.body) // 2] or b"{", reply.headers)
         return reply
 
     def _answer(self, request: HttpRequest, path: str, query: str, fault: Fault | None) -> HttpReply:
         try:
-            access.check_key(request.headers, self._api_key, self._org.rules)
-            self._limit.take()
+            _check_key(request.headers, self._org)
+            if not self._limit.take():
+                return self._refused(Refusal(429, "the organisation's requests of this minute are spent"), spent=True)
             operation, params = self._find(request.method, path)
-            self.units[f"{request.method} {operation.pattern}"] += 1
-            access.check_roles(operation.roles, self._roles)
-            answer = operation.handler(self._org, replace(self._call(request, path, query, params), fault=fault))
+            _check_roles(operation.roles, self._org.roles)
+            fields = dict(parse_qsl(query, keep_blank_values=True))
+            is_admin = _granted("org.admin", self._org.roles)
+            actor = str(self._org.state.machine_user["id"])
+            call = Call(actor, _parsed_body(request), params, fields, path, is_admin, fault)
+            answer = operation.handler(self._org, call)
             self._org.state.commit()
         except Refusal as refusal:
-            spent = refusal.status == 429 and self._limit.spent
-            return self._refused(refusal, spent=spent, extra=self._limit.retry_after() if spent else {})
-        return self._reply(answer, {})
-
-    def _call(self, request: HttpRequest, path: str, query: str, params: Mapping[str, str]) -> Call:
-        parsed_query = dict(parse_qsl(query, keep_blank_values=True))
-        actor = access.machine_user(self._org.state)
-        is_admin = access.granted("org.admin", self._roles)
-        return Call(request.method, path, params, parsed_query, _parsed_body(request), actor, is_admin)
+            return self._refused(refusal)
+        return self._reply(answer)
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        segments = path.split("/")
-        for operation in self._operations:
-            if operation.method == method and (params := _matched(operation.pattern, segments)) is not None:
-                return operation, params
+        for pattern, operation in self._operations:
+            if operation.method == method and (found := pattern.fullmatch(path)):
+                self.units[f"{method} {operation.pattern}"] += 1
+                return operation, {name: unquote(value) for name, value in found.groupdict().items()}
         self.units[f"{method} {UNKNOWN_PATH}"] += 1
-        raise access.no_such_operation()
+        raise Refusal(404, parameter="path")
 
-    def _refused(self, refusal: Refusal, *, spent: bool = False, extra: Mapping[str, str] | None = None) -> HttpReply:
-        return self._reply(Answer(refusal.status, error_body(refusal, self._org.rules)), extra or {}, spent=spent)
+    def _refused(self, refusal: Refusal, *, spent: bool = False) -> HttpReply:
+        return self._reply(Answer(refusal.status, refusal.shown(self._org.rules)), spent=spent)
 
-    def _reply(self, answer: Answer, extra: Mapping[str, str], *, spent: bool = False) -> HttpReply:
-        headers = {**self._limit.headers(spent=spent), "X-Kustomer-Pod": self._org.rules.pod, **extra}
+    def _reply(self, answer: Answer, *, spent: bool = False) -> HttpReply:
+        headers = {**self._limit.headers(spent=spent), "X-Kustomer-Pod": self._org.rules.pod}
         if answer.body is None:
             return HttpReply(answer.status, b"", headers)
-        # A lone surrogate, as in the name of a refused field, is no UTF-8 but a fine JSON escape.
-        body = json.dumps(answer.body, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        return HttpReply(answer.status, body, {**JSON_TYPE, **headers})
+        return HttpReply(answer.status, encoded(answer.body), {**JSON_TYPE, **headers})
 
 
-def _matched(pattern: str, segments: list[str]) -> dict[str, str] | None:
-    wanted = pattern.split("/")
-    if len(wanted) != len(segments):
-        return None
-    params: dict[str, str] = {}
-    for want, segment in zip(wanted, segments, strict=True):
-        prefix, opened, name = want.partition("{")
-        if not opened:
-            if want != segment:
-                return None
-        elif segment.startswith(prefix) and len(segment) > len(prefix):
-            params[name[:-1]] = unquote(segment[len(prefix) :])
-        else:
-            return None
-    return params
+def _check_key(headers: Mapping[str, str], org: Org) -> None:
+    """Refuses what is not this organisation's key; the texts for expired and wrong-pod keys are Kustomer's own."""
+    scheme, _, presented = headers.get("authorization", "").partition(" ")
+    pod, home = org.rules.pod, "prod2" if org.rules.pod != "prod2" else "prod1"
+    if scheme != "Bearer" or not presented:
+        raise Refusal(401, "Missing bearer token")
+    if presented == EXPIRED_KEY:
+        raise Refusal(401, "Expired token")
+    if presented == OTHER_POD_KEY:
+        raise Refusal(401, f"Auth token associated with pod {home} but request is being handled by {pod}")
+    if presented != org.api_key:
+        raise Refusal(401, "Invalid token")
+
+
+def _granted(role: str, held: Iterable[str]) -> bool:
+    """Whether a set of roles grants one: `a.b` grants `a.b.c` (broad parents are used in the field)."""
+    return any(role == one or role.startswith(f"{one}.") for one in held)
+
+
+def _check_roles(needed: tuple[str, ...], held: Iterable[str]) -> None:
+    if needed and not any(_granted(role, held) for role in needed):
+        raise Refusal(403, f"One of these roles is needed: {', '.join(needed)}")
+
+
+def _pattern(operation: Operation) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.pattern))
 
 
 def _parsed_body(request: HttpRequest) -> Any:
