@@ -182,7 +182,7 @@ def _quoted(value: object) -> str:
         try:
             return f'"{str(value)[:_LONGEST_QUOTE]}"'
         except ValueError:  # Python writes no numbers of more than 4300 digits
-            return "with an endless number"
+            return "(a number too long to show)"
     return "with a list" if isinstance(value, list) else "with a mapping"
 
 
