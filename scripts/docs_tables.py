@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rasa_kustomer.checklist import LEGACY, OPTIONAL_ROLES, ROLES
+from rasa_kustomer.checklist import ROLES
 from rasa_kustomer.settings import PREFIX, Settings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "admins.md"
@@ -33,8 +33,8 @@ def render(text: str) -> str:
 def roles() -> str:
     """One row per role of the API key."""
     rows = [
-        f"| `{role}` | {purpose}{' (can be left out)' if role in OPTIONAL_ROLES else ''} | `{LEGACY[role]}` |"
-        for role, purpose in ROLES.items()
+        f"| `{role.name}` | {role.purpose}{' (can be left out)' if role.optional else ''} | `{role.legacy}` |"
+        for role in ROLES
     ]
     return "\n".join(["| Role | Why | Old role that grants it too |", "| --- | --- | --- |", *rows])
 

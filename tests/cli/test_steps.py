@@ -10,7 +10,7 @@ import pytest
 from tests.bot.folders import CONFIG, DOMAIN, FLOW_CONFIG, contents, write
 from typer.testing import CliRunner, Result
 
-from rasa_kustomer.cli import app, shell
+from rasa_kustomer.cli import app, common
 
 STORY = "stories:\n- story: our own\n  steps:\n  - intent: {}\n  - action: utter_greet\n"
 FLOWS = "flows:\n  order:\n    description: d\n    steps:\n      - action: utter_greet\n"
@@ -91,9 +91,9 @@ def test_a_file_that_differs_is_compared_by_a_command_that_finds_it(tmp_path: Pa
 
 
 def test_on_windows_the_commands_are_those_of_its_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell, "WINDOWS", True)
-    assert shell.move(Path("my domain.yml"), Path("domain.yml")) == 'move "my domain.yml" domain.yml'
-    assert shell.compare(Path("a"), Path("b")) == "fc a b"
+    monkeypatch.setattr(common, "WINDOWS", True)
+    assert common.move(Path("my domain.yml"), Path("domain.yml")) == 'move "my domain.yml" domain.yml'
+    assert common.compare(Path("a"), Path("b")) == "fc a b"
 
 
 def test_files_of_the_same_folder_are_read_together_and_that_is_said(tmp_path: Path) -> None:

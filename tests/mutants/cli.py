@@ -21,7 +21,7 @@ MUTANTS = [
     ),
     Mutant(
         "F12: names are quoted for the shell",
-        f"{CLI}/shell.py",
+        f"{CLI}/common.py",
         "else shlex.join(texts)",
         'else " ".join(texts)',
         "tests/cli/test_steps.py -k loses_no_file",

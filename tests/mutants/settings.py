@@ -86,8 +86,8 @@ MUTANTS = [
     Mutant(
         "F3: check names each hidden slot that is none",
         f"{PACKAGE}/checklist.py",
-        "    findings += check_hidden_slots(settings.note_hidden_slots, _slots_of(domain))\n",
-        "",
+        "check_domain(domain, settings.note_hidden_slots)",
+        "check_domain(domain)",
         "tests/cli/test_check.py -k hidden_slot",
     ),
     Mutant(

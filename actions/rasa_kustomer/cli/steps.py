@@ -8,7 +8,7 @@ from pathlib import Path
 from rasa_kustomer.bot.dialogue import contradictions, exceptions
 from rasa_kustomer.bot.files import either, place
 from rasa_kustomer.bot.folder import Bot
-from rasa_kustomer.cli.shell import command, move
+from rasa_kustomer.cli.common import command, move
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
 IMPORT_LINE = "from rasa_kustomer.actions import *"
