@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,7 @@ from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox import Access, Outbox
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
@@ -45,7 +44,7 @@ class Runtime:
 
     Attributes:
         off_because: Why it is off, as a sentence without full stop.
-        broken: It is off although it was to be on.
+        broken: It is off although it should be on.
     """
 
     settings: Settings
@@ -86,10 +85,9 @@ class Runtime:
         for problem in network.skipped if network else ():
             logger.warning("%s", problem)
         budget, breaker = Budget(settings.rate_share), Breaker()
-        key = settings.api_key.get_secret_value() if settings.api_key else ""
         client = KustomerClient(
             settings.api_url or "",
-            key,
+            settings.key,
             timeout_seconds=settings.timeout_seconds,
             event_hooks=budget.event_hooks,
             network=network,
@@ -164,23 +162,23 @@ class Runtime:
         return not_understood(slots, self.settings.identity_names, self.settings.phone_region)
 
     def start(self) -> None:
-        """Begin to deliver, unless a worker does (KUSTOMER_COURIER); in no-op mode say why not, once."""
+        """Start delivering, unless a worker does (KUSTOMER_COURIER); when off, log the reason once."""
         if self.broken:
-            logger.error("rasa-kustomer does nothing until this is mended: %s", self.off_because)
+            logger.error("rasa-kustomer does nothing until this is fixed: %s", self.off_because)
         elif self.off_because is not None:
             logger.info("rasa-kustomer does nothing: %s.", self.off_because)
         elif self.settings.courier == "external":
-            logger.info("Turns are recorded only; `rasa-kustomer worker` delivers them (KUSTOMER_COURIER=external).")
+            logger.info("Turns are only recorded; `rasa-kustomer worker` delivers them (KUSTOMER_COURIER=external).")
         else:
             self.deliver()
 
     def deliver(self) -> None:
-        """Begin to deliver and to tidy up, whatever KUSTOMER_COURIER says. Does nothing when already begun."""
+        """Start delivering and tidying up, whatever KUSTOMER_COURIER says. Does nothing when already started."""
         self.courier.start()
         self.housekeeping.start()
 
     async def stop(self) -> None:
-        """Finish within 5 seconds; what is not delivered by then waits in the outbox for the next start."""
+        """Finish within 5 seconds; what is not delivered by then stays in the outbox for the next start."""
         await self.housekeeping.stop()
         await self.courier.stop()
         await self.unrecorded.stop()
@@ -193,7 +191,7 @@ class Runtime:
         await self.outbox.close()
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Start what the bot does not wait for; a surprise in it is said once and costs nothing else."""
+        """Start what the bot does not wait for; an unexpected error in it is logged once and has no other effect."""
         task = asyncio.create_task(self._quietly(work))
         self.background.add(task)
         task.add_done_callback(self.background.discard)
@@ -203,37 +201,7 @@ class Runtime:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - asyncio would log it with a traceback, which may hold texts
-            self.say_once(f"Something in the background failed: {where(error)}")
-
-    async def health(self) -> dict[str, Any]:
-        """The health route's answer: enabled, outbox, breaker and budget; holds no personal data."""
-        body: dict[str, Any] = {
-            "status": "degraded" if self.broken else "off" if self.off_because else "ok",
-            "enabled": self.off_because is None,
-            "reason": self.off_because,
-            "courier": self.settings.courier,
-            "unrecorded": self.unrecorded.calls,
-        }
-        if self.off_because is not None:
-            return body
-        body |= {"breaker": self.breaker.status(), "budget": self.budget.status()}
-        try:
-            counts = await asyncio.wait_for(self.outbox.counts(), 1.0)
-        except (OutboxUnavailableError, asyncio.TimeoutError) as error:
-            return body | {"status": "degraded", "outbox": {"error": str(error) or "did not answer in 1 s"}}
-        except Exception as error:  # noqa: BLE001 - whatever it is, this route answers
-            return body | {"status": "degraded", "outbox": {"error": where(error)}}
-        oldest = counts.oldest_pending_at
-        body["outbox"] = {
-            "accepted": counts.accepted,
-            "delivered": counts.delivered,
-            "pending": counts.pending,
-            "dead": counts.dead,
-            "oldest_pending_seconds": None if oldest is None else round(max(0.0, time.time() - oldest), 1),
-        }
-        if self.breaker.is_open or counts.dead or self.unrecorded.losing:
-            body["status"] = "degraded"
-        return body
+            self.say_once(f"A background task failed: {where(error)}")
 
 
 def vouched_by(settings: Settings) -> Callable[[str, object], Identity | None] | None:
@@ -294,5 +262,5 @@ def _make() -> Runtime:
 
 
 def _off(because: str, *, broken: bool = True) -> Runtime:
-    """A runtime of which nothing is used but that it is off."""
+    """A runtime that is used for nothing but the fact that it is off."""
     return Runtime.build(Settings(), Routing(), because, broken=broken)

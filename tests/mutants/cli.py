@@ -183,8 +183,8 @@ MUTANTS = [
     Mutant(
         "F11: check names them",
         f"{BOT}/check.py",
-        "for one in bot.namesakes]",
-        "for one in bot.namesakes[:0]]",
+        "for namesake in bot.namesakes)",
+        "for namesake in bot.namesakes[:0])",
         "tests/bot/test_classes.py -k check",
     ),
     Mutant(
