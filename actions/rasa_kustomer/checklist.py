@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rasa_kustomer.bot.check import check_bot
 from rasa_kustomer.bot.domain import check_domain
+from rasa_kustomer.configuration import new_client
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.finding import Finding, fail, ok, skip, warn
@@ -88,9 +89,7 @@ async def _check_kustomer(settings: Settings, routing: Routing) -> list[Finding]
     network, findings = check_network(settings)
     if network is None:
         return [*findings, skip("connection", f"not tried: {settings.off_because or 'see above'}")]
-    async with KustomerClient(
-        settings.api_url or "", settings.key, timeout_seconds=settings.timeout_seconds, network=network
-    ) as client:
+    async with new_client(settings, network) as client:
         return [*findings, *await _check_account(settings, client, routing)]
 
 

@@ -3,26 +3,23 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from rasa_kustomer.configuration import in_rollout, read_configuration
-from rasa_kustomer.conversation.identity import Identity, identify, not_understood, vouched
+from rasa_kustomer.background import Background
+from rasa_kustomer.configuration import in_rollout, new_client, read_configuration, vouched_by
+from rasa_kustomer.conversation.identity import Identity, identify, not_understood
 from rasa_kustomer.conversation.people import SESSION_METADATA
 from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.delivery.batching import Batching
+from rasa_kustomer.delivery.assembly import assemble
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.budget import Budget
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.courier import Courier
-from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
-from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import Access, Outbox
-from rasa_kustomer.delivery.pace import CustomerPace
-from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -30,7 +27,6 @@ from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.log import Once, one_line
 from rasa_kustomer.recorder import Recorder
 from rasa_kustomer.settings import Settings, SettingsError
-from rasa_kustomer.teams import Teams
 from rasa_kustomer.unrecorded import Unrecorded
 
 logger = logging.getLogger(__name__)
@@ -55,16 +51,15 @@ class Runtime:
     recorder: Recorder
     unrecorded: Unrecorded
     client: KustomerClient
-    conversations: Conversations
     directory: Directory
-    newcomers: Newcomers
-    teams: Teams
     breaker: Breaker
     budget: Budget
+    say_once: Once
+    background: Background
+    conversations: Conversations
+    newcomers: Newcomers
     courier: Courier
     housekeeping: Housekeeping
-    say_once: Once
-    background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
     def build(
@@ -81,40 +76,14 @@ class Runtime:
         Raises:
             NetworkSettingError: A variable of the machine keeps Kustomer out of reach.
         """
+        budget, breaker, say_once = Budget(settings.rate_share), Breaker(), Once(logger)
         network = None if off_because else read_network(settings.api_url or "")
         for problem in network.skipped if network else ():
             logger.warning("%s", problem)
-        budget, breaker = Budget(settings.rate_share), Breaker()
-        client = KustomerClient(
-            settings.api_url or "",
-            settings.key,
-            timeout_seconds=settings.timeout_seconds,
-            event_hooks=budget.event_hooks,
-            network=network,
-        )
+        client = new_client(settings, network, budget.event_hooks)
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
-        teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url, access=access)
         recorder = Recorder(outbox, vouched_by(settings), named_channels=settings.channels)
-        jobs, pace = Jobs(client), CustomerPace()
-        conversations = Conversations(outbox, client, directory, parking=settings.parking)
-        ticketing = Ticketing(
-            outbox, client, conversations=conversations, teams=teams, default_team=settings.default_team_id
-        )
-        delivery = Delivery(
-            outbox,
-            client,
-            conversations=conversations,
-            directory=directory,
-            ticketing=ticketing,
-            jobs=jobs,
-            pace=pace,
-        )
-        newcomers = Newcomers(jobs, directory, breaker)
-        batching = Batching(outbox, jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace)
-        housekeeping = Housekeeping(
-            outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
-        )
         return cls(
             settings=settings,
             off_because=off_because,
@@ -124,15 +93,12 @@ class Runtime:
             recorder=recorder,
             unrecorded=Unrecorded(recorder),
             client=client,
-            conversations=conversations,
             directory=directory,
-            newcomers=newcomers,
-            teams=teams,
             breaker=breaker,
             budget=budget,
-            courier=Courier(outbox, delivery, batching, breaker, budget),
-            housekeeping=housekeeping,
-            say_once=Once(logger),
+            say_once=say_once,
+            background=Background(say_once),
+            **assemble(settings, outbox, client, directory, breaker=breaker, budget=budget),
         )
 
     def serves(self, sender_id: str) -> bool:
@@ -182,34 +148,11 @@ class Runtime:
         await self.housekeeping.stop()
         await self.courier.stop()
         await self.unrecorded.stop()
-        for task in self.background:
-            task.cancel()
-        await asyncio.gather(*self.background, return_exceptions=True)
+        await self.background.stop()
         await self.newcomers.close()
         await self.directory.close()
         await self.client.aclose()
         await self.outbox.close()
-
-    def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Start what the bot does not wait for; an unexpected error in it is logged once and has no other effect."""
-        task = asyncio.create_task(self._quietly(work))
-        self.background.add(task)
-        task.add_done_callback(self.background.discard)
-        return task
-
-    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - asyncio would log it with a traceback, which may hold texts
-            self.say_once(f"A background task failed: {where(error)}")
-
-
-def vouched_by(settings: Settings) -> Callable[[str, object], Identity | None] | None:
-    """Reads the person whom metadata name, where the channel vouches for its users (KUSTOMER_TRUST_METADATA)."""
-    if not settings.trust_metadata:
-        return None
-    names, region = settings.identity_names, settings.phone_region
-    return lambda sender_id, metadata: vouched(sender_id, metadata, names, region)
 
 
 _current: dict[tuple[int, int], Runtime] = {}
