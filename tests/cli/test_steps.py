@@ -101,7 +101,7 @@ def test_files_of_the_same_folder_are_read_together_and_that_is_said(tmp_path: P
     write(tmp_path / "domain.yml", DOMAIN)
     assert "already" not in init(tmp_path, "--dry-run").output
     write(tmp_path / "domain/more.yml", "slots: {}\n")
-    assert "The folder domain has files of yours already" in init(tmp_path, "--dry-run").output
+    assert "The folder domain already has files of yours" in init(tmp_path, "--dry-run").output
 
 
 # F14: both endings.
@@ -249,7 +249,7 @@ def test_rules_under_a_condition_are_named_as_what_they_are(tmp_path: Path) -> N
     )
     output = init(tmp_path).output
     assert "Rasa refuses" not in output
-    assert "go before ours under their conditions; no ticket is made there" in output
+    assert "override ours under their conditions; no ticket is created there" in output
     assert 'data/forms.yml:2: rule "leave" (human_handoff)' in output
 
 
