@@ -1,4 +1,4 @@
-"""Every setting of the plugin. To add one, add a field, and run the two scripts that write its line and its row."""
+"""Every setting of the plugin. To add one, add a field and run scripts/settings_docs.py."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
