@@ -198,7 +198,7 @@ MUTANTS = [
     Mutant(
         "E5: what is remembered in order to say it once is bounded",
         f"{PACKAGE}/log.py",
-        "if mark not in self._said and len(self._said) < MOST_REMEMBERED:",
+        "if mark not in self._said and len(self._said) < MAX_REMEMBERED:",
         "if mark not in self._said:",
         "tests/test_log.py -k bounded",
     ),

@@ -15,7 +15,7 @@ from rasa_kustomer.bot.files import Problem, place
 
 OUR_PACKAGE = "rasa_kustomer"
 SDK_BASES = {"Action", "ValidationAction", "FormValidationAction"}
-MAX_DEPTH = 9  # of names that stand for names, which may go in a circle
+MAX_DEPTH = 9  # of names that refer to names, perhaps in a circle
 NO_ACTIONS = {"object", "ABC", "Protocol", "Enum", "Exception"}
 
 
