@@ -13,7 +13,7 @@ from rasa_kustomer import runtime
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError
-from rasa_kustomer.log import MOST_REMEMBERED, Once, one_line
+from rasa_kustomer.log import MAX_REMEMBERED, Once, one_line
 
 FORGED = "call me on 555-0100, ann@example.com\n2026-11-25 09:00:00 ERROR root  - forged"
 PARTS = ("555-0100", "ann@example.com", "forged")
@@ -91,9 +91,9 @@ def test_a_thing_is_said_once_and_what_is_remembered_is_bounded_and_no_text(capl
     say("A sentence.", about="another")
     assert len(caplog.records) == 2
 
-    for number in range(2 * MOST_REMEMBERED):
+    for number in range(2 * MAX_REMEMBERED):
         say(f"Sentence {number}.")
-    assert len(caplog.records) == MOST_REMEMBERED
+    assert len(caplog.records) == MAX_REMEMBERED
     assert all(isinstance(one, int) for value in vars(say).values() if isinstance(value, set) for one in value)
 
 

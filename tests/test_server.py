@@ -169,7 +169,7 @@ def test_a_variable_of_the_machine_that_cannot_be_used_costs_the_plugin_and_nobo
     assert (health["status"], health["enabled"]) == ("degraded", False)
     assert health["reason"].startswith(f"{name}: ")
     log = (tmp_path / "server.log").read_text()
-    assert log.count(f"until this is mended: {name}: ") == 1
+    assert log.count(f"until this is fixed: {name}: ") == 1
     assert "Traceback" not in log
     assert "hunter2" not in log + json.dumps(health)
     assert threaded_sandbox.requests == []

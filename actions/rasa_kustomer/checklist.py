@@ -1,192 +1,183 @@
-"""The deployment checklist, executed. Each item is one finding that says what to do; nothing is written to Kustomer."""
+"""The deployment checklist, executed. Each finding says what to do; nothing is written to Kustomer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from rasa_kustomer.bot.check import check_bot
-from rasa_kustomer.bot.domain import check_domain, read_domain
-from rasa_kustomer.bot.files import Reader, yaml_files
+from rasa_kustomer.bot.domain import check_domain
+from rasa_kustomer.configuration import new_client
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
-from rasa_kustomer.delivery.outbox import Outbox
-from rasa_kustomer.delivery.teams import find_team
-from rasa_kustomer.finding import Finding
+from rasa_kustomer.finding import Finding, fail, ok, skip, warn
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, Untrusted
 from rasa_kustomer.kustomer.models import Team, Token, User
-from rasa_kustomer.machine_checks import check_environment, check_hidden_slots, check_outbox
-from rasa_kustomer.settings import Settings
-
-# What each role is for. Source: Kustomer API reference, Minimum role set.
-ROLES = {
-    "org.permission.customer.read": "find customers",
-    "org.permission.customer.create": "create customers",
-    "org.permission.customer.update": "link customers to their external id",
-    "org.permission.conversation.read": "find conversations and ticket status",
-    "org.permission.conversation.create": "create conversations",
-    "org.permission.conversation.update": "hand off, assign, tag and close",
-    "org.permission.message.read": "avoid doubles after a lost answer",
-    "org.permission.message.create": "mirror turns",
-    "org.permission.note.read": "avoid a second summary after a lost answer",
-    "org.permission.note.create": "write the handoff summary",
-    "org.permission.team.read": "resolve team names",
-    "org.permission.bulk.read": "send the turns of many chats together, at a tenth of the requests",
-}
-# Without the first a summary may come twice after a lost answer; without the second turns go one by one.
-OPTIONAL_ROLES = frozenset({"org.permission.note.read", "org.permission.bulk.read"})
-# Legacy roles that grant the same. Source: Kustomer API reference, Old checklist names.
-LEGACY = {
-    "org.permission.customer.read": "org.user.customer.read",
-    "org.permission.customer.create": "org.user.customer.write",
-    "org.permission.customer.update": "org.user.customer.write",
-    "org.permission.conversation.read": "org.user.conversation.read",
-    "org.permission.conversation.create": "org.user.conversation.write",
-    "org.permission.conversation.update": "org.user.conversation.write",
-    "org.permission.message.read": "org.user.message.read",
-    "org.permission.message.create": "org.user.message.write",
-    "org.permission.note.read": "org.user.note.read",
-    "org.permission.note.create": "org.user.note.write",
-    "org.permission.team.read": "org.user.team.read",
-    "org.permission.bulk.read": "org.user.bulk.read",
-}
+from rasa_kustomer.machine_checks import check_environment, check_network, check_outbox, check_variables
+from rasa_kustomer.settings import Settings, SettingsError, load_settings
+from rasa_kustomer.teams import find_team
 
 
-async def run_checklist(
-    settings: Settings, client: KustomerClient | None, outbox: Outbox, domain: Path | None
-) -> list[Finding]:
-    """All findings, in the order in which an admin would mend them; without a client nothing is asked of Kustomer."""
-    findings = [*check_environment(settings), await check_outbox(outbox, external=settings.courier == "external")]
+class Role(NamedTuple):
+    """A permission of the API key.
+
+    Attributes:
+        legacy: The older role that grants the same.
+        optional: Left out, a summary may be written twice after a lost answer, or turns are sent one by one.
+    """
+
+    name: str
+    purpose: str
+    legacy: str
+    optional: bool = False
+
+
+# Source: Kustomer API reference, Minimum role set and Old checklist names.
+ROLES = (
+    Role("org.permission.customer.read", "find customers", "org.user.customer.read"),
+    Role("org.permission.customer.create", "create customers", "org.user.customer.write"),
+    Role("org.permission.customer.update", "link customers to their external id", "org.user.customer.write"),
+    Role("org.permission.conversation.read", "find conversations and ticket status", "org.user.conversation.read"),
+    Role("org.permission.conversation.create", "create conversations", "org.user.conversation.write"),
+    Role("org.permission.conversation.update", "hand off, assign, tag and close", "org.user.conversation.write"),
+    Role("org.permission.message.read", "avoid doubles after a lost answer", "org.user.message.read"),
+    Role("org.permission.message.create", "mirror turns", "org.user.message.write"),
+    Role("org.permission.note.read", "avoid a second summary after a lost answer", "org.user.note.read", optional=True),
+    Role("org.permission.note.create", "write the handoff summary", "org.user.note.write"),
+    Role("org.permission.team.read", "resolve team names", "org.user.team.read"),
+    Role(
+        "org.permission.bulk.read",
+        "send the turns of many chats together, at a tenth of the requests",
+        "org.user.bulk.read",
+        optional=True,
+    ),
+)
+
+
+async def run_checklist(domain: Path | None) -> list[Finding]:
+    """All findings, in the order in which an admin would fix them.
+
+    Args:
+        domain: A bot's domain, to compare with the snippets.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [*(fail("settings", problem) for problem in error.problems), *check_variables()]
     routing, routing_findings = check_routing_file(settings.routing_path)
-    findings += routing_findings
-    findings += await _check_kustomer(settings, client, routing)
-    findings += check_domain(domain)
-    findings += check_bot(Path(), domain)
-    findings += check_hidden_slots(settings.note_hidden_slots, _slots_of(domain))
-    return findings
+    return [
+        *check_environment(settings),
+        await check_outbox(settings),
+        *routing_findings,
+        *await _check_kustomer(settings, routing),
+        *check_domain(domain, settings.note_hidden_slots),
+        *check_bot(Path(), domain),
+    ]
 
 
 def check_routing_file(path: Path | None) -> tuple[Routing, list[Finding]]:
     """Whether the routing file can be read."""
     if path is None:
-        return Routing(), [Finding("routing file", "skip", "none; every handoff gets the default team and priority")]
+        return Routing(), [skip("routing file", "none; every handoff gets the default team and priority")]
     try:
-        return load_routing(path), [Finding("routing file", "ok", str(path))]
+        return load_routing(path), [ok("routing file", str(path))]
     except RoutingError as error:
-        return Routing(), [Finding("routing file", "fail", problem) for problem in error.problems]
+        return Routing(), [fail("routing file", problem) for problem in error.problems]
 
 
-async def _check_kustomer(settings: Settings, client: KustomerClient | None, routing: Routing) -> list[Finding]:
-    if client is None:
-        return [Finding("connection", "skip", f"not tried: {settings.off_because or 'see above'}")]
+async def _check_kustomer(settings: Settings, routing: Routing) -> list[Finding]:
+    network, findings = check_network(settings)
+    if network is None:
+        return [*findings, skip("connection", f"not tried: {settings.off_because or 'see above'}")]
+    async with new_client(settings, network) as client:
+        return [*findings, *await _check_account(settings, client, routing)]
+
+
+async def _check_account(settings: Settings, client: KustomerClient, routing: Routing) -> list[Finding]:
     try:
         token = await client.current_token()
-    except KeyRefused as error:
-        return [Finding("connection", "fail", str(error))]
-    except NotAllowed as error:
-        return [Finding("connection", "fail", f"{error} Is the key limited to other IP addresses?")]
-    except Untrusted as error:
-        return [Finding("connection", "fail", str(error))]
     except KustomerError as error:
-        return [
-            Finding("connection", "fail", f"{error} Check KUSTOMER_SUBDOMAIN or KUSTOMER_BASE_URL, and the network.")
-        ]
-    user = await _user(client)
-    findings = [
-        Finding("connection", "ok", f'the key "{token.name}" is accepted' if token.name else "the key is accepted")
-    ]
-    findings += check_organization(settings.organization_id, user)
-    findings += check_roles(token, user)
-    findings += await _check_teams(settings, client, routing)
-    findings.append(check_parking(settings.parking, user))
-    return findings
-
-
-async def _user(client: KustomerClient) -> User | None:
+        return [fail("connection", f"{error}{_advice(error)}")]
     try:
-        return await client.current_user()
+        user = await client.current_user()
     except KustomerError:
-        return None
+        user = None
+    return [
+        ok("connection", f'the key "{token.name}" is accepted' if token.name else "the key is accepted"),
+        *check_organization(settings.organization_id, user),
+        *check_roles(token, user),
+        *await _check_teams(settings, client, routing),
+        check_parking(settings.parking, user),
+    ]
 
 
-def check_organization(expected: str | None, user: User | None) -> list[Finding]:
+def _advice(error: KustomerError) -> str:
+    """What the error itself does not say."""
+    if isinstance(error, (KeyRefused, Untrusted)):
+        return ""
+    if isinstance(error, NotAllowed):
+        return " Is the key limited to other IP addresses?"
+    return " Check KUSTOMER_SUBDOMAIN or KUSTOMER_BASE_URL, and the network."
+
+
+def check_organization(expected: str | None, user: User | None) -> Iterator[Finding]:
     """Whether the key belongs to the organisation that the admin means."""
-    if expected is None:
-        return []
     actual = user.org_id if user else None
+    if expected is None:
+        return
     if actual is None:
-        return [Finding("organisation", "skip", "Kustomer did not say which organisation the key belongs to")]
-    if actual != expected:
-        return [
-            Finding(
-                "organisation",
-                "fail",
-                f"The key belongs to organisation {actual}, KUSTOMER_ORGANIZATION_ID says {expected}.",
-            )
-        ]
-    return [Finding("organisation", "ok", actual)]
+        yield skip("organisation", "Kustomer did not say which organisation the key belongs to")
+    elif actual != expected:
+        yield fail(
+            "organisation", f"The key belongs to organisation {actual}, KUSTOMER_ORGANIZATION_ID says {expected}."
+        )
+    else:
+        yield ok("organisation", actual)
 
 
-def check_roles(token: Token, user: User | None) -> list[Finding]:
+def check_roles(token: Token, user: User | None) -> Iterator[Finding]:
     """One finding per permission. A broader role grants a narrower one: `a.b` grants `a.b.c`."""
     held = {*token.roles, *(user.roles if user else [])}
     if not held:
-        return [
-            Finding("permissions", "warn", "Kustomer did not list the key's roles; compare them with the admin guide.")
-        ]
-    return [
-        Finding(f"permission: {purpose}", "ok", role)
-        if grants(held, role) or grants(held, LEGACY[role])
-        else Finding(
-            f"permission: {purpose}",
-            "warn" if role in OPTIONAL_ROLES else "fail",
-            f"Add the role {role}. Roles of a key cannot be changed: make a new key with it.",
-        )
-        for role, purpose in ROLES.items()
-    ]
+        yield warn("permissions", "Kustomer did not list the key's roles; compare them with the admin guide.")
+        return
+    for role in ROLES:
+        item = f"permission: {role.purpose}"
+        if grants(held, role.name) or grants(held, role.legacy):
+            yield ok(item, role.name)
+        else:
+            missing = f"Add the role {role.name}. Roles of a key cannot be changed: make a new key with it."
+            yield Finding(item, "warn" if role.optional else "fail", missing)
 
 
 def grants(held: Iterable[str], role: str) -> bool:
     """Whether any held role is the wanted one or a parent of it."""
-    return any(role == one or role.startswith(f"{one}.") for one in held)
+    return any(role == name or role.startswith(f"{name}.") for name in held)
 
 
 async def _check_teams(settings: Settings, client: KustomerClient, routing: Routing) -> list[Finding]:
     try:
         teams = [team for team in await client.teams() if not team.deleted]
     except KustomerError as error:
-        return [Finding("teams", "fail", str(error))]
-    wanted = {"KUSTOMER_DEFAULT_TEAM_ID": settings.default_team_id} if settings.default_team_id else {}
-    wanted |= {f"{settings.routing_path}, {where}": team for where, team in routing.teams()}
-    findings = [_team(where, name, teams) for where, name in wanted.items()]
-    if not settings.default_team_id:
-        findings.append(
-            Finding("default team", "warn", "KUSTOMER_DEFAULT_TEAM_ID is not set: handoffs without a rule get no team.")
-        )
-    return findings
+        return [fail("teams", str(error))]
+    wanted = [(f"{settings.routing_path}, {line}", team) for line, team in routing.teams()]
+    if settings.default_team_id:
+        return [_team(*named, teams) for named in [("KUSTOMER_DEFAULT_TEAM_ID", settings.default_team_id), *wanted]]
+    unset = "KUSTOMER_DEFAULT_TEAM_ID is not set: handoffs that match no rule get no team."
+    return [*(_team(*named, teams) for named in wanted), warn("default team", unset)]
 
 
-def _team(where: str, wanted: str, teams: list[Team]) -> Finding:
+def _team(named_in: str, wanted: str, teams: list[Team]) -> Finding:
     if find_team(wanted, teams):
-        return Finding("team", "ok", f"{wanted} ({where})")
+        return ok("team", f"{wanted} ({named_in})")
     known = ", ".join(sorted(team.name or team.id for team in teams)[:20]) or "none"
-    return Finding("team", "fail", f'{where}: there is no team "{wanted}". Teams: {known}.')
+    return fail("team", f'{named_in}: there is no team "{wanted}". Teams: {known}.')
 
 
 def check_parking(parking: str, user: User | None) -> Finding:
     """Whether bot chats can be kept away from agents."""
     if parking == "none":
-        return Finding(
-            "parking", "warn", "KUSTOMER_PARKING is none: every bot chat is routed to agents while the bot talks."
-        )
+        return warn("parking", "KUSTOMER_PARKING is none: every bot chat is routed to agents while the bot talks.")
     if parking == "assign-bot" and user is None:
-        return Finding("parking", "warn", "The key's own user cannot be read, so bot chats are created unparked.")
-    return Finding("parking", "ok", parking)
-
-
-def _slots_of(path: Path | None) -> set[str] | None:
-    """The slots that a domain declares; None when some of it cannot be read, which `check_domain` says."""
-    if path is None or not path.exists():
-        return None
-    reader = Reader()
-    declared = read_domain(yaml_files(path), reader)
-    return None if reader.problems else declared["slots"]
+        return warn("parking", "The key's own user cannot be read, so bot chats are created unparked.")
+    return ok("parking", parking)

@@ -1,17 +1,19 @@
-"""Who is who: a person as Rasa knows them into a Kustomer customer.
+"""Finds the Kustomer customer of a person whom Rasa knows.
 
-A TTL cache stands in front, and one flight per person: ten session starts of one new customer make one create. A
-failure is remembered for a moment too, so that an outage does not make every session start wait anew.
+Cached, with one flight per person: ten session starts of one new customer make one create. A failure is remembered for
+a moment too, so that an outage does not make every session start wait again.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Hashable
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cachetools import TTLCache
 
+from rasa_kustomer.conversation.customer_body import bare_body, create_body
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import anonymous_id
 from rasa_kustomer.kustomer.client import IdentityField, KustomerClient
@@ -25,7 +27,7 @@ OUR_PREFIX = "rasa:"
 
 
 class _UnusableError(Exception):
-    """Kustomer does not take an address by which alone somebody is known."""
+    """Kustomer rejects the only address by which somebody is known."""
 
 
 class _Flight(NamedTuple):
@@ -44,12 +46,7 @@ class Directory:
     """
 
     def __init__(
-        self,
-        client: KustomerClient,
-        *,
-        ttl_seconds: float,
-        size: int,
-        now: Callable[[], float] = time.monotonic,
+        self, client: KustomerClient, *, ttl_seconds: float, size: int, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = client
         self._known: TTLCache[Hashable, Customer] = TTLCache(maxsize=size, ttl=ttl_seconds, timer=now)
@@ -143,13 +140,9 @@ class Directory:
 
     def _take_off(self, identity: Identity) -> _Flight:
         """Look a person up for everybody who asks meanwhile; the most urgent of them decides how urgent it is."""
-        shared = Urgency(Lane.CLEANUP)
-
-        async def fly() -> Customer:
-            urgency.set(shared)
-            return await self._find_or_create(identity)
-
-        return _Flight(asyncio.create_task(fly()), shared)
+        shared, context = Urgency(Lane.CLEANUP), copy_context()
+        context.run(urgency.set, shared)
+        return _Flight(context.run(asyncio.create_task, self._find_or_create(identity)), shared)
 
     def _land(self, identity: Identity, task: asyncio.Task[Any], among: dict[Hashable, Any]) -> None:
         key = cache_key(identity)
@@ -178,12 +171,11 @@ class Directory:
         """A refused create: somebody was quicker, an address belongs to another person, or a value is not accepted."""
         if error.duplicate:
             self._expect_everything_of(identity)
-            found = await self._find(identity)
-            if found is not None:
+            if (found := await self._find(identity)) is not None:
                 return await self._adopt(found, identity)
             body = create_body(identity, shared=True)
         elif identity.anonymous or identity.external_id:
-            body = _bare_body(identity)
+            body = bare_body(identity)
         else:
             raise _UnusableError from None
         try:
@@ -220,9 +212,8 @@ class Directory:
         if not identity.trusted or not identity.external_id or identity.external_id in found.external_ids:
             return found
         ids = [*found.external_ids, identity.external_id]
-        body: dict[str, Any] = (
-            {"externalIds": [{"externalId": one} for one in ids]} if found.external_ids else {"externalId": ids[0]}
-        )
+        several = {"externalIds": [{"externalId": external_id} for external_id in ids]}
+        body: dict[str, Any] = several if found.external_ids else {"externalId": identity.external_id}
         try:
             return await self._client.update_customer(found.id, body)
         except Rejected:
@@ -230,7 +221,7 @@ class Directory:
         except Unreachable as error:
             if error.status != 409:
                 raise
-            return found  # somebody changes the record all the time: the id is not worth a session that waits
+            return found  # somebody keeps changing the record: the id is not worth a session that waits
 
 
 def cache_key(identity: Identity) -> Hashable:
@@ -247,23 +238,3 @@ def _another_person(found: Customer, identity: Identity) -> bool:
     """
     theirs = [one for one in found.external_ids if not one.startswith(OUR_PREFIX)]
     return bool(identity.external_id and theirs and identity.external_id not in theirs)
-
-
-def create_body(identity: Identity, *, shared: bool = False) -> dict[str, Any]:
-    """Create body (Kustomer API reference, Customers); `shared` for contact data that another customer has too."""
-    body = _bare_body(identity) if identity.anonymous or identity.external_id else _named(identity)
-    emails, phones = ("sharedEmails", "sharedPhones") if shared else ("emails", "phones")
-    if identity.email:
-        body[emails] = [{"email": identity.email, "type": "other", "verified": identity.trusted}]
-    if identity.phone:
-        body[phones] = [{"phone": identity.phone, "type": "other", "verified": identity.trusted}]
-    return body
-
-
-def _bare_body(identity: Identity) -> dict[str, Any]:
-    external_id = identity.external_id or anonymous_id(identity.sender_id)
-    return {"externalId": external_id, **_named(identity)}
-
-
-def _named(identity: Identity) -> dict[str, Any]:
-    return {"name": identity.name} if identity.name else {}

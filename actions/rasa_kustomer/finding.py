@@ -1,18 +1,16 @@
 """One line of the deployment checklist."""
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Level = Literal["ok", "warn", "fail", "skip"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One line of the checklist.
 
     Attributes:
-        item: What was looked at.
-        level: ok, warn (works, but look at it), fail (mend it), skip (could not be looked at, with the reason).
+        item: What was checked.
+        level: ok, warn (works, but read it), fail (fix it), skip (could not be checked, with the reason).
         message: What was found and, unless ok, what to do.
     """
 
@@ -20,6 +18,22 @@ class Finding:
     level: Level
     message: str
 
-    def as_dict(self) -> dict[str, str]:
-        """For `--json`."""
-        return asdict(self)
+
+def ok(item: str, message: str) -> Finding:
+    """As it should be."""
+    return Finding(item, "ok", message)
+
+
+def warn(item: str, message: str) -> Finding:
+    """Works, but somebody should read it."""
+    return Finding(item, "warn", message)
+
+
+def fail(item: str, message: str) -> Finding:
+    """Must be fixed."""
+    return Finding(item, "fail", message)
+
+
+def skip(item: str, message: str) -> Finding:
+    """Could not be checked."""
+    return Finding(item, "skip", message)

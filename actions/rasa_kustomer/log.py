@@ -1,19 +1,19 @@
-"""What is written down for an operator: each thing once, on one line, and nothing of a customer's."""
+"""Log lines for an operator: each thing once, on one line, and nothing of a customer's."""
 
 import logging
 from collections.abc import Hashable
 
-MOST_REMEMBERED = 1_000  # a log is no place for more
-LONGEST = 1_000
+MAX_REMEMBERED = 1_000  # more belongs elsewhere than in a log
+MAX_LENGTH = 1_000
 
 
 def one_line(text: object) -> str:
-    """A text in which nothing can begin a line of its own or steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in str(text))[:LONGEST]
+    """A text on one line, without anything that could control a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(text))[:MAX_LENGTH]
 
 
 class Once:
-    """Logs a WARNING once for each thing that it is about; remembers nothing but hashes, and not for ever.
+    """Logs a WARNING once per cause; remembers only hashes, and a bounded number of them.
 
     Args:
         logger: Where to.
@@ -23,13 +23,13 @@ class Once:
         self._logger, self._said = logger, set[int]()
 
     def __call__(self, sentence: str, *, about: Hashable = None) -> None:
-        """Say it, unless that was said.
+        """Log it, unless it was logged before.
 
         Args:
-            sentence: Of ours, without anything that somebody else wrote.
-            about: What tells one cause from another; the sentence itself when None.
+            sentence: Our own words, without any text from outside.
+            about: Identifies the cause; the sentence itself when None.
         """
         mark = hash(sentence if about is None else about)
-        if mark not in self._said and len(self._said) < MOST_REMEMBERED:
+        if mark not in self._said and len(self._said) < MAX_REMEMBERED:
             self._said.add(mark)
             self._logger.warning("%s", one_line(sentence))

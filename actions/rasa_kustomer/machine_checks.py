@@ -1,107 +1,89 @@
-"""What the checklist finds on this machine: variables, the way to Kustomer, the outbox."""
+"""The part of the checklist about this machine: variables, the way to Kustomer, the outbox."""
 
 import os
 import time
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from pathlib import Path
 
-from rasa_kustomer.conversation.names import folded
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
-from rasa_kustomer.finding import Finding
+from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
+from rasa_kustomer.finding import Finding, fail, ok, warn
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
 from rasa_kustomer.settings import Settings, doubtful_variables, exposed_browser_keys
 
-WRITABLE = "Choose a folder that the bot may write to."
-WORKER_SECONDS = 120.0  # a worker that runs needs seconds, so something has waited too long after this
-BUILT_IN_SLOTS = frozenset({"requested_slot", "session_started_metadata"})  # Rasa's own, in every domain
+WORKER_SECONDS = 120.0  # a running worker needs seconds, so something has been pending for too long after this
 
 
-def check_environment(settings: Settings) -> list[Finding]:
+def check_environment(settings: Settings) -> Iterator[Finding]:
     """Switches, missing settings, and keys that a front-end build may have published."""
-    found = []
     if settings.off_because:
-        found.append(
-            Finding("settings", "fail", f"The plugin does nothing: {settings.off_because}. Set it (.env.template).")
-        )
+        yield fail("settings", f"The plugin does nothing: {settings.off_because}. Set it (.env.template).")
     else:
-        found.append(Finding("settings", "ok", f"Kustomer is at {settings.api_url}"))
+        yield ok("settings", f"Kustomer is at {settings.api_url}")
     if not settings.enable_sync:
-        found.append(Finding("mirror", "warn", "KUSTOMER_ENABLE_SYNC is false: turns are not mirrored, only handoffs."))
-    if settings.rollout_percent < 100:
-        share = settings.rollout_percent
-        found.append(Finding("rollout", "warn", f"KUSTOMER_ROLLOUT_PERCENT: only {share} % of the senders are served."))
-    found += [Finding("variables", "warn", line) for line in doubtful_variables()]
-    found += [
-        Finding(
+        yield warn("mirror", "KUSTOMER_ENABLE_SYNC is false: turns are not mirrored, only handoffs.")
+    if (share := settings.rollout_percent) < 100:
+        yield warn("rollout", f"KUSTOMER_ROLLOUT_PERCENT: only {share} % of the senders are served.")
+    yield from check_variables()
+    for name in exposed_browser_keys():
+        yield warn(
             "browser keys",
-            "warn",
-            f"{name} is set. That prefix ships its value to browsers: make a new key in Kustomer,"
-            " delete the old one, and remove the variable.",
+            f"{name} is set. That prefix ships its value to browsers: make a new key in Kustomer, delete the old one,"
+            " and remove the variable.",
         )
-        for name in exposed_browser_keys()
-    ]
-    return found
 
 
-async def check_outbox(outbox: Outbox, *, external: bool = False) -> Finding:
-    """Whether turns can be kept here, and whether somebody delivers them where the action server does not."""
-    if outbox.path is not None:
-        if problem := unwritable(outbox.path):
-            return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {problem}. {WRITABLE}")
-        if not outbox.path.exists():
-            return Finding("outbox", "ok", f"{outbox.place} is made when the first turn is recorded")
-    try:
-        counts = await outbox.counts()
-    except OutboxUnavailableError as error:
-        advice = WRITABLE if outbox.path else f"Look at {outbox.place}."
-        return Finding("outbox", "fail", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. {advice}")
-    waits = 0.0 if counts.oldest_pending_at is None else time.time() - counts.oldest_pending_at
-    if external and waits > WORKER_SECONDS:
-        return Finding(
-            "outbox",
-            "warn",
-            f"KUSTOMER_COURIER is external and the oldest record has waited for {waits / 60:.0f} minutes:"
-            " is rasa-kustomer worker running?",
-        )
-    if counts.dead:
-        return Finding(
-            "outbox", "warn", f"{counts.dead} records were refused by Kustomer: rasa-kustomer outbox list --dead"
-        )
-    return Finding("outbox", "ok", f"{outbox.place}: {counts.pending} records wait")
+def check_variables() -> Iterator[Finding]:
+    """Variables that are not read, or not as they may have been meant."""
+    yield from (warn("variables", line) for line in doubtful_variables())
 
 
-def unwritable(file: Path) -> str | None:
-    """Why the outbox's file could not be written or made; None when it could. Makes nothing."""
-    if file.exists() and not os.access(file, os.W_OK):
-        return f"{file} cannot be written"
-    folder = next(one for one in file.absolute().parents if one.exists())
-    if not folder.is_dir():
-        return f"{folder} is no folder"
-    return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} cannot be written"
-
-
-def read_machine(settings: Settings) -> tuple[Network | None, list[Finding]]:
+def check_network(settings: Settings) -> tuple[Network | None, list[Finding]]:
     """How Kustomer is reached, None when the plugin is off or a variable cannot be used; and what was found."""
     if settings.off_because:
         return None, []
     try:
         network = read_network(settings.api_url or "")
     except NetworkSettingError as error:
-        return None, [Finding("network", "fail", str(error))]
-    return network, [Finding("network", "warn", line) for line in network.skipped]
+        return None, [fail("network", str(error))]
+    return network, [warn("network", line) for line in network.skipped]
 
 
-def check_hidden_slots(hidden: tuple[str, ...], declared: AbstractSet[str] | None) -> list[Finding]:
-    """Whether each slot that is to be hidden is one; a misspelt one would be shown."""
-    if not hidden or declared is None:
-        return []
-    known = {folded(name) for name in declared | BUILT_IN_SLOTS}
-    return [
-        Finding(
-            "hidden slots",
-            "fail",
-            f"KUSTOMER_NOTE_HIDDEN_SLOTS: {name} is no slot of the domain, so another one may be shown in its place.",
+async def check_outbox(settings: Settings) -> Finding:
+    """Whether turns can be kept here, and whether somebody delivers them where the action server does not."""
+    outbox = Outbox(settings.outbox_url, access=Access.LOOK)
+    try:
+        return await _check(outbox, external=settings.courier == "external")
+    except OutboxUnavailableError as error:
+        advice = "Choose a folder that the bot may write to." if outbox.path else f"Check {outbox.place}."
+        return fail("outbox", f"KUSTOMER_OUTBOX_URL cannot be used: {error}. {advice}")
+    finally:
+        await outbox.close()
+
+
+async def _check(outbox: Outbox, *, external: bool) -> Finding:
+    if outbox.path is not None:
+        if problem := _unwritable(outbox.path):
+            raise OutboxUnavailableError(problem)
+        if not outbox.path.exists():
+            return ok("outbox", f"{outbox.place} is created with the first turn")
+    counts = await outbox.counts()
+    waits = 0.0 if counts.oldest_pending_at is None else time.time() - counts.oldest_pending_at
+    if external and waits > WORKER_SECONDS:
+        return warn(
+            "outbox",
+            f"KUSTOMER_COURIER is external and the oldest record has been pending for {waits / 60:.0f} minutes:"
+            " is rasa-kustomer worker running?",
         )
-        for name in hidden
-        if folded(name) not in known
-    ]
+    if counts.dead:
+        return warn("outbox", f"Kustomer rejected {counts.dead} records: rasa-kustomer outbox list --dead")
+    return ok("outbox", f"{outbox.place}: {counts.pending} records pending")
+
+
+def _unwritable(file: Path) -> str | None:
+    """Why the outbox's file cannot be written or created; None when it can. Creates nothing."""
+    if file.exists() and not os.access(file, os.W_OK):
+        return f"{file} cannot be written"
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} cannot be written"

@@ -17,6 +17,7 @@ from sanic.response import HTTPResponse, json
 from rasa_kustomer import runtime
 from rasa_kustomer.configuration import read_configuration
 from rasa_kustomer.failures import where
+from rasa_kustomer.health import health
 from rasa_kustomer.settings import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ async def _stop(_app: Any, *_: Any) -> None:
     try:
         await runtime.shut_down()
     except Exception as error:  # noqa: BLE001 - others have something to stop, too
-        logger.error("rasa-kustomer did not stop well: %s", where(error))  # noqa: TRY400 - a traceback may hold texts
+        logger.error("rasa-kustomer could not stop cleanly: %s", where(error))  # noqa: TRY400 - a traceback may hold texts
 
 
 async def _health(_request: Any) -> HTTPResponse:
-    return json(await runtime.current().health())
+    return json(await health(runtime.current()))

@@ -135,7 +135,7 @@ async def test_a_handoff_of_which_nothing_is_known_is_tried_until_it_is_there(
     assert bot.slots["kustomer_handoff_status"] == "queued"
 
     writing.before = looking.before = None
-    (trying,) = runtime.current().background
+    (trying,) = runtime.current().background.tasks
     await asyncio.wait_for(trying, 120)
     await delivered()
     assert bot.slots["kustomer_ticket"] in ticket(sandbox)["name"]
@@ -209,6 +209,6 @@ async def test_identify_asks_kustomer_also_when_the_move_cannot_be_recorded_and_
     assert bot.slots["kustomer_customer_id"] is not None
 
     recording.before = None
-    await asyncio.wait_for(asyncio.gather(*runtime.current().background), 120)
+    await asyncio.wait_for(asyncio.gather(*runtime.current().background.tasks), 120)
     await delivered()
     assert ticket(sandbox)["customer"] == bot.slots["kustomer_customer_id"]

@@ -66,7 +66,7 @@ def test_check_in_the_bots_folder_names_it_until_it_is_mended(tmp_path: Path, mo
     write(tmp_path / "data/own.yml", TAKEN["the same rule"])
     assert "data/own.yml" not in check()
     write(tmp_path / "data/own.yml", NARROW["a rule in a form"])
-    assert 'rule "r" (human_handoff) goes before our rules' in check()
+    assert 'rule "r" (human_handoff) overrides our rules' in check()
 
 
 def test_check_names_a_flow_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

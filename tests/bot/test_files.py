@@ -12,22 +12,22 @@ from rasa_kustomer.bot.files import Reader, yaml_files
 from rasa_kustomer.cli import app
 
 SLOTS = "slots:\n  email:\n    type: text\n    mappings: [{type: from_text}]\n"
-UTF8, MEND, QUOTES = "save it as UTF-8", "mend it", "put it into quotes"
+UTF8, FIX, QUOTES = "save it as UTF-8", "fix it", "put it into quotes"
 UNREADABLE: dict[str, tuple[str | bytes, int | None, str]] = {
     "UTF-16": (SLOTS.encode("utf-16"), 1, UTF8),
     "UTF-16 without a mark": (SLOTS.encode("utf-16-le"), 1, UTF8),
     "Latin-1": (f"{SLOTS}# für alle\n".encode("latin-1"), 5, UTF8),
     "no text": (b"\x89PNG\r\n\x1a\n\x00\x00", 1, UTF8),
     "a control character": ("slots: {}\n# \x01\n", 2, UTF8),
-    "no YAML": ("slots:\n  email: [\n", 3, MEND),
-    "a tab": ("slots:\n\temail: {}\n", 2, MEND),
-    "merged by hand": ("<<<<<<< ours\nslots: {}\n=======\nactions: []\n>>>>>>> theirs\n", 2, MEND),
+    "no YAML": ("slots:\n  email: [\n", 3, FIX),
+    "a tab": ("slots:\n\temail: {}\n", 2, FIX),
+    "merged by hand": ("<<<<<<< ours\nslots: {}\n=======\nactions: []\n>>>>>>> theirs\n", 2, FIX),
     "a key twice": ("slots: {}\nactions: []\nslots: {}\n", 3, "keep one"),
-    "a tag of another program": ("slots:\n  email: !Ref Email\n", 2, MEND),
-    "a tag that would run": ("slots:\n  email: !!python/object:os.system {}\n", 2, MEND),
-    "an alias without an anchor": ("slots: *none\n", 1, MEND),
-    "several documents": ("slots: {}\n---\nactions: []\n", 2, MEND),
-    "another version of YAML": ("%YAML 2.0\n---\nslots: {}\n", 1, MEND),
+    "a tag of another program": ("slots:\n  email: !Ref Email\n", 2, FIX),
+    "a tag that would run": ("slots:\n  email: !!python/object:os.system {}\n", 2, FIX),
+    "an alias without an anchor": ("slots: *none\n", 1, FIX),
+    "several documents": ("slots: {}\n---\nactions: []\n", 2, FIX),
+    "another version of YAML": ("%YAML 2.0\n---\nslots: {}\n", 1, FIX),
     "no date": ("slots: {}\nsession_config:\n  since: 2025-13-45\n", 3, QUOTES),
     "no time": ("slots: {}\nsince: 2025-01-01T25:61:00Z\n", 2, QUOTES),
     "a huge number": (f"slots: {{}}\nsize: {'9' * 5000}\n", 2, QUOTES),
@@ -40,20 +40,20 @@ UNREADABLE: dict[str, tuple[str | bytes, int | None, str]] = {
     ),
     "a list": ("- 1\n- 2\n", 1, "a list"),
     "a text": ("just words\n", 1, "text"),
-    "a number for actions": ("slots: {}\nactions: 5\n", 2, MEND),
-    "actions as a mapping": ("actions:\n  action_x: {}\n", 1, MEND),
-    "a number among the actions": ("actions:\n  - action_x\n  - 5\n", 3, MEND),
-    "a list among the actions": ("actions:\n  - action_x\n  - [action_y]\n", 3, MEND),
-    "two names in one entry": ("actions:\n  - {a: {}, b: {}}\n", 2, MEND),
-    "nothing under actions": ("slots: {}\nactions:\n", 2, MEND),
-    "slots as a list": ("actions: []\nslots:\n  - email\n", 2, MEND),
-    "nothing under slots": ("slots:\n", 1, MEND),
-    "a slot that is text": ("slots:\n  email: text\n", 2, MEND),
-    "a slot without anything": ("slots:\n  email:\n", 2, MEND),
-    "a number as a slot's name": ("slots:\n  5: {type: text}\n", 2, MEND),
-    "responses as a list": ("responses:\n  - utter_x\n", 1, MEND),
-    "a response that is text": ("responses:\n  utter_x: Hello\n", 2, MEND),
-    "true for responses": ("responses: true\n", 1, MEND),
+    "a number for actions": ("slots: {}\nactions: 5\n", 2, FIX),
+    "actions as a mapping": ("actions:\n  action_x: {}\n", 1, FIX),
+    "a number among the actions": ("actions:\n  - action_x\n  - 5\n", 3, FIX),
+    "a list among the actions": ("actions:\n  - action_x\n  - [action_y]\n", 3, FIX),
+    "two names in one entry": ("actions:\n  - {a: {}, b: {}}\n", 2, FIX),
+    "nothing under actions": ("slots: {}\nactions:\n", 2, FIX),
+    "slots as a list": ("actions: []\nslots:\n  - email\n", 2, FIX),
+    "nothing under slots": ("slots:\n", 1, FIX),
+    "a slot that is text": ("slots:\n  email: text\n", 2, FIX),
+    "a slot without anything": ("slots:\n  email:\n", 2, FIX),
+    "a number as a slot's name": ("slots:\n  5: {type: text}\n", 2, FIX),
+    "responses as a list": ("responses:\n  - utter_x\n", 1, FIX),
+    "a response that is text": ("responses:\n  utter_x: Hello\n", 2, FIX),
+    "true for responses": ("responses: true\n", 1, FIX),
 }
 
 
@@ -110,7 +110,7 @@ def test_a_domain_that_is_one_file_is_told_the_same(name: str, bot: Path) -> Non
 def test_the_same_holds_for_data_and_endpoints(file: str, bot: Path) -> None:
     write(bot / file, "rules: [\n")
     assert f"{file}:2: " in run("check")
-    assert f"Mend {file}:2: " in run("init", "--dry-run")
+    assert f"Fix {file}:2: " in run("init", "--dry-run")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_same_holds_for_data_and_endpoints(file: str, bot: Path) -> None:
 def test_sections_of_data_have_a_shape_too(section: str, bot: Path) -> None:
     write(bot / "data/all.yml", f"{section}\n")
     assert "data/all.yml:" in run("check")
-    assert "Mend data/all.yml:" in run("init", "--dry-run")
+    assert "Fix data/all.yml:" in run("init", "--dry-run")
 
 
 def test_init_does_not_claim_what_it_could_not_see(bot: Path) -> None:
@@ -142,8 +142,8 @@ def test_a_link_that_leads_nowhere_and_a_pipe_are_no_files(bot: Path) -> None:
     (bot / "domain/gone.yml").symlink_to(bot / "nowhere.yml")
     os.mkfifo(bot / "domain/pipe.yml")
     output = run("check", "--domain", "domain")
-    assert "domain/gone.yml: this is no file" in output
-    assert "domain/pipe.yml: this is no file" in output
+    assert "domain/gone.yml: this file cannot be read" in output
+    assert "domain/pipe.yml: this file cannot be read" in output
 
 
 def test_a_folder_named_like_a_file_and_a_link_that_leads_back_are_gone_through_once(bot: Path) -> None:

@@ -15,7 +15,7 @@ from tests.servers import PASSWORD, Postgres
 from typer.testing import CliRunner
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.checklist import LEGACY, OPTIONAL_ROLES, ROLES, grants
+from rasa_kustomer.checklist import ROLES, grants
 from rasa_kustomer.cli import app
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 
@@ -54,7 +54,7 @@ def test_it_writes_nothing_to_kustomer(threaded_sandbox: Sandbox) -> None:
     assert {request.method for request in threaded_sandbox.requests} == {"GET"}
 
 
-@pytest.mark.parametrize("role", sorted(ROLES.keys() - OPTIONAL_ROLES))
+@pytest.mark.parametrize("role", [role.name for role in ROLES if not role.optional])
 def test_each_missing_role_is_named_and_found_again_when_it_is_there(threaded_sandbox: Sandbox, role: str) -> None:
     threaded_sandbox.roles.discard(role)
     code, report = check()
@@ -86,10 +86,6 @@ def test_a_role_that_only_guards_against_a_second_summary_is_a_warning(threaded_
 )
 def test_a_broader_role_grants_a_narrower_one(held: set[str], role: str, expected: bool) -> None:
     assert grants(held, role) is expected
-
-
-def test_every_role_has_its_legacy_name() -> None:
-    assert LEGACY.keys() == ROLES.keys()
 
 
 @pytest.mark.parametrize(
@@ -353,3 +349,15 @@ def test_the_table_for_people_ends_with_the_verdict() -> None:
     result = CliRunner().invoke(app, ["check"])
 
     assert result.stdout.rstrip().endswith("Ready.")
+
+
+def test_the_table_marks_what_to_fix_and_what_to_read_and_counts_the_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUSTOMER_DEFAULT_TEAM_ID", "Suport")
+    monkeypatch.setenv("KUSTOMER_PARKING", "none")
+
+    lines = CliRunner().invoke(app, ["check"]).stdout.rstrip().splitlines()
+
+    assert any(line.split()[:2] == ["FAIL", "team"] for line in lines)
+    assert any(line.split()[:2] == ["WARN", "parking"] for line in lines)
+    assert any(line.split()[:2] == ["ok", "settings"] for line in lines)
+    assert lines[-1] == "Not ready: 1 problem to fix."

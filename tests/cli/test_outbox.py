@@ -79,7 +79,7 @@ def test_show_tells_everything_of_one_record() -> None:
 def test_retry_puts_dead_records_back_in_line() -> None:
     assert run("retry").exit_code == 2, "which ones must be said"
 
-    assert "1 records wait again" in run("retry", "--all").stdout
+    assert "1 records requeued" in run("retry", "--all").stdout
 
     assert (status()["dead"], status()["pending"]) == (0, 2)
 
@@ -139,8 +139,8 @@ def test_purging_what_is_dead_asks_first_and_says_that_kustomer_never_got_it() -
 
 
 def test_retrying_all_does_so_once_for_each_and_ends_waiting_times_also_when_nothing_is_dead() -> None:
-    assert "1 records wait again" in run("retry", "--all").stdout
-    assert "0 records wait again" in run("retry", "--all").stdout
+    assert "1 records requeued" in run("retry", "--all").stdout
+    assert "0 records requeued" in run("retry", "--all").stdout
     assert (status()["pending"], status()["balanced"]) == (2, True)
 
 

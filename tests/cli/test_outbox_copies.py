@@ -94,7 +94,7 @@ def test_a_restore_keeps_what_was_there_and_marks_what_may_have_gone_on(url: str
     done = run("restore", str(tmp_path / "copy.db"), "--yes")
 
     assert done.exit_code == 0, done.output
-    assert "3 records that wait are looked up" in done.stdout
+    assert "3 pending records are looked up" in done.stdout
     path = file_of(url)
     kept = path.with_name("outbox.db.before-restore-1")
     assert rows(kept, "SELECT count(*) FROM kustomer_record") == [(5,)]
@@ -189,7 +189,7 @@ def test_a_restore_asks_first(url: str, tmp_path: Path) -> None:
 def test_after_a_restore_by_other_means_the_same_is_marked(url: str) -> None:
     done = run("restored", "--yes")
 
-    assert (done.exit_code, "3 records that wait are looked up" in done.stdout) == (0, True), done.output
+    assert (done.exit_code, "3 pending records are looked up" in done.stdout) == (0, True), done.output
 
     async def claim() -> tuple[bool, bool]:
         outbox = Outbox(url)

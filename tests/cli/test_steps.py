@@ -9,7 +9,7 @@ import pytest
 from tests.bot.folders import CONFIG, DOMAIN, FLOW_CONFIG, contents, write
 from typer.testing import CliRunner, Result
 
-from rasa_kustomer.cli import app, shell
+from rasa_kustomer.cli import app, common
 
 STORY = "stories:\n- story: our own\n  steps:\n  - intent: {}\n  - action: utter_greet\n"
 FLOWS = "flows:\n  order:\n    description: d\n    steps:\n      - action: utter_greet\n"
@@ -84,9 +84,9 @@ def test_a_file_that_differs_is_compared_by_a_command_that_finds_it(tmp_path: Pa
 
 
 def test_on_windows_the_commands_are_those_of_its_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell, "WINDOWS", True)
-    assert shell.move(Path("my domain.yml"), Path("domain.yml")) == 'move "my domain.yml" domain.yml'
-    assert shell.compare(Path("a"), Path("b")) == "fc a b"
+    monkeypatch.setattr(common, "WINDOWS", True)
+    assert common.move(Path("my domain.yml"), Path("domain.yml")) == 'move "my domain.yml" domain.yml'
+    assert common.compare(Path("a"), Path("b")) == "fc a b"
 
 
 def test_files_of_the_same_folder_are_read_together_and_that_is_said(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_files_of_the_same_folder_are_read_together_and_that_is_said(tmp_path: P
     write(tmp_path / "domain.yml", DOMAIN)
     assert "already" not in init(tmp_path, "--dry-run").output
     write(tmp_path / "domain/more.yml", "slots: {}\n")
-    assert "The folder domain has files of yours already" in init(tmp_path, "--dry-run").output
+    assert "The folder domain already has files of yours" in init(tmp_path, "--dry-run").output
 
 
 # F14: both endings.
@@ -242,7 +242,7 @@ def test_rules_under_a_condition_are_named_as_what_they_are(tmp_path: Path) -> N
     )
     output = init(tmp_path).output
     assert "Rasa refuses" not in output
-    assert "go before ours under their conditions; no ticket is made there" in output
+    assert "override ours under their conditions; no ticket is created there" in output
     assert 'data/forms.yml:2: rule "leave" (human_handoff)' in output
 
 

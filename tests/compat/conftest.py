@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.helpers import free_port
+from tests.interpreters import find_python, uv, what_to_install
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIRE = "RASA_KUSTOMER_REQUIRE_PAIRS"
@@ -108,13 +108,6 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-def uv(*arguments: str | Path) -> str:
-    """Run the uv of this environment, which must use the interpreters found here and download none."""
-    tool = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-    assert tool is not None, "uv is missing: run make setup"
-    return run(tool, "--quiet", "--no-progress", "--no-python-downloads", "--system-certs", *arguments)
-
-
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this source tree, just built; once for all workers of a parallel run."""
@@ -156,13 +149,11 @@ def _interpreter(pair: Pair) -> Path:
     required = {name.strip() for name in os.environ.get(REQUIRE, "").split(",") if name.strip()}
     if unknown := required - {str(known) for known in PAIRS}:
         pytest.fail(f"{REQUIRE} names pairs that do not exist: {', '.join(sorted(unknown))}", pytrace=False)
-    finder = [sys.executable, str(ROOT / "scripts/find_python.py"), pair.python]
-    found = subprocess.run(finder, capture_output=True, text=True, check=False)
-    if found.returncode == 0:
-        return Path(found.stdout.strip())
+    if found := find_python(pair.python):
+        return found
     if str(pair) in required:
-        pytest.fail(f"{REQUIRE} asks for {pair}: {found.stderr.strip()}", pytrace=False)
-    pytest.skip(found.stderr.strip())
+        pytest.fail(f"{REQUIRE} asks for {pair}: {what_to_install(pair.python)}", pytrace=False)
+    pytest.skip(what_to_install(pair.python))
 
 
 def _locked_environment(pair: Pair, interpreter: Path) -> Path:

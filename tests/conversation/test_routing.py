@@ -146,6 +146,11 @@ def test_tags_of_file_and_rule_add_up(routing: Routing) -> None:
         ("default:\n  team: [A]\n", 2, "must be a team's name or id"),
         ("rules:\n  - when: {intent: a\n", 3, "expected ',' or '}'"),
         ("- a list\n", 1, "must be a mapping"),
+        ("rules:\n  - <<: {tem: A}\n    when: {intent: a}\n    team: A\n", 2, "unknown key tem; did you mean team?"),
+        ("rules:\n  - when: {<<: {channel: fax}, intent: a}\n    team: A\n", 2, "unknown channel fax; known: chat"),
+        ("tags: []\n1: 2\n", 2, "unknown key 1; known: tags, default, rules"),
+        ("rules: !!set {a, b}\n", 1, "rules must be a list"),
+        ("rules: &all [*all]\n", 1, "a rule must be a mapping"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, text: str, line: int, words: str) -> None:

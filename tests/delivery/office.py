@@ -19,11 +19,11 @@ from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.outbox import DELIVERED, Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.delivery.pace import CustomerPace
-from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.recorder import identity_fields
+from rasa_kustomer.teams import Teams
 
 ANONYMOUS: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 PATIENCE_SECONDS = 300.0  # only against a hang

@@ -5,19 +5,14 @@ An environment gets its name only when it is complete. A run that was killed lea
 
 import contextlib
 import fcntl
-import importlib.util
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.interpreters import find_python, uv, what_to_install
 
 
 @dataclass(frozen=True)
@@ -68,32 +63,13 @@ def _build(rasa: Rasa, python: Path, cache: Path) -> None:
     making, done = cache / f"{rasa.name}.making", cache / rasa.name
     shutil.rmtree(making, ignore_errors=True)
     shutil.rmtree(done, ignore_errors=True)
-    _uv("venv", "--relocatable", "--python", python, making)
-    _uv("pip", "install", "--python", making / "bin/python", rasa.requirement)
+    uv("venv", "--relocatable", "--python", python, making)
+    uv("pip", "install", "--python", making / "bin/python", rasa.requirement)
     making.rename(done)
 
 
 def _base_python(rasa: Rasa) -> Path:
-    finder = _finder()
     for version in rasa.pythons:
-        if found := finder.find(version):
-            return Path(found)
-    pytest.fail(f"{rasa.requirement} cannot be tested: {finder.what_to_install(rasa.pythons[0])}", pytrace=False)
-
-
-def _finder() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("find_python", ROOT / "scripts/find_python.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _uv(*arguments: str | Path) -> None:
-    tool = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-    assert tool is not None, "uv is missing: run make setup"
-    command = [tool, "--quiet", "--no-progress", "--no-python-downloads", "--system-certs", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.fail(f"{' '.join(command)}\n{done.stdout}{done.stderr}", pytrace=False)
+        if found := find_python(version):
+            return found
+    pytest.fail(f"{rasa.requirement} cannot be tested: {what_to_install(rasa.pythons[0])}", pytrace=False)

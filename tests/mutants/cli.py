@@ -21,7 +21,7 @@ MUTANTS = [
     ),
     Mutant(
         "F12: names are quoted for the shell",
-        f"{CLI}/shell.py",
+        f"{CLI}/common.py",
         "else shlex.join(texts)",
         'else " ".join(texts)',
         "tests/cli/test_steps.py -k loses_no_file",
@@ -183,8 +183,8 @@ MUTANTS = [
     Mutant(
         "F11: check names them",
         f"{BOT}/check.py",
-        "for one in bot.namesakes]",
-        "for one in bot.namesakes[:0]]",
+        "for namesake in bot.namesakes)",
+        "for namesake in bot.namesakes[:0])",
         "tests/bot/test_classes.py -k check",
     ),
     Mutant(

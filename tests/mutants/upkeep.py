@@ -81,7 +81,7 @@ MUTANTS = [
     ),
     Mutant(
         "E11 A look-up in the background ends quietly",
-        "actions/rasa_kustomer/runtime.py",
+        "actions/rasa_kustomer/background.py",
         "        except Exception as error:  # noqa: BLE001 - asyncio would log",
         "        except ZeroDivisionError as error:  # noqa: BLE001 - asyncio would log",
         f"{STATUS} -k ends_quietly",

@@ -72,9 +72,9 @@ def test_the_oldest_sdk_is_locked_exactly() -> None:
     assert ("rasa-sdk", "3.6.2") in pins("rasa-sdk-3.6.txt")
 
 
-def test_the_template_of_env_is_up_to_date() -> None:
-    """`.env.template` is what scripts/env_template.py makes from the settings."""
-    script = ROOT / "scripts/env_template.py"
+def test_what_is_made_from_the_settings_is_up_to_date() -> None:
+    """`.env.template` and the tables of docs/admins.md are what scripts/settings_docs.py makes from the code."""
+    script = ROOT / "scripts/settings_docs.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

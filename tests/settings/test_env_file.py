@@ -155,7 +155,7 @@ def test_what_does_not_show_within_a_value_is_one_line(monkeypatch: pytest.Monke
     monkeypatch.setenv(f"KUSTOMER_{name.upper()}", f"ab{odd}cd")
 
     (problem,) = problems()
-    assert problem.startswith(f"KUSTOMER_{name.upper()}: holds a character that does not show")
+    assert problem.startswith(f"KUSTOMER_{name.upper()}: contains an invisible character")
 
 
 @pytest.mark.parametrize("name", ["api_key", "organization_id", "subdomain", "parking", "outbox_url", "base_url"])
@@ -196,8 +196,8 @@ def test_names_that_are_none_of_ours_are_found_with_the_nearest(monkeypatch: pyt
     monkeypatch.setenv("KUSTOMER_PORT_80_TCP", "tcp://10.0.0.1:80")
     lines = doubtful_variables()
 
-    assert ".env:3: KUSTOMER_PARKING stands in line 2 too; the last line counts" in lines
-    assert "KUSTOMER_SUBDOMIAN (.env:1) is no setting of the plugin; did you mean KUSTOMER_SUBDOMAIN?" in lines
+    assert ".env:3: KUSTOMER_PARKING is also set on line 2; the last one counts" in lines
+    assert "KUSTOMER_SUBDOMIAN (.env:1) is not a setting of the plugin; did you mean KUSTOMER_SUBDOMAIN?" in lines
     assert any(line.startswith("KUSTOMER_ENABLE (the environment)") and "KUSTOMER_ENABLED?" in line for line in lines)
     assert any(line.startswith("KUSTOMR_RATE_SHARE") and "KUSTOMER_RATE_SHARE?" in line for line in lines)
     assert any(line.startswith("KUSTOMER_PORT_80_TCP") and ".env.template" in line for line in lines)

@@ -140,7 +140,7 @@ class Call:
                     await self.record(session, records, escalate=escalate)
                     return
 
-        self.runtime.in_background(work())
+        self.runtime.background.start(work())
 
     def say(self, response: str, fallback: str, **values: Any) -> None:
         """Utter the domain's response, or the plain text when the domain lacks it.

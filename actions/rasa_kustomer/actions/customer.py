@@ -33,7 +33,7 @@ async def customer_slots(call: Call, seconds: float, *, at_once: bool = False) -
     slots = dict(UNKNOWN)
     if call.runtime.breaker.is_open or seconds <= 0:
         return slots
-    await asyncio.wait({call.runtime.in_background(_fill(call, slots, at_once=at_once))}, timeout=seconds)
+    await asyncio.wait({call.runtime.background.start(_fill(call, slots, at_once=at_once))}, timeout=seconds)
     return dict(slots)
 
 

@@ -62,7 +62,7 @@ class ActionKustomerTicketStatus(KustomerAction):
         await call.record_turns()
         await call.recognise()
         known = _Known()
-        task = call.runtime.in_background(_find(call, known))
+        task = call.runtime.background.start(_find(call, known))
         await asyncio.wait({task}, timeout=call.runtime.settings.session_wait_seconds)
         tickets = known.tickets()
         if not tickets and not known.whole:

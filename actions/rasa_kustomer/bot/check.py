@@ -1,14 +1,15 @@
 """What `rasa-kustomer check` finds in a bot's folder beside its domain."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rasa_kustomer.bot.dialogue import contradictions, exceptions
-from rasa_kustomer.bot.folder import NotABotError, read_bot
-from rasa_kustomer.finding import Finding
+from rasa_kustomer.bot.folder import Bot, NotABotError, read_bot
+from rasa_kustomer.finding import Finding, Level, fail, ok, warn
 
 
-def check_bot(folder: Path, domain: Path | None) -> list[Finding]:
-    """Rules, stories and actions that do not go together with ours; nothing where there is no bot.
+def check_bot(folder: Path, domain: Path | None) -> Iterator[Finding]:
+    """Rules, stories and actions that conflict with ours; nothing where there is no bot.
 
     Args:
         folder: Of the bot, maybe.
@@ -17,28 +18,22 @@ def check_bot(folder: Path, domain: Path | None) -> list[Finding]:
     try:
         bot = read_bot(folder)
     except NotABotError:
-        return []
-    findings = [
-        Finding("bot's files", "warn" if problem.file.suffix == ".py" else "fail", problem.at(folder))
-        for problem in bot.problems
-        if domain is None or domain.resolve() not in {one.resolve() for one in (problem.file, *problem.file.parents)}
-    ]
+        return
+    findings = list(_conflicts(bot, domain))
+    yield from findings or [ok("bot's files", "rules, stories and actions go together with ours")]
+
+
+def _conflicts(bot: Bot, domain: Path | None) -> Iterator[Finding]:
+    checked = domain and domain.resolve()
+    for problem in bot.problems:
+        if checked not in {path.resolve() for path in (problem.file, *problem.file.parents)}:
+            level: Level = "warn" if problem.file.suffix == ".py" else "fail"
+            yield Finding("bot's files", level, problem.at(bot.folder))
     uses = bot.uses() if bot.has_rules else []
-    findings += [
-        Finding(
-            "rules", "fail", f"{use.said(folder)} goes on otherwise than our rules: Rasa refuses. Keep one of the two"
-        )
-        for use in contradictions(uses)
-    ]
-    findings += [
-        Finding(
-            "rules", "warn", f"{use.said(folder)} goes before our rules under its conditions: no ticket is made there"
-        )
-        for use in exceptions(uses)
-    ]
-    findings += [
-        Finding("flows", "fail", f"{flow} is the name of a flow of ours too: Rasa refuses. Keep one of the two")
-        for flow in bot.same_flows()
-    ]
-    findings += [Finding("actions", "warn", one.said(folder)) for one in bot.namesakes]
-    return findings or [Finding("bot's files", "ok", "rules, stories and actions go together with ours")]
+    for use in contradictions(uses):
+        yield fail("rules", f"{use.said(bot.folder)} continues differently from our rules: Rasa refuses. Keep one")
+    for use in exceptions(uses):
+        yield warn("rules", f"{use.said(bot.folder)} overrides our rules under its conditions: no ticket there")
+    for flow in bot.same_flows():
+        yield fail("flows", f"{flow} is also the name of a flow of ours: Rasa refuses. Keep one")
+    yield from (warn("actions", namesake.said(bot.folder)) for namesake in bot.namesakes)

@@ -1,6 +1,6 @@
-"""Action classes of a bot that take a name of ours, found without running any of the bot's code.
+"""Action classes of a bot that use a name of ours, found without running any of the bot's code.
 
-rasa-sdk keeps one action for each name, and replaces the one before without a word. First come all classes that derive
+rasa-sdk keeps one action per name, and silently replaces the one before. First come all classes that derive
 from `Action` itself, then those below them, base by base in the order of imports. Ours derive from a base of ours.
 """
 
@@ -15,7 +15,7 @@ from rasa_kustomer.bot.files import Problem, place
 
 OUR_PACKAGE = "rasa_kustomer"
 SDK_BASES = {"Action", "ValidationAction", "FormValidationAction"}
-MAX_DEPTH = 9  # of names that stand for names, which may go in a circle
+MAX_DEPTH = 9  # of names that refer to names, perhaps in a circle
 NO_ACTIONS = {"object", "ABC", "Protocol", "Enum", "Exception"}
 
 
@@ -37,8 +37,8 @@ class Namesake:
         """For people: which class it is, which of the two runs, and what to do."""
         runs = "ours runs and yours does not" if self.direct else "the one runs whose base class is imported last"
         return (
-            f"{place(self.file, self.line, folder)}: your class {self.name} has the name {self.action}, as an action of"
-            f" ours has. In one action server {runs}. To keep what yours does, derive it from ours (docs/designers.md,"
+            f"{place(self.file, self.line, folder)}: your class {self.name} has the name {self.action}, like an action"
+            f" of ours. In one action server {runs}. To keep what yours does, derive it from ours (docs/designers.md,"
             " Keep an action of your own)"
         )
 
@@ -66,9 +66,9 @@ def namesakes(files: Iterable[Path]) -> tuple[list[Namesake], list[Problem]]:
         try:
             known.add(file)
         except SyntaxError as error:
-            problems.append(Problem(file, error.lineno, "it is no Python, so it was not searched for actions"))
+            problems.append(Problem(file, error.lineno, "this is not Python, so it was not searched for actions"))
         except (OSError, ValueError, RecursionError, MemoryError):
-            problems.append(Problem(file, None, "it is no Python that can be read, so it was not searched for actions"))
+            problems.append(Problem(file, None, "this Python file cannot be read, so it was not searched for actions"))
     return list(known.namesakes()), problems
 
 

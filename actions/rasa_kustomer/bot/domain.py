@@ -1,11 +1,12 @@
 """A bot's domain: what it declares of what the snippets bring, and what of it Rasa cannot read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rasa_kustomer.bot.files import Block, Items, Reader, yaml_files
-from rasa_kustomer.finding import Finding, Level
+from rasa_kustomer.conversation.names import folded
+from rasa_kustomer.finding import Finding, Level, fail, ok, skip
 
 ACTIONS = (
     "action_session_start",
@@ -37,32 +38,44 @@ RESPONSES = (
     "utter_kustomer_ticket_status",
 )
 
+BUILT_IN_SLOTS = frozenset({"requested_slot", "session_started_metadata"})  # Rasa's own, in every domain
+
 Declared = dict[str, set[str]]
 
 
-def check_domain(path: Path | None) -> list[Finding]:
-    """Whether a bot's domain (file or folder) can be read and declares what the snippets bring."""
+def check_domain(path: Path | None, hidden: Iterable[str] = ()) -> Iterator[Finding]:
+    """Whether a bot's domain (file or folder) can be read and declares what the snippets bring and what is hidden.
+
+    Args:
+        path: Of the domain.
+        hidden: Slots that are to be hidden; a misspelt one would be shown.
+    """
     if path is None:
-        return [Finding("domain", "skip", "give your bot's domain with --domain to compare it with the snippets")]
+        yield skip("domain", "give your bot's domain with --domain to compare it with the snippets")
+        return
     if not path.exists():
-        return [Finding("domain", "fail", f"{path} does not exist")]
+        yield fail("domain", f"{path} does not exist")
+        return
     reader = Reader()
     declared = read_domain(yaml_files(path), reader)
+    yield from (fail("domain", problem.at(Path())) for problem in reader.problems)
     hooked = bool({"action_listen", "action_kustomer_mirror"} & declared["actions"])
     actions = [name for name in ACTIONS if name not in HOOKS or (name == "action_listen" and not hooked)]
-    return [
-        *(Finding("domain", "fail", problem.at(Path())) for problem in reader.problems),
-        _compared(path, "actions", actions, declared, "fail"),
-        _compared(path, "slots", SLOTS, declared, "fail"),
-        _compared(path, "responses", RESPONSES, declared, "warn"),
+    needed: list[tuple[str, Iterable[str], Level]] = [
+        ("actions", actions, "fail"),
+        ("slots", SLOTS, "fail"),
+        ("responses", RESPONSES, "warn"),
     ]
-
-
-def _compared(path: Path, section: str, names: Iterable[str], declared: Declared, level: Level) -> Finding:
-    missing = [name for name in names if name not in declared[section]]
-    if missing:
-        return Finding(f"domain: {section}", level, f"{path} lacks {', '.join(missing)} (see domain_snippets/)")
-    return Finding(f"domain: {section}", "ok", "all there")
+    for section, names, level in needed:
+        missing = ", ".join(name for name in names if name not in declared[section])
+        lacks = Finding(f"domain: {section}", level, f"{path} lacks {missing} (see domain_snippets/)")
+        yield lacks if missing else ok(f"domain: {section}", "complete")
+    if not reader.problems:
+        known = {folded(name) for name in declared["slots"] | BUILT_IN_SLOTS}
+        for name in hidden:
+            if folded(name) not in known:
+                wrong = f"{name} is not a slot of the domain, so the slot that you mean may be shown."
+                yield fail("hidden slots", f"KUSTOMER_NOTE_HIDDEN_SLOTS: {wrong}")
 
 
 def read_domain(files: Iterable[Path], reader: Reader) -> Declared:

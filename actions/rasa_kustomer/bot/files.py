@@ -1,4 +1,4 @@
-"""A bot's YAML files, with the line of each thing, and why one of them cannot be read."""
+"""A bot's YAML files, with line numbers, and the reasons why some cannot be read."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ from ruamel.yaml.reader import ReaderError
 
 ENDINGS = (".yml", ".yaml")  # Rasa reads both, in small letters only
 MAX_MERGED = 100_000  # keys in one mapping
-# What a bot is not made of: environments, caches, models, hidden folders, and conversations to test with.
+# Not part of a bot: environments, caches, models, hidden folders, and test conversations.
 NOT_THE_BOT = {"models", "results", "node_modules", "site-packages", "venv", "env", "__pycache__", "build", "dist"}
 TESTS = {"test", "tests", "e2e_tests"}
 
@@ -38,7 +38,7 @@ def place(file: Path, line: int | None, folder: Path) -> str:
 
 
 def printable(name: object) -> str:
-    """A name from a bot for a terminal: in one line, and without what is no character."""
+    """A name from a bot for a terminal: on one line, without control characters."""
     return " ".join("".join(one if one.isprintable() else " " for one in str(name)).split())
 
 
@@ -114,20 +114,20 @@ class Reader:
             self.problems.append(Problem(file, *_why(error, text, yaml.constructor.line)))
             return None
 
-    def mapping(self, file: Path, *, passed_over: bool = False) -> Block:
-        """The content of a YAML file that should be a mapping; empty when it is none, which Rasa may pass over."""
+    def mapping(self, file: Path, *, ignored: bool = False) -> Block:
+        """The content of a YAML file that should be a mapping; empty when it is not, which Rasa may ignore."""
         content = self.read(file)
         if isinstance(content, Block):
             return content
-        if content is not None and not passed_over:
+        if content is not None and not ignored:
             line = content.lines[0] if isinstance(content, Items) and content else 1
             self.problems.append(
-                Problem(file, line, f"this is {_kind(content)}, where Rasa takes sections such as `slots:`")
+                Problem(file, line, f"this is {_kind(content)}, where Rasa expects sections such as `slots:`")
             )
         return Block()
 
     def section(self, file: Path, content: Block, name: str, kind: type[Block] | type[Items]) -> Any:
-        """A section of a file, or an empty one when the file has none or it has another shape than Rasa takes."""
+        """A section of a file; an empty one when it is missing or Rasa does not accept its shape."""
         if name not in content:
             return kind()
         if isinstance(content[name], kind):
@@ -136,21 +136,19 @@ class Reader:
         return kind()
 
     def shape(self, file: Path, line: int | None, what: str, found: object, wanted: type) -> None:
-        """Note that something has another shape than Rasa takes."""
-        self.problems.append(Problem(file, line, f"{what} is {_kind(found)}, but must be {_KINDS[wanted]}: mend it"))
+        """Note that something does not have the shape that Rasa accepts."""
+        self.problems.append(Problem(file, line, f"{what} is {_kind(found)}, but must be {_KINDS[wanted]}: fix it"))
 
     def text(self, file: Path) -> str | None:
         """A file's text; None when there is none to read."""
         try:
             if not file.is_file():  # a pipe would be waited for
-                self.problems.append(
-                    Problem(file, None, "this is no file that can be read: remove it or mend the link")
-                )
+                self.problems.append(Problem(file, None, "this file cannot be read: remove it or fix the link"))
                 return None
             raw = file.read_bytes()
             return raw.decode("utf-8")
         except OSError as error:
-            self.problems.append(Problem(file, None, f"it cannot be opened ({error.strerror}): mend its permissions"))
+            self.problems.append(Problem(file, None, f"it cannot be opened ({error.strerror}): fix its permissions"))
         except UnicodeDecodeError as error:
             line = raw.count(b"\n", 0, error.start) + 1
             self.problems.append(Problem(file, line, "it is not in UTF-8: save it as UTF-8"))
@@ -175,15 +173,15 @@ def _kind(value: object) -> str:
 def _why(error: Exception, text: str, line: int | None) -> tuple[int | None, str]:
     """Line and sentence for what the YAML reader raised; no value of the file is in it."""
     if isinstance(error, ReaderError):
-        return text.count("\n", 0, error.position) + 1, "it has a character that YAML does not allow: save it as UTF-8"
+        return text.count("\n", 0, error.position) + 1, "a character is not allowed in YAML: save it as UTF-8"
     if isinstance(error, RecursionError):
-        return line, "it is nested too deeply: mend its brackets and indentation"
+        return line, "it is nested too deeply: fix its brackets and indentation"
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         at = line if mark is None else mark.line + 1
         if isinstance(error, DuplicateKeyError):  # whose words have the values in them
-            return at, "a key is there twice: keep one"
-        return at, f"it is no YAML that Rasa reads ({' '.join(str(error.problem).split())}): mend it there"
+            return at, "a key occurs twice: keep one"
+        return at, f"this is not YAML that Rasa reads ({' '.join(str(error.problem).split())}): fix it there"
     return line, "a value cannot be read as the date, number or switch that it looks like: put it into quotes"
 
 

@@ -84,7 +84,7 @@ def read_bot(folder: Path) -> Bot:
         raise nothing  # before the whole of some other folder is searched
     elsewhere = _elsewhere(folder)
     config = read_config(folder, elsewhere, reader)
-    data = {file: reader.mapping(file, passed_over=True) for file in yaml_files(folder / "data")}
+    data = {file: reader.mapping(file, ignored=True) for file in yaml_files(folder / "data")}
     data |= {file: content for file, content in elsewhere.items() if content.keys() & DATA}
     flows = any(content.get("flows") for file, content in data.items() if file.name not in SNIPPETS)
     if not (config.files or either(folder, "config") or domains or flows):
@@ -119,7 +119,7 @@ def _elsewhere(folder: Path) -> dict[Path, Block]:
     reader, found = Reader(), {}
     for file in bot_files(folder, *ENDINGS):
         if not usual & {file, *file.parents} and SECTIONS.search(reader.text(file) or ""):
-            found[file] = reader.mapping(file, passed_over=True)
+            found[file] = reader.mapping(file, ignored=True)
     return found
 
 

@@ -1,6 +1,5 @@
 """The command `rasa-kustomer`. A command's module is imported only when that command is run or listed."""
 
-from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -22,37 +21,14 @@ COMMANDS = {
 }
 
 
-class _LazyCommands(MutableMapping[str, Any]):
-    """The commands by name, made when they are first asked for."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = dict.fromkeys(COMMANDS)
-
-    def __getitem__(self, name: str) -> Any:
-        if self._made[name] is None:
-            self._made[name] = _load(name)
-        return self._made[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._made[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._made[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._made
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._made)
-
-    def __len__(self) -> int:
-        return len(self._made)
-
-
 class _LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _LazyCommands()
+        names: dict[str, Any] = dict.fromkeys(COMMANDS)
+        self.commands = names  # for the list, and to suggest the right one
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
+        return _load(cmd_name) if cmd_name in COMMANDS else None
 
 
 def _load(name: str) -> Any:

@@ -1,33 +1,67 @@
-"""What the commands share."""
+"""What the commands share: settings, options, text for a terminal, and commands for somebody to run."""
 
 import json
-import sys
-from typing import Any
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
+from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
+WINDOWS = os.name == "nt"
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 
-def settings_or_exit() -> Settings:
-    """The settings; a malformed one ends the command with one line per problem and exit code 1."""
+
+def settings_or_exit(unable: str | None = None) -> Settings:
+    """The settings; one that cannot be used ends the command with one line per problem and exit code 1.
+
+    Args:
+        unable: For a command that needs Kustomer: how its sentence begins when the plugin is off.
+    """
     try:
-        return load_settings()
+        settings = load_settings()
+        if unable is None:
+            return settings
+        if settings.off_because is not None:
+            raise failed(f"{unable}: {settings.off_because}.")
+        read_network(settings.api_url or "")
     except SettingsError as error:
-        for problem in error.problems:
-            print(shown(problem), file=sys.stderr)
-        raise typer.Exit(1) from None
-
-
-def network_or_exit(settings: Settings) -> Network:
-    """How Kustomer is reached; a variable that cannot be used ends the command with one line and exit code 1."""
-    try:
-        return read_network(settings.api_url or "")
+        raise failed(*error.problems) from None
     except NetworkSettingError as error:
-        print(shown(error), file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise failed(str(error)) from None
+    return settings
+
+
+def failed(*lines: str, code: int = 1) -> typer.Exit:
+    """Ends the command, when raised, after these lines on the error output."""
+    for line in lines:
+        typer.echo("\n".join(map(shown, line.split("\n"))), err=True)
+    return typer.Exit(code)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None, least: int = 0) -> Iterator[Callable[..., None]]:
+    """A progress bar, on a terminal and for at least so many; yields what takes how many are done, and the total."""
+    terminal = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = not terminal.is_terminal or (total is not None and total < least)
+    with Progress(*columns, console=terminal, transient=True, disable=hidden) as bar:
+        task = bar.add_task(what, total=total)
+
+        def show(done: int, total: int | None = total) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show
 
 
 def shown(text: object) -> str:
@@ -43,3 +77,19 @@ def plain(text: object) -> Text:
 def json_text(value: Any) -> str:
     """JSON for a terminal: letters of all scripts as they are, and nothing that steers it."""
     return "\n".join(map(shown, json.dumps(value, indent=2, ensure_ascii=False, default=str).split("\n")))
+
+
+def command(*words: str | Path) -> str:
+    """A command line as the shell of this machine takes it, also with blanks and quotes in a name."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if WINDOWS else shlex.join(texts)
+
+
+def move(source: Path, target: Path) -> str:
+    """The command that moves a file; only for a target that does not exist, since it would be overwritten."""
+    return command("move" if WINDOWS else "mv", source, target)
+
+
+def compare(ours: Path, theirs: Path) -> str:
+    """The command that shows how two files differ."""
+    return command("fc" if WINDOWS else "diff", ours, theirs)

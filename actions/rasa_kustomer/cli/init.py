@@ -10,7 +10,7 @@ import typer
 
 from rasa_kustomer.bot.dialogue import DIALOGUE_SNIPPETS, FLOW_SNIPPET
 from rasa_kustomer.bot.folder import Bot, NotABotError, read_bot
-from rasa_kustomer.cli.shell import command, compare, move
+from rasa_kustomer.cli.common import command, compare, move
 from rasa_kustomer.cli.snippets import snippets_folder
 from rasa_kustomer.cli.steps import left_to_do
 

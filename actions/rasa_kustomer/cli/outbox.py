@@ -3,33 +3,31 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from rasa_kustomer.cli import outbox_copies
-from rasa_kustomer.cli.common import json_text, plain, settings_or_exit
+from rasa_kustomer.cli.common import AsJson, Yes, failed, json_text, plain, progress, settings_or_exit
 from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Access, Counts, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
-app = typer.Typer(no_args_is_help=True, help="Look into the outbox, and move what got stuck.")
+app = typer.Typer(no_args_is_help=True, help="Inspect the outbox, and requeue what is stuck.")
 console = Console()
 PAGE = 500
-MUCH = 2_000  # records; less is done before a progress bar can be read
+MUCH = 2_000  # records; fewer are done before a progress bar can be read
 
 
 def _with_outbox(work: Callable[[Outbox], Awaitable[T]], access: Access = Access.LOOK) -> T:
     async def run() -> T:
         outbox = Outbox(settings_or_exit().outbox_url, access=access)
         if outbox.path is not None and not outbox.path.exists():
-            console.print(plain(f"There is no outbox yet: {outbox.path} is made when the first turn is recorded."))
+            console.print(plain(f"There is no outbox yet: {outbox.path} is created with the first turn."))
             raise typer.Exit(0)
         try:
             return await work(outbox)
@@ -39,8 +37,7 @@ def _with_outbox(work: Callable[[Outbox], Awaitable[T]], access: Access = Access
     try:
         return asyncio.run(run())
     except OutboxUnavailableError as error:
-        console.print("[red]The outbox cannot be read (KUSTOMER_OUTBOX_URL):[/]", plain(error))
-        raise typer.Exit(1) from None
+        raise failed(f"The outbox cannot be read (KUSTOMER_OUTBOX_URL): {error}") from None
 
 
 def _state(dead: bool, pending: bool, delivered: bool) -> str | None:
@@ -50,12 +47,10 @@ def _state(dead: bool, pending: bool, delivered: bool) -> str | None:
     return chosen[0] if chosen else None
 
 
-Dead = Annotated[bool, typer.Option("--dead", help="Only what Kustomer refused.")]
-Pending = Annotated[bool, typer.Option("--pending", help="Only what waits.")]
+Dead = Annotated[bool, typer.Option("--dead", help="Only what Kustomer rejected.")]
+Pending = Annotated[bool, typer.Option("--pending", help="Only what has yet to be sent.")]
 Delivered = Annotated[bool, typer.Option("--delivered", help="Only what Kustomer has.")]
 Session = Annotated[str | None, typer.Option(help="Only sessions whose key contains this, e.g. a sender id.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 for copying in (outbox_copies.backup, outbox_copies.restore, outbox_copies.restored):
     app.command()(copying)
@@ -65,14 +60,14 @@ for copying in (outbox_copies.backup, outbox_copies.restore, outbox_copies.resto
 def status(
     as_json: AsJson = False,
     recount: Annotated[
-        bool, typer.Option("--recount", help="Count every record first, and put the sums right; takes long.")
+        bool, typer.Option("--recount", help="Count every record first, and correct the sums; takes long.")
     ] = False,
 ) -> None:
-    """How many records were accepted, and where they are. Exit code 1 when the books don't balance."""
+    """How many records were accepted, and where they are. Exit code 1 when the sums do not match."""
 
     async def work(outbox: Outbox) -> Counts:
         if recount and not await outbox.maintenance.recount():
-            typer.echo("The sums were wrong; they are right now.", err=True)
+            typer.echo("The sums were wrong and have been corrected.", err=True)
         return await outbox.counts()
 
     counts = _with_outbox(work, Access.CHANGE if recount else Access.LOOK)
@@ -81,11 +76,9 @@ def status(
         body = {name: getattr(counts, name) for name in ("accepted", "delivered", "pending", "dead", "balanced")}
         typer.echo(json.dumps(body | {"oldest_pending_seconds": age}))
     else:
-        table = Table("accepted", "delivered", "pending", "dead", "oldest waits")
-        waits = "-" if age is None else f"{age:.0f} s"
-        table.add_row(
-            *(str(number) for number in (counts.accepted, counts.delivered, counts.pending, counts.dead)), waits
-        )
+        table = Table("accepted", "delivered", "pending", "dead", "oldest pending")
+        numbers = (counts.accepted, counts.delivered, counts.pending, counts.dead)
+        table.add_row(*map(str, numbers), "-" if age is None else f"{age:.0f} s")
         console.print(table)
         if counts.dead:
             console.print("See why with: rasa-kustomer outbox list --dead")
@@ -114,13 +107,13 @@ def list_records(  # noqa: PLR0917 - a command takes its options so
         lambda outbox: outbox.maintenance.entries(state=state, session=session, kind=wanted, limit=limit)
     )
     if as_json:
-        typer.echo(json.dumps([{k: v for k, v in one.items() if k != "payload"} for one in found], default=str))
+        typer.echo(json.dumps([{k: v for k, v in record.items() if k != "payload"} for record in found], default=str))
         return
     table = Table("id", "kind", "state", "tries", "recorded", "session", "reason")
-    for one in found:
-        when = datetime.fromtimestamp(one["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
-        about = (plain(one["kind"]), one["state"], str(one["attempts"]), when)
-        table.add_row(str(one["id"]), *about, plain(one["session"]), plain(one["reason"] or ""))
+    for record in found:
+        when = datetime.fromtimestamp(record["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
+        about = (plain(record["kind"]), record["state"], str(record["attempts"]), when)
+        table.add_row(str(record["id"]), *about, plain(record["session"]), plain(record["reason"] or ""))
     console.print(table if found else "Nothing.")
 
 
@@ -129,8 +122,7 @@ def show(record_id: int) -> None:
     """Everything about one record, its text included, as JSON."""
     found = _with_outbox(lambda outbox: outbox.maintenance.entry(record_id))
     if found is None:
-        console.print(f"There is no record {record_id}.")
-        raise typer.Exit(1)
+        raise failed(f"There is no record {record_id}.")
     typer.echo(json_text(found))
 
 
@@ -139,24 +131,26 @@ def retry(
     ids: Annotated[list[int] | None, typer.Argument(help="Ids of dead records.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All dead records.")] = False,
 ) -> None:
-    """Put dead records back in line and end all waiting times. A running action server or worker delivers them."""
+    """Requeue dead records and make all delayed ones due now. A running action server or worker delivers them."""
     if not ids and not every:
         raise typer.BadParameter("give ids, or --all")
 
     async def work(outbox: Outbox) -> int:
         if not every:
-            found = [one for number in ids or () if (one := await outbox.maintenance.entry(number)) is not None]
-            for one in found:  # a number that was noted before a purge may mean another record by now
-                console.print(f"{one['id']}: {one['key']}, {one['state']}, {one['reason'] or ''}", markup=False)
+            found = [record for number in ids or () if (record := await outbox.maintenance.entry(number))]
+            for record in found:  # a number that was noted before a purge may mean another record by now
+                line = f"{record['id']}: {record['key']}, {record['state']}, {record['reason'] or ''}"
+                console.print(plain(line))
             return await outbox.maintenance.retry(ids)
         revived, after = 0, 0
-        with _progress("retrying", await outbox.maintenance.count(state=DEAD)) as told:
+        with progress("retrying", await outbox.maintenance.count(state=DEAD), MUCH) as show_progress:
             while page := await outbox.maintenance.entries(state=DEAD, limit=PAGE, after=after):
-                revived, after = revived + await outbox.maintenance.retry([one["id"] for one in page]), page[-1]["id"]
-                told(revived)
-        return revived or await outbox.maintenance.retry([])  # waiting times end also when nothing is dead
+                revived += await outbox.maintenance.retry([record["id"] for record in page])
+                after = page[-1]["id"]
+                show_progress(revived)
+        return revived or await outbox.maintenance.retry([])  # delays end also when nothing is dead
 
-    console.print(f"{_with_outbox(work, Access.CHANGE)} records wait again.")
+    console.print(f"{_with_outbox(work, Access.CHANGE)} records requeued.")
 
 
 @app.command()
@@ -173,30 +167,29 @@ def export(
     async def work(outbox: Outbox) -> int:
         written, after = 0, 0
         total = await outbox.maintenance.count(state=state, session=session)
-        with file.open("x", encoding="utf-8") as out, _progress("exporting", total) as told:
+        with file.open("x", encoding="utf-8") as out, progress("exporting", total, MUCH) as show_progress:
             while page := await outbox.maintenance.entries(state=state, session=session, limit=PAGE, after=after):
-                out.writelines(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in page)
+                out.writelines(json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in page)
                 after, written = page[-1]["id"], written + len(page)
-                told(written)
+                show_progress(written)
         return written
 
     try:
         written = _with_outbox(work)
     except FileExistsError:
-        console.print(plain(f"{file} exists; nothing was written."))
-        raise typer.Exit(1) from None
+        raise failed(f"{file} exists; nothing was written.") from None
     console.print(plain(f"{written} records written to {file}."))
 
 
 @app.command()
 def purge(
-    older_than_days: Annotated[float, typer.Option(min=0, help="Settled at least so long ago.")] = 30,
+    older_than_days: Annotated[float, typer.Option(min=0, help="Settled at least this long ago.")] = 30,
     dead: Annotated[bool, typer.Option("--dead", help="Dead records instead of delivered ones.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Delete settled records, as KUSTOMER_RETENTION_DAYS does: also who it was, and the texts of dead records.
+    """Delete settled records, as KUSTOMER_RETENTION_DAYS does: with who it was, and the texts of dead records.
 
-    What is pending is never touched.
+    Pending records are never touched.
     """
     what = "dead" if dead else "delivered"
     if not yes:
@@ -206,23 +199,13 @@ def purge(
     async def work(outbox: Outbox) -> int:
         deleted, seconds, maintenance = 0, older_than_days * 86_400, outbox.maintenance
         await maintenance.let_go()
-        with _progress("purging", await maintenance.count_purgeable(older_than_seconds=seconds, dead=dead)) as told:
+        total = await maintenance.count_purgeable(older_than_seconds=seconds, dead=dead)
+        with progress("purging", total, MUCH) as show_progress:
             while batch := await maintenance.purge(older_than_seconds=seconds, dead=dead):
                 deleted += batch
-                told(deleted)
+                show_progress(deleted)
             while not dead and any(await maintenance.retire(older_than_seconds=seconds)):
                 pass
         return deleted
 
     console.print(f"{_with_outbox(work, Access.CHANGE)} {what} records deleted.")
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar where there is a terminal and much to do; yields what is to be told how many are done."""
-    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    terminal = Console(stderr=True)
-    shown = terminal.is_terminal and total >= MUCH
-    with Progress(*columns, console=terminal, transient=True, disable=not shown) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)

@@ -4,16 +4,16 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rasa_kustomer.cli.common import network_or_exit, plain, settings_or_exit
+from rasa_kustomer.cli.common import AsJson, failed, plain, progress, settings_or_exit
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.outbox import Access, OutboxUnavailableError
 from rasa_kustomer.delivery.reconcile import Reconciliation, Report
@@ -30,32 +30,25 @@ def reconcile(
     since: Annotated[
         str, typer.Option(help="What was delivered since then: 24h, 7d, or a day such as 2026-11-20 (local time).")
     ] = "24h",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report; put nothing back in line.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report; requeue nothing.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Compare delivered turns and notes with Kustomer; what is missing there waits again and is sent once more."""
+    """Compare delivered turns and notes with Kustomer; what is missing there is requeued and sent once more."""
     moment = parse_since(since, time.time())
-    settings = settings_or_exit()
-    if settings.off_because is not None:
-        typer.echo(f"Kustomer cannot be read: {settings.off_because}.", err=True)
-        raise typer.Exit(1)
-    network_or_exit(settings)
+    settings = settings_or_exit("Kustomer cannot be read")
     try:
         report = asyncio.run(_reconcile(settings, moment, dry_run=dry_run))
     except KustomerError as error:
-        typer.echo(f"Kustomer cannot be read: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise failed(f"Kustomer cannot be read: {error}") from None
     except OutboxUnavailableError as error:
-        typer.echo(f"The outbox cannot be read (KUSTOMER_OUTBOX_URL): {error}", err=True)
-        raise typer.Exit(1) from None
+        raise failed(f"The outbox cannot be read (KUSTOMER_OUTBOX_URL): {error}") from None
     if as_json:
         body = asdict(report) | {"success_percent": report.success_percent, "since": moment, "dry_run": dry_run}
         typer.echo(json.dumps(body))
     else:
         _print(report, dry_run=dry_run)
     if report.unreadable:
-        typer.echo(f"{report.unreadable} conversations could not be read; run it again later.", err=True)
-        raise typer.Exit(1)
+        raise failed(f"{report.unreadable} conversations could not be read; run it again later.")
 
 
 def parse_since(text: str, now: float) -> float:
@@ -75,16 +68,12 @@ def parse_since(text: str, now: float) -> float:
 async def _reconcile(settings: Settings, since: float, *, dry_run: bool) -> Report:
     access = Access.LOOK if dry_run else Access.CHANGE
     runtime = Runtime.build(settings, Routing(), None, access=access)  # not started: it delivers nothing itself
-    columns: list[Any] = [TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    terminal = Console(stderr=True)
     try:
         if runtime.outbox.path is not None and not runtime.outbox.path.exists():
-            terminal.print(f"There is no outbox yet: {runtime.outbox.path} is made when the first turn is recorded.")
+            typer.echo(f"There is no outbox yet: {runtime.outbox.path} is created with the first turn.", err=True)
             return Report()
-        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-            task = progress.add_task("comparing", total=None)
-            work = Reconciliation(runtime.outbox, runtime.client, dry_run=dry_run)
-            return await work.run(since, lambda done, total: progress.update(task, completed=done, total=total))
+        with progress("comparing") as show_progress:
+            return await Reconciliation(runtime.outbox, runtime.client, dry_run=dry_run).run(since, show_progress)
     finally:
         await runtime.stop()
 
@@ -96,22 +85,23 @@ def _print(report: Report, *, dry_run: bool) -> None:
         table.add_row(name.replace("_", " "), str(getattr(report, name)))
     table.add_row("success rate", "-" if rate is None else f"{rate:.2f} %")
     console.print(table)
+    for line in _remarks(report, dry_run=dry_run):
+        console.print(plain(line))
+
+
+def _remarks(report: Report, *, dry_run: bool) -> Iterator[str]:
     if report.doubled_conversations:
-        console.print(f"Second conversations of one chat: {', '.join(report.doubled_conversation_ids)}")
+        yield f"Second conversations of one chat: {', '.join(report.doubled_conversation_ids)}"
     if report.unsearched:
-        console.print(
-            f"Of {report.unsearched} conversations it cannot be known whether there is a second one: Kustomer gives one"
-            " for an externalId, and the customer's conversations could not be listed to the end."
+        yield (
+            f"{report.unsearched} conversations may have a second one: Kustomer returns one per externalId, and the"
+            " customer's conversations could not be listed to the end."
         )
     if report.missing:
-        console.print(
-            "Nothing was changed (--dry-run)." if dry_run else f"{report.put_back} missing ones wait again to be sent."
-        )
+        yield "Nothing was changed (--dry-run)." if dry_run else f"{report.put_back} missing ones were requeued."
     if report.leased:
-        console.print(f"{report.leased} conversations are being delivered just now and were left out.")
+        yield f"{report.leased} conversations are being delivered right now and were skipped."
     if report.gone:
-        console.print(
-            plain(f"{len(report.gone)} conversations are gone from Kustomer and were left: {', '.join(report.gone)}")
-        )
+        yield f"{len(report.gone)} conversations are gone from Kustomer and were skipped: {', '.join(report.gone)}"
     if report.unread_notes:
-        console.print(f"{report.unread_notes} notes were left out: the key lacks org.permission.note.read.")
+        yield f"{report.unread_notes} notes were skipped: the key lacks org.permission.note.read."

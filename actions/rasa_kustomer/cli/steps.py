@@ -1,4 +1,4 @@
-"""What a designer's bot still needs for Kustomer, as steps to follow; none of them may cost the designer anything."""
+"""What a bot still needs for Kustomer, as steps to follow; no step may lose the designer's work."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from rasa_kustomer.bot.dialogue import contradictions, exceptions
 from rasa_kustomer.bot.files import either, place
 from rasa_kustomer.bot.folder import Bot
-from rasa_kustomer.cli.shell import command, move
+from rasa_kustomer.cli.common import command, move
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
 IMPORT_LINE = "from rasa_kustomer.actions import *"
@@ -25,7 +25,7 @@ def left_to_do(bot: Bot, *, calm: bool, dialogue: Iterable[Path]) -> list[str]:
         dialogue: Our rules and stories, or flows, that were copied since.
     """
     return [
-        *(f"Mend {problem.at(bot.folder)}" for problem in bot.problems),
+        *(f"Fix {problem.at(bot.folder)}" for problem in bot.problems),
         *_domain(bot, calm=calm),
         *(_flows(bot, dialogue) if calm else _rules(bot, dialogue)),
         *_actions(bot),
@@ -49,7 +49,7 @@ def _domain(bot: Bot, *, calm: bool) -> Iterator[str]:
             "Rasa reads one domain file or one folder. "
             + (f"{name} is a link: put a link or a copy of its own into the folder domain" if link else
                f"Move yours beside the new one: {move(name, target)}")
-            + ("\nThe folder domain has files of yours already; Rasa then reads them all together, so look through them"
+            + ("\nThe folder domain already has files of yours; Rasa then reads them all together, so review them"
                if both else "")
             + ("" if calm else "\nFrom then on give the folder to rasa train, rasa test and rasa data: --domain domain")
         )  # fmt: skip
@@ -83,11 +83,11 @@ def _rules(bot: Bot, dialogue: Iterable[Path]) -> Iterator[str]:
         )
     if narrow := exceptions(found):
         yield (
-            "These rules of yours go before ours under their conditions; no ticket is made there. If you want one, use"
-            " our action in them:\n" + "\n".join(use.said(bot.folder) for use in narrow)
+            "These rules of yours override ours under their conditions; no ticket is created there. If you want one,"
+            " use our action in them:\n" + "\n".join(use.said(bot.folder) for use in narrow)
         )
     for intent, file in bot.taught.items():
-        yield f"Your bot has examples of {intent} in {place(file, None, bot.folder)}; it learns them together with ours"
+        yield f"Your bot has examples of {intent} in {place(file, None, bot.folder)}; both are trained together"
 
 
 def _flows(bot: Bot, dialogue: Iterable[Path]) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _endpoint(bot: Bot) -> Iterator[str]:
     if not bot.endpoint:
         yield f'Put into {name} where the action server answers:\naction_endpoint:\n  url: "http://localhost:5055/webhook"'
     elif isinstance(bot.endpoint, Mapping) and bot.endpoint.get("enable_selective_domain"):
-        yield f"Delete enable_selective_domain from {name}: with rasa-sdk 3.9 and later all actions fail with it"
+        yield f"Delete enable_selective_domain from {name}: with rasa-sdk 3.9 and later it makes every action fail"
     if name != "endpoints.yml":
         yield f"Rasa looks for endpoints.yml only. Start it with the name of yours: rasa run --endpoints {name}"
 
@@ -143,7 +143,7 @@ def _settings(bot: Bot) -> Iterator[str]:
     try:
         reason = load_settings(bot.folder / ".env").off_because
     except SettingsError as error:
-        yield "Mend the settings in the environment or .env:\n" + "\n".join(error.problems)
+        yield "Fix the settings in the environment or .env:\n" + "\n".join(error.problems)
         return
     if reason is not None:
         yield f"Put the settings into .env or the action server's environment; so far the plugin does nothing: {reason}"
@@ -155,4 +155,4 @@ def _training(bot: Bot, *, calm: bool) -> str:
     other = len(config) > 0 and config[0] != Path("config.yml")
     train = command("rasa", "train", *domain, *(["--config", str(config[0])] if other else []))
     more = f" (or another of your configurations: {', '.join(map(str, config[1:]))})" if other and config[1:] else ""
-    return f"Train the bot: {train}{more}. Then look whether all is well: rasa-kustomer check --domain domain"
+    return f"Train the bot: {train}{more}. Then verify: rasa-kustomer check --domain domain"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rasa_kustomer import runtime
-from rasa_kustomer.cli.common import network_or_exit, settings_or_exit
+from rasa_kustomer.cli.common import failed, settings_or_exit
 from rasa_kustomer.events.rabbitmq import EventsNotInstalledError, consume
 from rasa_kustomer.events.stream import Stream
 from rasa_kustomer.kustomer.address import read_address
@@ -28,24 +28,19 @@ def worker(
     ] = None,
     queue: Annotated[str, typer.Option(help="Queue in Rasa's endpoints.yml, event_broker.")] = "rasa_core_events",
 ) -> None:
-    """Deliver what waits in the outbox until stopped; may run beside action servers on the same outbox."""
-    settings = settings_or_exit()
+    """Deliver what is pending in the outbox until stopped; may run beside action servers on the same outbox."""
+    settings_or_exit("Nothing to do")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s  %(message)s")
-    for library in ("aio_pika", "aiormq"):  # each attempt would be an ERROR, some with a traceback; we say it once
+    for library in ("aio_pika", "aiormq"):  # each attempt would be an ERROR, some with a traceback; we log it once
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    if settings.off_because is not None:
-        typer.echo(f"Nothing to do: {settings.off_because}.", err=True)
-        raise typer.Exit(1)
-    network_or_exit(settings)
     events = clean(events) if events else None
     if events is not None and (problem := _unusable(events)):
-        typer.echo(f"--events (RASA_KUSTOMER_EVENTS) {problem}, e.g. amqp://rasa:secret@rabbitmq:5672/", err=True)
-        raise typer.Exit(2)
+        example = "amqp://rasa:secret@rabbitmq:5672/"
+        raise failed(f"--events (RASA_KUSTOMER_EVENTS) {problem}, e.g. {example}", code=2)
     try:
         asyncio.run(_work(events, queue))
     except EventsNotInstalledError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise failed(str(error)) from None
 
 
 def _unusable(events: str) -> str | None:
@@ -65,7 +60,7 @@ async def _work(events: str | None, queue: str) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     running = runtime.current()
-    running.deliver()  # also where KUSTOMER_COURIER keeps the action servers from it
+    running.deliver()  # even where KUSTOMER_COURIER keeps the action servers from delivering
     logger.info("Delivering to %s. Stop with Ctrl-C.", running.settings.api_url)
     try:
         if events is None:

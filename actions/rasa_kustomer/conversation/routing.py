@@ -10,7 +10,7 @@ from rasa_kustomer.conversation.names import find_by_name, folded
 
 PRIORITIES = {"low": 2, "medium": 3, "high": 4, "urgent": 5}
 _NAMES = {1: "lowest", **{number: name for name, number in PRIORITIES.items()}}
-_LONGEST_QUOTE = 60
+_MAX_QUOTE = 60
 
 
 def parse_priority(value: object) -> int:
@@ -177,12 +177,12 @@ def _quoted(value: object) -> str:
     """An unusable value for the note: short texts as they are, of all else only the kind."""
     if isinstance(value, str):
         text = " ".join(clean(value).split())
-        return f'"{text}"' if len(text) <= _LONGEST_QUOTE else f'"{text[:_LONGEST_QUOTE]}…"'
+        return f'"{text}"' if len(text) <= _MAX_QUOTE else f'"{text[:_MAX_QUOTE]}…"'
     if isinstance(value, (bool, int, float)):
         try:
-            return f'"{str(value)[:_LONGEST_QUOTE]}"'
+            return f'"{str(value)[:_MAX_QUOTE]}"'
         except ValueError:  # Python writes no numbers of more than 4300 digits
-            return "with an endless number"
+            return "(a number too long to show)"
     return "with a list" if isinstance(value, list) else "with a mapping"
 
 

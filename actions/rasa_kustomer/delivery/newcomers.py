@@ -9,12 +9,13 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Any
 
+from rasa_kustomer.conversation.customer_body import create_body
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.batches import HANDFUL, MOST_ITEMS
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.jobs import Jobs, NotPermittedError
 from rasa_kustomer.delivery.pace import GATHER_SECONDS
-from rasa_kustomer.directory import Directory, cache_key, create_body
+from rasa_kustomer.directory import Directory, cache_key
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Customer

@@ -1,8 +1,8 @@
-"""The variables of the plugin as an admin meant them, from the environment and `.env`; the environment goes first.
+"""The plugin's variables as an admin meant them, from the environment and `.env`; the environment wins.
 
-What does not show around a name or a value is no part of it, nor are quotes around a value: `docker --env-file` keeps
-them, and editors add marks of their own. A line of `.env` that looks like a setting and cannot be read as one is a
-problem, since a setting that is lost in silence may show what was to be hidden.
+Invisible characters around a name or value are dropped, and so are quotes around a value: `docker --env-file` keeps
+them, and editors add marks of their own. A line of `.env` that looks like a setting but cannot be read as one is a
+problem, since a silently lost setting may expose what should be hidden.
 """
 
 import os
@@ -54,7 +54,7 @@ class Variables:
         value = clean(raw)
         odd = next((c for c in value if _is_odd(c) and not (name == _TEAM and unicodedata.category(c) == "Cf")), None)
         if odd is not None:
-            self.problems.append(f"{name}: holds a character that does not show (U+{ord(odd):04X}); write it anew")
+            self.problems.append(f"{name}: contains an invisible character (U+{ord(odd):04X}); type it again")
         elif value:
             self.values[name] = value
 
@@ -121,7 +121,7 @@ def _read_file(found: Variables, path: Path) -> None:
         for number, one in enumerate(body.splitlines()[1:], start=1):
             if _LOST.match(_shown(one)):
                 found.problems.append(
-                    f"{path}:{line + number}: stands within a value that begins in line {line}; close its quote"
+                    f"{path}:{line + number}: is inside a value that begins on line {line}; close its quote"
                 )
         name = _name(binding.key or "")
         if name.startswith(PREFIX) and binding.key is not None:
@@ -136,7 +136,7 @@ def _read_file(found: Variables, path: Path) -> None:
 
 def _take(found: Variables, name: str, binding: Binding, value: str, place: str) -> None:
     if binding.value and not clean(value):
-        found.problems.append(f"{place}: {name} is made of a variable that is not set")
+        found.problems.append(f"{place}: {name} refers to a variable that is not set")
         return
     found.put(name, value, place)
 
@@ -144,9 +144,9 @@ def _take(found: Variables, name: str, binding: Binding, value: str, place: str)
 def _repeated(found: Variables, name: str, place: str, earlier: int) -> None:
     """A name that stands twice; of slots to be hidden, no line may be lost."""
     if name == HIDDEN_SLOTS:
-        found.problems.append(f"{place}: {name} stands in line {earlier} too; write all slots in one line")
+        found.problems.append(f"{place}: {name} is also set on line {earlier}; write all slots on one line")
     else:
-        found.notes.append(f"{place}: {name} stands in line {earlier} too; the last line counts")
+        found.notes.append(f"{place}: {name} is also set on line {earlier}; the last one counts")
 
 
 def _lost(binding: Binding, body: str) -> str | None:
@@ -158,8 +158,8 @@ def _lost(binding: Binding, body: str) -> str | None:
     if not name.startswith(PREFIX):
         return "cannot be read as a setting" if binding.key and _LOST.match(first) else None
     if binding.value is None:
-        return "is no setting, the = is missing"
-    return None if _WRITTEN.fullmatch(name) else "is no name of a setting"
+        return "is not a setting: the = is missing"
+    return None if _WRITTEN.fullmatch(name) else "is not the name of a setting"
 
 
 def _shown(line: str) -> str:
@@ -178,7 +178,7 @@ def _text(found: Variables, path: Path) -> str | None:
         data = path.read_bytes()
     except FileNotFoundError:
         if path.is_symlink():
-            found.problems.append(f"{path} is a link to a file that does not exist: mend or remove it")
+            found.problems.append(f"{path} is a link to a file that does not exist: fix or remove it")
         return None
     except OSError as error:
         found.problems.append(f"{path} cannot be read: {error.strerror or type(error).__name__}")

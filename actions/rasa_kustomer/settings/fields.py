@@ -1,4 +1,4 @@
-"""Every setting of the plugin. To add one, add a field, and run the two scripts that write its line and its row."""
+"""Every setting of the plugin. To add one, add a field and run scripts/settings_docs.py."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -199,11 +199,16 @@ class Settings(BaseModel):
         return f"https://{self.subdomain.lower()}.api.kustomerapp.com" if self.subdomain else None
 
     @property
+    def key(self) -> str:
+        """The API key as text, for the client alone; empty without one."""
+        return self.api_key.get_secret_value() if self.api_key else ""
+
+    @property
     def off_because(self) -> str | None:
         """Why the plugin does nothing, as a sentence for the log; None when it is on."""
         if not self.enabled:
             return SWITCHED_OFF
-        missing = [] if self.api_key and self.api_key.get_secret_value() else ["KUSTOMER_API_KEY"]
+        missing = [] if self.key else ["KUSTOMER_API_KEY"]
         missing += [] if self.api_url else ["KUSTOMER_SUBDOMAIN"]
         return f"{' and '.join(missing)} not set" if missing else None
 

@@ -1,6 +1,6 @@
 """Settings out of what the environment and `.env` hold, or one line for each problem.
 
-Precedence: environment over `.env` over default. A wrong value is never guessed around.
+Precedence: environment over `.env` over default. Invalid values are rejected, never coerced.
 """
 
 import difflib
@@ -44,7 +44,7 @@ def load_settings(env_file: Path | Literal["default"] | None = "default") -> Set
     """
     found = read_variables(DEFAULT_ENV_FILE if env_file == "default" else env_file)
     problems = found.problems + [
-        f"{name} ({place}) is no setting: did you mean {HIDDEN_SLOTS}? Example: {HIDDEN_SLOTS}=iban"
+        f"{name} ({place}) is not a setting: did you mean {HIDDEN_SLOTS}? Example: {HIDDEN_SLOTS}=iban"
         for name, (place, meant) in _misspelt(found).items()
         if meant == HIDDEN_SLOTS
     ]
@@ -90,11 +90,11 @@ def _misspelt(found: Variables) -> dict[str, tuple[str, str | None]]:
 
 
 def doubtful_variables() -> list[str]:
-    """One line for each variable that is read as none of ours, or otherwise than it may have been meant."""
+    """One line for each variable that is not one of ours, or may be read differently from what was meant."""
     found = read_variables(DEFAULT_ENV_FILE)
     return found.notes + [
-        f"{name} ({place}) is no setting of the plugin; "
-        + (f"did you mean {meant}?" if meant else "see .env.template for those that there are")
+        f"{name} ({place}) is not a setting of the plugin; "
+        + (f"did you mean {meant}?" if meant else "see .env.template for the valid ones")
         for name, (place, meant) in _misspelt(found).items()
     ]
 

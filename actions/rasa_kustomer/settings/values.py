@@ -21,7 +21,7 @@ def key(value: SecretStr) -> SecretStr:
     """A key that a header can carry."""
     text = value.get_secret_value()
     if not re.fullmatch("[!-~]*", text) or QUOTE_CHARACTERS & set(text):
-        raise ValueError("holds a blank, a quote or a letter that no key has; copy it again")
+        raise ValueError("contains whitespace or characters that never occur in a key; copy it again, without quotes")
     return value
 
 
@@ -45,7 +45,7 @@ def base_url(value: str) -> str:
 def unquoted(value: str) -> str:
     """Any text without a stray quote at its ends."""
     if QUOTE_CHARACTERS & {value[:1], value[-1:]}:
-        raise ValueError("begins or ends with a quote; write it without")
+        raise ValueError("begins or ends with a quote; write it without quotes")
     return value
 
 

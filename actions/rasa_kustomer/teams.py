@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
+from cachetools import TTLCache
+
 from rasa_kustomer.conversation.names import find_by_name
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, NotAllowed, NotFound
 from rasa_kustomer.kustomer.models import Team
+from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +53,9 @@ class Teams:
     def __init__(
         self, client: KustomerClient, *, ttl_seconds: float, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._client, self._ttl, self._now = client, ttl_seconds, now
-        self._list: list[Team] = []
-        self._read_at: float | None = None
+        self._client = client
+        self._read: TTLCache[str, list[Team]] = TTLCache(maxsize=1, ttl=ttl_seconds, timer=now)
+        self._say = Once(logger)
 
     async def id_of(self, wanted: str, refused: Collection[str] = ()) -> str | None:
         """Id of the team with this id, name or display name; None when there is none.
@@ -71,7 +74,7 @@ class Teams:
                 raise
             if _OBJECT_ID.fullmatch(wanted):
                 return None if wanted in refused else wanted
-            logger.warning("Team names cannot be resolved: %s", error)
+            self._say(f"Team names cannot be resolved: {error}")
             return None
         found = find_team(wanted, (team for team in teams if team.id not in refused))
         return found.id if found else None
@@ -94,12 +97,10 @@ class Teams:
         return Pick(fallback, f'The team "{wanted}" does not exist in Kustomer; {outcome}.')
 
     def forget(self) -> None:
-        """Read the list anew next time: Kustomer has refused a team that stands in it."""
-        self._read_at = None
+        """Read the list again next time: Kustomer has refused a team that is in it."""
+        self._read.clear()
 
     async def _teams(self) -> list[Team]:
-        now = self._now()
-        if self._read_at is None or now - self._read_at > self._ttl:
-            self._list = [team for team in await self._client.teams() if not team.deleted]
-            self._read_at = now
-        return self._list
+        if (teams := self._read.get("teams")) is None:
+            teams = self._read["teams"] = [team for team in await self._client.teams() if not team.deleted]
+        return teams

@@ -1,0 +1,57 @@
+"""How the parts that carry the outbox to Kustomer belong together."""
+
+from typing import TypedDict
+
+from rasa_kustomer.delivery.batching import Batching
+from rasa_kustomer.delivery.breaker import Breaker
+from rasa_kustomer.delivery.budget import Budget
+from rasa_kustomer.delivery.conversations import Conversations
+from rasa_kustomer.delivery.courier import Courier
+from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.housekeeping import Housekeeping
+from rasa_kustomer.delivery.jobs import Jobs
+from rasa_kustomer.delivery.newcomers import Newcomers
+from rasa_kustomer.delivery.outbox import Outbox
+from rasa_kustomer.delivery.pace import CustomerPace
+from rasa_kustomer.delivery.ticketing import Ticketing
+from rasa_kustomer.directory import Directory
+from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.settings import Settings
+from rasa_kustomer.teams import Teams
+
+
+class Assembly(TypedDict):
+    """The parts that something outside of delivery starts, stops or asks."""
+
+    conversations: Conversations
+    newcomers: Newcomers
+    courier: Courier
+    housekeeping: Housekeeping
+
+
+def assemble(
+    settings: Settings,
+    outbox: Outbox,
+    client: KustomerClient,
+    directory: Directory,
+    *,
+    breaker: Breaker,
+    budget: Budget,
+) -> Assembly:
+    """Make the parts; nothing is sent or started yet."""
+    teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
+    jobs, pace = Jobs(client), CustomerPace()
+    conversations = Conversations(outbox, client, directory, parking=settings.parking)
+    ticketing = Ticketing(
+        outbox, client, conversations=conversations, teams=teams, default_team=settings.default_team_id
+    )
+    delivery = Delivery(
+        outbox, client, conversations=conversations, directory=directory, ticketing=ticketing, jobs=jobs, pace=pace
+    )
+    newcomers = Newcomers(jobs, directory, breaker)
+    batching = Batching(outbox, jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace)
+    housekeeping = Housekeeping(
+        outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
+    )
+    courier = Courier(outbox, delivery, batching, breaker, budget)
+    return Assembly(conversations=conversations, newcomers=newcomers, courier=courier, housekeeping=housekeeping)
