@@ -5,7 +5,7 @@ import time
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from rasa_kustomer.conversation.names import folded
+from rasa_kustomer.conversation.texts import folded
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network

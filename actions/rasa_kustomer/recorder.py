@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from cachetools import LRUCache
 
 from rasa_kustomer.conversation.channels import NOT_NAMED
+from rasa_kustomer.conversation.choices import Offers
+from rasa_kustomer.conversation.events import Event, latest
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
-from rasa_kustomer.conversation.moments import milliseconds
-from rasa_kustomer.conversation.offers import Offers
+from rasa_kustomer.conversation.messages import Cursor, Message, Reader, Reading, SessionMessages, goes_on
 from rasa_kustomer.conversation.people import Following, People, Person, begun_with, mark_of, recalled, words_of_current
-from rasa_kustomer.conversation.turns import Cursor, Message, Reader, Reading, SessionTurns, goes_on
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, PastUnknownError, Recorded, Renew, SessionKey
 
 REMEMBERED_SENDERS = 20_000
@@ -131,7 +131,13 @@ class Recorder:
         return None
 
     async def accept(
-        self, session: SessionKey, person: Identity, part: SessionTurns, renew: Renew, *, after: Recorded | None = None
+        self,
+        session: SessionKey,
+        person: Identity,
+        part: SessionMessages,
+        renew: Renew,
+        *,
+        after: Recorded | None = None,
     ) -> Recorded:
         """Accept the messages of a part of a session; those that the outbox has are ignored.
 
@@ -187,7 +193,8 @@ class Recorder:
         self, sender_id: str, events: Sequence[Mapping[str, Any]], now_ms: int, mark: str = ""
     ) -> SessionKey:
         """The session that the events belong to by their own account; one that begins now when they have no start."""
-        return session_of(sender_id, _latest_start(events) or now_ms, mark)
+        start = latest(events, "session_started")
+        return session_of(sender_id, (start and start.at_ms) or now_ms, mark)
 
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
@@ -260,7 +267,7 @@ class Recorder:
         """Who spoke where the channel named nobody: not the one whom it names by now, in a session that is over."""
         return Identity(identity.sender_id) if over and identity.trusted and self._vouched else identity
 
-    async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
+    async def _session(self, sender_id: str, part: SessionMessages, later: Sequence[SessionMessages]) -> SessionKey:
         """The session that a part belongs to; a part without a start continues the latest one in the outbox."""
         started_ms = part.started_ms
         if started_ms is None:
@@ -326,19 +333,11 @@ def _records(messages: Sequence[Message]) -> list[NewRecord]:
     ]
 
 
-def _latest_start(events: Sequence[Mapping[str, Any]]) -> int | None:
-    for event in reversed(events):
-        if isinstance(event, Mapping) and event.get("event") == "session_started":
-            return milliseconds(event)
-    return None
-
-
 def _head(events: Sequence[Mapping[str, Any]]) -> tuple[bool, int | None]:
     """Whether something was said before the first session start among the events, and when that is."""
     spoken = False
-    for event in events:
-        kind = event.get("event") if isinstance(event, Mapping) else None
-        if kind == "session_started":
-            return spoken, milliseconds(event)
-        spoken = spoken or kind in {"user", "bot"}
+    for event in map(Event, events):
+        if event.kind == "session_started":
+            return spoken, event.at_ms
+        spoken = spoken or event.kind in {"user", "bot"}
     return spoken, None

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.configuration import in_rollout, read_configuration
-from rasa_kustomer.conversation.identity import Identity, identify, not_understood, vouched
-from rasa_kustomer.conversation.people import SESSION_METADATA
+from rasa_kustomer.conversation.events import SESSION_METADATA
+from rasa_kustomer.conversation.identity import Identity, identify, vouched
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.batching import Batching
 from rasa_kustomer.delivery.breaker import Breaker
@@ -158,10 +158,6 @@ class Runtime:
         """Whom the channel named when the session started; None when it vouches for nobody."""
         read = vouched_by(self.settings)
         return read(sender_id, slots.get(SESSION_METADATA)) if read else None
-
-    def unread_slots(self, slots: Mapping[str, Any]) -> dict[str, str]:
-        """Identity slots that hold something which identifies nobody, with what they should hold."""
-        return not_understood(slots, self.settings.identity_names, self.settings.phone_region)
 
     def start(self) -> None:
         """Begin to deliver, unless a worker does (KUSTOMER_COURIER); in no-op mode say why not, once."""

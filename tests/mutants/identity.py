@@ -78,8 +78,8 @@ MUTANTS = [
     ),
     Mutant(
         "F9 A value that was not understood is told in the note",
-        "actions/rasa_kustomer/actions/ticket.py",
-        "    remarks += unread_slots(call.runtime.unread_slots(call.slots), facts)\n",
+        "actions/rasa_kustomer/conversation/handoff.py",
+        "    remarks += unread_slots(not_understood(slots, settings.names, settings.phone_region), facts.slots)\n",
         "",
         f"{SPEAK} -k understood",
     ),
@@ -121,7 +121,7 @@ MUTANTS = [
     Mutant(
         "F20 The note of one person holds no word of another",
         PEOPLE,
-        'if mark == mine or _kind(event) not in {"user", "bot"}]',
+        'if mark == current or event.kind not in {"user", "bot"}]',
         "]",
         f"{SPEAK} -k own",
     ),

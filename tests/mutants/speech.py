@@ -31,9 +31,9 @@ MUTANTS = [
     ),
     Mutant(
         "F5: the sender's id reaches the channel",
-        f"{CONVERSATION}/turns.py",
-        'kustomer_channel(event.get("input_channel"), self._sender_id, self._named_channels)',
-        'kustomer_channel(event.get("input_channel"), "", self._named_channels)',
+        f"{CONVERSATION}/messages.py",
+        'kustomer_channel(input_channel, self._sender_id, self._named_channels)',
+        'kustomer_channel(input_channel, "", self._named_channels)',
         "tests/conversation/test_channels.py",
     ),
     Mutant(
@@ -59,7 +59,7 @@ MUTANTS = [
     ),
     Mutant(
         "F7: what a connector sent without words is a turn",
-        f"{CONVERSATION}/speech.py",
+        f"{CONVERSATION}/rendering.py",
         "or NO_TEXT if sent or has_metadata(event)",
         "or NO_TEXT if has_metadata(event)",
         "tests/conversation/test_attachments.py",
@@ -80,7 +80,7 @@ MUTANTS = [
     ),
     Mutant(
         "F18: a title that is not remembered is looked up once for all texts",
-        f"{CONVERSATION}/turns.py",
+        f"{CONVERSATION}/messages.py",
         "if self._earlier_offers is None:",
         "if True:",
         "tests/conversation/test_reading_on.py",
@@ -94,7 +94,7 @@ MUTANTS = [
     ),
     Mutant(
         "F18: a long tracker is read in slices",
-        f"{CONVERSATION}/turns.py",
+        f"{CONVERSATION}/messages.py",
         "EVENTS_AT_ONCE = 2_000",
         "EVENTS_AT_ONCE = 2_000_000",
         "tests/actions/test_long_trackers.py",
@@ -129,14 +129,14 @@ MUTANTS = [
     ),
     Mutant(
         "F29: copies of events that were read before are known",
-        f"{CONVERSATION}/copies.py",
+        f"{CONVERSATION}/places.py",
         "set() if moment[1] > self.latest else self._before(moment)",
         "set()",
         "tests/conversation/test_copies.py",
     ),
     Mutant(
         "F29: other buttons at the same time are another message",
-        f"{CONVERSATION}/copies.py",
+        f"{CONVERSATION}/places.py",
         'json.dumps(content, sort_keys=True) if content else ""',
         '""',
         "tests/conversation/test_copies.py",
@@ -150,7 +150,7 @@ MUTANTS = [
     ),
     Mutant(
         "F30: a word that people type is a press only as the answer",
-        f"{CONVERSATION}/offers.py",
+        f"{CONVERSATION}/choices.py",
         "(offer.turn != self._turn and not for_machines(value))",
         "False",
         "tests/conversation/test_choices.py",

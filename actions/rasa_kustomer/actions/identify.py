@@ -13,9 +13,7 @@ from rasa_kustomer.recorder import identity_fields, moved
 class ActionKustomerIdentify(KustomerAction):
     """Resolves the customer again and moves the session's conversation to them."""
 
-    def name(self) -> str:
-        """Name in stories and rules."""
-        return "action_kustomer_identify"
+    action_name = "action_kustomer_identify"
 
     async def act(self, call: Call) -> Events:
         """Point the session to the person; returns the customer slots."""

@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from rasa_kustomer.conversation.channels import CHANNELS
-from rasa_kustomer.conversation.names import folded
 from rasa_kustomer.conversation.routing import Routing, Rule, parse_priority, word
+from rasa_kustomer.conversation.texts import folded
 
 _TOP = ("tags", "default", "rules")
 _RULE = ("when", "team", "priority", "tags")

@@ -9,7 +9,7 @@ from typing import Any
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa
-from rasa_kustomer.conversation.turns import SessionTurns
+from rasa_kustomer.conversation.messages import SessionMessages
 from rasa_kustomer.delivery.outbox import KnownSession, Outbox, Renew, SessionKey
 from rasa_kustomer.recorder import Recorder, of_person, session_of
 
@@ -48,13 +48,13 @@ class Exported:
                 theirs = of_person(session, part.person.mark)
                 await self._recorder.accept(theirs, part.person.identity or identity, part, Renew.WITH_NEW_TURNS)
 
-    def _session(self, sender_id: str, part: SessionTurns) -> SessionKey:
+    def _session(self, sender_id: str, part: SessionMessages) -> SessionKey:
         if part.started_ms is not None:
             return session_of(sender_id, part.started_ms)
         return self._latest or session_of(sender_id, part.messages[0].at_ms)  # its beginning came before, or never
 
 
-def _is_known(part: SessionTurns, session: SessionKey, known: Sequence[KnownSession]) -> bool:
+def _is_known(part: SessionMessages, session: SessionKey, known: Sequence[KnownSession]) -> bool:
     """Whether turns of the session were recorded before, at whatever times.
 
     A part of a session, without its start, belongs to one that is known if any is; and of turns that were purged since
