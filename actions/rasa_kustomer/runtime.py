@@ -30,9 +30,9 @@ from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.log import Once, one_line
-from rasa_kustomer.recorder import Recorder
+from rasa_kustomer.reading import Trackers
+from rasa_kustomer.recorder import Recorder, Unrecorded
 from rasa_kustomer.settings import Settings, SettingsError
-from rasa_kustomer.unrecorded import Unrecorded
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Runtime:
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
         outbox = Outbox(settings.outbox_url, access=access)
-        recorder = Recorder(outbox, vouched_by(settings), named_channels=settings.channels)
+        recorder = Recorder(outbox, Trackers(outbox, vouched_by(settings), named_channels=settings.channels))
         jobs, pace = Jobs(client), CustomerPace()
         conversations = Conversations(outbox, client, directory, parking=settings.parking)
         ticketing = Ticketing(

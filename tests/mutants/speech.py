@@ -32,7 +32,7 @@ MUTANTS = [
     Mutant(
         "F5: the sender's id reaches the channel",
         f"{CONVERSATION}/messages.py",
-        'kustomer_channel(input_channel, self._sender_id, self._named_channels)',
+        "kustomer_channel(input_channel, self._sender_id, self._named_channels)",
         'kustomer_channel(input_channel, "", self._named_channels)',
         "tests/conversation/test_channels.py",
     ),
@@ -53,8 +53,8 @@ MUTANTS = [
     Mutant(
         "F6: an admin's word for a channel reaches the recorded turns",
         "actions/rasa_kustomer/runtime.py",
-        "Recorder(outbox, vouched_by(settings), named_channels=settings.channels)",
-        "Recorder(outbox, vouched_by(settings))",
+        "Trackers(outbox, vouched_by(settings), named_channels=settings.channels)",
+        "Trackers(outbox, vouched_by(settings))",
         "tests/actions/test_long_trackers.py",
     ),
     Mutant(
@@ -87,7 +87,7 @@ MUTANTS = [
     ),
     Mutant(
         "F18: many new turns are recorded in slices",
-        "actions/rasa_kustomer/recorder.py",
+        "actions/rasa_kustomer/records.py",
         "MESSAGES_AT_ONCE = 500",
         "MESSAGES_AT_ONCE = 500_000",
         "tests/actions/test_long_trackers.py",
@@ -157,7 +157,7 @@ MUTANTS = [
     ),
     Mutant(
         "E20: what was offered outlives the events of its session",
-        "actions/rasa_kustomer/recorder.py",
+        "actions/rasa_kustomer/reading.py",
         "offers = self._offers.get(sender_id)",
         "offers = None",
         "tests/events/test_same_as_hook.py::test_a_button_of_the_session_before_is_known_to_both",

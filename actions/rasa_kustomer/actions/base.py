@@ -25,7 +25,7 @@ from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.conversation.people import People
 from rasa_kustomer.delivery.outbox import NewRecord, OutboxUnavailableError, SessionKey
 from rasa_kustomer.failures import where
-from rasa_kustomer.recorder import identity_fields
+from rasa_kustomer.records import identity_fields, session_of_events
 from rasa_kustomer.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -112,15 +112,10 @@ class Call:
         times = (Event(event).at_ms for event in self.events)
         began_ms = next(filter(None, times), None) or int(time.time() * 1000)
         mark = self.people.current.mark
-        return self.runtime.recorder.session_of_events(self.sender_id, self.events, began_ms, mark)
+        return session_of_events(self.sender_id, self.events, began_ms, mark)
 
     async def _record_turns(self) -> SessionKey | None:
-        told = (self.sender_id, self.events, self.identity, self.at_start)
-        try:
-            return await self.runtime.recorder.record_turns(*told)
-        except Exception:
-            self.runtime.unrecorded.keep(*told)
-            raise
+        return await self.runtime.unrecorded.record_turns(self.sender_id, self.events, self.identity, self.at_start)
 
     async def record(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
         """Accept records of a session, with the person as known now.

@@ -24,7 +24,7 @@ from rasa_kustomer.delivery.outbox import (
 )
 from rasa_kustomer.delivery.plan import HANDOFF_TAG
 from rasa_kustomer.kustomer.errors import KustomerError
-from rasa_kustomer.recorder import moved
+from rasa_kustomer.records import moved
 
 EXPECTED = {
     "kustomer_team": "it must hold a team's name or id as text",
@@ -133,7 +133,7 @@ async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
 
 async def _compose(call: Call, reference: str) -> Handoff:
     settings = call.runtime.settings
-    events = await call.runtime.recorder.words_of_current(call.sender_id, call.events, call.at_start)
+    events = await call.runtime.recorder.trackers.words_of_current(call.sender_id, call.events, call.at_start)
     facts = read_handoff(
         sender_id=call.sender_id,
         events=events,
@@ -141,7 +141,7 @@ async def _compose(call: Call, reference: str) -> Handoff:
         active_loop=call.tracker.active_loop,
         forms=call.domain.get("forms"),
         hidden_slots=settings.note_hidden_slots,
-        reading=await call.runtime.recorder.read(call.sender_id, events),
+        reading=await call.runtime.recorder.trackers.read(call.sender_id, events),
         named_channels=settings.channels,
     )
     handoff = compose(

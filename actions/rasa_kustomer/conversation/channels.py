@@ -124,7 +124,7 @@ def _by_words(words: tuple[str, ...]) -> str:
         if product in together:
             return product
     for known in (_BY_WORD, _BY_VENDOR):
-        for word, channel in known.items():
-            if word in words:
+        for known_word, channel in known.items():
+            if known_word in words:
                 return channel
     return DEFAULT

@@ -11,7 +11,8 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa
 from rasa_kustomer.conversation.messages import SessionMessages
 from rasa_kustomer.delivery.outbox import KnownSession, Outbox, Renew, SessionKey
-from rasa_kustomer.recorder import Recorder, of_person, session_of
+from rasa_kustomer.reading import Trackers
+from rasa_kustomer.records import accept, of_person, session_of
 
 HEADER = "rasa-export-process-id"
 
@@ -20,12 +21,12 @@ class Exported:
     """Records the exported sessions of one sender; what was decided for a session holds for all that comes of it.
 
     Args:
-        recorder: Writes to the outbox.
-        outbox: Tells what is known.
+        trackers: Reads them.
+        outbox: Tells what is known, and takes the rest.
     """
 
-    def __init__(self, recorder: Recorder, outbox: Outbox) -> None:
-        self._recorder, self._outbox = recorder, outbox
+    def __init__(self, trackers: Trackers, outbox: Outbox) -> None:
+        self._trackers, self._outbox = trackers, outbox
         self._taken: dict[str, bool] = {}
         self._latest: SessionKey | None = None
 
@@ -35,7 +36,7 @@ class Exported:
         Raises:
             OutboxUnavailableError: Not all was accepted; the next call tries it again.
         """
-        reading = await self._recorder.read_copy(sender_id, events)
+        reading = await self._trackers.read_copy(sender_id, events)
         for part in reading.sessions:
             session = self._session(sender_id, part)
             if session.key not in self._taken:
@@ -46,7 +47,7 @@ class Exported:
             self._latest = session
             if self._taken[session.key]:
                 theirs = of_person(session, part.person.mark)
-                await self._recorder.accept(theirs, part.person.identity or identity, part, Renew.WITH_NEW_TURNS)
+                await accept(self._outbox, theirs, part.person.identity or identity, part, Renew.WITH_NEW_TURNS)
 
     def _session(self, sender_id: str, part: SessionMessages) -> SessionKey:
         if part.started_ms is not None:

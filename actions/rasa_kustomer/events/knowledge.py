@@ -64,7 +64,7 @@ class Knowledge:
         been, had the beginning been seen.
 
         Args:
-            identity: As kept with the session (`recorder.identity_fields`); empty when there is none.
+            identity: As kept with the session (`records.identity_fields`); empty when there is none.
         """
         names = self._names
         fields = {
