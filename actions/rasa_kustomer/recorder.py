@@ -1,24 +1,38 @@
-"""Turns of a tracker into the outbox, at a cost that follows the new events and not the whole conversation."""
+"""Turns of a tracker into the outbox, at a cost that follows the new events and not the whole conversation.
+
+A turn that could not be written comes again with the conversation's next turn, but there may be none: so it is kept in
+memory and tried again.
+"""
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
-from rasa_kustomer.conversation.channels import NOT_NAMED
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.keys import session_key
-from rasa_kustomer.conversation.moments import milliseconds
-from rasa_kustomer.conversation.offers import Offers
-from rasa_kustomer.conversation.people import Following, People, Person, begun_with, mark_of, recalled, words_of_current
-from rasa_kustomer.conversation.turns import Cursor, Message, Reader, Reading, SessionTurns, goes_on
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, PastUnknownError, Recorded, Renew, SessionKey
+from rasa_kustomer.conversation.messages import Cursor, SessionMessages
+from rasa_kustomer.conversation.people import People, begun_with
+from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError, PastUnknownError, Recorded, Renew, SessionKey
+from rasa_kustomer.failures import where
+from rasa_kustomer.reading import REMEMBERED_SENDERS, Trackers
+from rasa_kustomer.records import accept, of_person, session_of
 
-REMEMBERED_SENDERS = 20_000
-MESSAGES_AT_ONCE = 500  # some 10 ms in the event loop
+logger = logging.getLogger(__name__)
+
+MOST_SENDERS = 100  # their trackers are kept whole, a few hundred kB each at the most; others wait for their next turn
+RETRY_SECONDS = 2.0
+FAILURES_TO_PAUSE = 3  # in a row: it is the outbox then, and not a turn of its own; each may take a second
+
+
+class _Call(NamedTuple):
+    """What an action was called with, as `Recorder.record_turns` takes it."""
+
+    sender_id: str
+    events: Sequence[Mapping[str, Any]]
+    identity: Identity
+    at_start: Identity | None
 
 
 class _Place(NamedTuple):
@@ -46,20 +60,12 @@ class Recorder:
 
     Args:
         outbox: Where turns wait for Kustomer.
-        vouched: The person whom metadata name, by sender; None when no channel vouches for its users.
-        named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
+        trackers: Reads them.
     """
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        vouched: Callable[[str, object], Identity | None] | None = None,
-        *,
-        named_channels: Mapping[str, str] = NOT_NAMED,
-    ) -> None:
-        self._outbox, self._vouched, self._named_channels = outbox, vouched, named_channels
+    def __init__(self, outbox: Outbox, trackers: Trackers) -> None:
+        self._outbox, self.trackers = outbox, trackers
         self._places: LRUCache[str, _Place] = LRUCache(maxsize=REMEMBERED_SENDERS)
-        self._offers: LRUCache[str, Offers] = LRUCache(maxsize=REMEMBERED_SENDERS)
 
     async def record_turns(
         self,
@@ -88,24 +94,15 @@ class Recorder:
         Raises:
             OutboxUnavailableError: Not all was accepted; the next call tries the same turns again.
         """
+        call = _Call(sender_id, events, identity, at_start)
         try:
-            return await self._record_from(
-                self._places.get(sender_id), sender_id, events, identity, at_start, renew=renew
-            )
+            return await self._record_from(self._places.get(sender_id), call, renew)
         except PastUnknownError:
-            return await self._record_from(None, sender_id, events, identity, at_start, renew=renew)
+            return await self._record_from(None, call, renew)
 
-    async def _record_from(
-        self,
-        place: _Place | None,
-        sender_id: str,
-        events: Sequence[Mapping[str, Any]],
-        identity: Identity,
-        at_start: Identity | None,
-        *,
-        renew: Renew,
-    ) -> SessionKey | None:
-        reading = await self._read_on(place, sender_id, events, at_start)
+    async def _record_from(self, place: _Place | None, call: _Call, renew: Renew) -> SessionKey | None:
+        sender_id, events, identity, at_start = call
+        reading = await self.trackers.read_on(sender_id, events, place and place.cursor, at_start)
         reached = reading.cursor
         if place is not None and reached == place.cursor:
             return self._speaking(place)
@@ -122,7 +119,7 @@ class Recorder:
                 continue
             late = Renew.WITH_NEW_TURNS if part.person.identity else Renew.NEVER
             person = part.person.identity or self._unnamed(identity, over=over)
-            last = await self.accept(theirs, person, part, late if over else renew, after=last)
+            last = await accept(self._outbox, theirs, person, part, late if over else renew, after=last)
             spoken |= {part.person.mark}
         if session is not None and last and complete and reached and reached.started_ms in {None, session.started_ms}:
             place = self._places[sender_id] = _Place(reached, session, spoken, last)
@@ -130,127 +127,17 @@ class Recorder:
         self.forget(sender_id)
         return None
 
-    async def accept(
-        self, session: SessionKey, person: Identity, part: SessionTurns, renew: Renew, *, after: Recorded | None = None
-    ) -> Recorded:
-        """Accept the messages of a part of a session; those that the outbox has are ignored.
-
-        Args:
-            session: The session of the person in the outbox.
-            person: Whose they are.
-            part: What was said.
-            renew: When the person replaces the one whom the session has.
-            after: What is taken for recorded before it.
-
-        Returns:
-            The last of the messages.
-
-        Raises:
-            PastUnknownError: The outbox does not have what is taken for recorded.
-            OutboxUnavailableError: Not all was accepted.
-        """
-        fields, last = identity_fields(person), after
-        for start in range(0, len(part.messages), MESSAGES_AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            records = _records(part.messages[start : start + MESSAGES_AT_ONCE])
-            newest = Recorded(session.key, records[-1].key, records[-1].at_ms)
-            if part.signed_in and part.person.identity:
-                records.append(moved(session, mark_of(part.person.identity)))
-            await self._outbox.record(session, fields, records, after=last, renew=renew)
-            last = newest
-        assert last is not None, "there are messages"  # noqa: S101 - for the type checker
-        return last
-
-    async def people(
-        self, sender_id: str, events: Sequence[Mapping[str, Any]], at_start: Identity | None = None
-    ) -> People:
+    async def people(self, sender_id: str, events: Sequence[Any], at_start: Identity | None = None) -> People:
         """Who speaks in the latest session, and who spoke before."""
-        if self._vouched is None:
+        if not self.trackers.vouched_for:
             return begun_with(at_start)
-        reached = (await self._read_on(self._places.get(sender_id), sender_id, events, at_start)).cursor
+        place = self._places.get(sender_id)
+        reached = (await self.trackers.read_on(sender_id, events, place and place.cursor, at_start)).cursor
         return reached.people if reached else begun_with(at_start)
-
-    async def words_of_current(
-        self, sender_id: str, events: Sequence[Mapping[str, Any]], at_start: Identity | None = None
-    ) -> Sequence[Mapping[str, Any]]:
-        """The events of the latest session without the words of others than who speaks now."""
-        if self._vouched is None:
-            return events
-        people = await self._people_before(sender_id, events, None)
-        vouched = partial(self._vouched, sender_id)
-        if people and len(people.known) > 1:  # who spoke at the head of the list is not known
-            people = people._replace(known=(*people.known, Person(None, "?")), at=len(people.known))
-        return words_of_current(events, Following(events, vouched=vouched, people=people, at_start=at_start))
-
-    def session_of_events(
-        self, sender_id: str, events: Sequence[Mapping[str, Any]], now_ms: int, mark: str = ""
-    ) -> SessionKey:
-        """The session that the events belong to by their own account; one that begins now when they have no start."""
-        return session_of(sender_id, _latest_start(events) or now_ms, mark)
 
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
         self._places.pop(sender_id, None)
-
-    async def read(self, sender_id: str, events: Sequence[Mapping[str, Any]]) -> Reading:
-        """Read a whole tracker as one person's."""
-        return await self._read(
-            Reader(events, sender_id, None, offers=self._offered(sender_id), named_channels=self._named_channels)
-        )
-
-    async def read_copy(self, sender_id: str, events: Sequence[Mapping[str, Any]]) -> Reading:
-        """Read events whose times may be moved; what they offer is not remembered."""
-        vouched = self._vouched and partial(self._vouched, sender_id)
-        return await self._read(Reader(events, sender_id, None, vouched=vouched, named_channels=self._named_channels))
-
-    async def _read_on(
-        self,
-        place: _Place | None,
-        sender_id: str,
-        events: Sequence[Mapping[str, Any]],
-        at_start: Identity | None,
-    ) -> Reading:
-        """Read what follows the place, and who says it."""
-        cursor = place.cursor if place else None
-        people = await self._people_before(sender_id, events, cursor) if self._vouched else None
-        reader = Reader(
-            events,
-            sender_id,
-            cursor,
-            offers=self._offered(sender_id),
-            named_channels=self._named_channels,
-            vouched=self._vouched and partial(self._vouched, sender_id),
-            people=people,
-            at_start=at_start,
-        )
-        return await self._read(reader)
-
-    async def _read(self, reader: Reader) -> Reading:
-        for _ in reader.slices():
-            await asyncio.sleep(0)
-        return reader.reading()
-
-    def _offered(self, sender_id: str) -> Offers:
-        """What the sender was offered: it outlives the place, as Rasa sends earlier sessions no more."""
-        offers = self._offers.get(sender_id)
-        if offers is None:
-            offers = self._offers[sender_id] = Offers()
-        return offers
-
-    async def _people_before(
-        self, sender_id: str, events: Sequence[Mapping[str, Any]], cursor: Cursor | None
-    ) -> People | None:
-        """Who spoke in a session whose beginning is not among the events, by the outbox."""
-        headless, next_start = _head(events)
-        if not headless or goes_on(events, cursor):
-            return None
-        latest = await self._outbox.latest_session(sender_id, next_start)
-        if latest is None:
-            return None
-        key = session_of(sender_id, latest.started_ms).key
-        rows = await self._outbox.conversations(sender_id, latest.started_ms)
-        return recalled([(row_key[len(key) + 1 :], Identity(sender_id, **fields)) for row_key, fields in rows])
 
     def _speaking(self, place: _Place) -> SessionKey | None:
         mark = place.cursor.people.current.mark
@@ -258,9 +145,9 @@ class Recorder:
 
     def _unnamed(self, identity: Identity, *, over: bool) -> Identity:
         """Who spoke where the channel named nobody: not the one whom it names by now, in a session that is over."""
-        return Identity(identity.sender_id) if over and identity.trusted and self._vouched else identity
+        return Identity(identity.sender_id) if over and identity.trusted and self.trackers.vouched_for else identity
 
-    async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
+    async def _session(self, sender_id: str, part: SessionMessages, later: Sequence[SessionMessages]) -> SessionKey:
         """The session that a part belongs to; a part without a start continues the latest one in the outbox."""
         started_ms = part.started_ms
         if started_ms is None:
@@ -270,75 +157,81 @@ class Recorder:
         return session_of(sender_id, started_ms)
 
 
-def session_of(sender_id: str, started_ms: int, mark: str = "") -> SessionKey:
-    """The outbox's name for a Rasa session that started at a moment (epoch ms).
+class Unrecorded:
+    """Turns that could not be written in time: counts them, says so once, and records them as soon as it is possible.
 
     Args:
-        sender_id: Rasa's sender id.
-        started_ms: Start of the session.
-        mark: Of the person, when they are not the first in it.
+        recorder: Writes to the outbox.
+
+    Attributes:
+        calls: How many calls could not be recorded at once, since the start.
+        losing: Whether recording fails at present.
     """
-    return SessionKey(session_key(sender_id, started_ms, mark), sender_id, started_ms)
 
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._waiting: dict[str, _Call] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.calls = 0
+        self.losing = False
 
-def of_person(session: SessionKey, mark: str) -> SessionKey:
-    """The session as a person in it has it."""
-    return session_of(session.sender_id, session.started_ms, mark) if mark else session
+    def failed(self, error: Exception) -> None:
+        """Something could not be recorded just now."""
+        self.calls += 1
+        if not self.losing:
+            self.losing = True
+            said = str(error) if isinstance(error, OutboxUnavailableError) else where(error)
+            logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", said)
 
+    async def record_turns(
+        self, sender_id: str, events: Sequence[Any], identity: Identity, at_start: Identity | None = None
+    ) -> SessionKey | None:
+        """Record now; what cannot be recorded is kept and tried again, and the failure raised."""
+        try:
+            return await self._recorder.record_turns(sender_id, events, identity, at_start)
+        except Exception:
+            self._keep(_Call(sender_id, events, identity, at_start))
+            raise
 
-def moved(session: SessionKey, mark: str) -> NewRecord:
-    """The session's conversation goes to the customer that it is known to belong to by now.
+    def _keep(self, call: _Call) -> None:
+        """Try a sender's turns again later; the latest call has all of them."""
+        if call.sender_id in self._waiting or len(self._waiting) < MOST_SENDERS:
+            self._waiting[call.sender_id] = call
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._retry_all(), name="kustomer_unrecorded")
 
-    Args:
-        session: Whose conversation.
-        mark: Tells this from other moves of it.
-    """
-    return NewRecord(f"{session.key}:customer:{mark}", Kind.REPOINT, {})
+    def succeeded(self, sender_id: str) -> None:
+        """A sender's turns are recorded, those of earlier calls among them."""
+        self._waiting.pop(sender_id, None)
+        if self.losing:
+            self.losing = False
+            logger.info("Turns are recorded again; %d calls were not at once.", self.calls)
 
+    async def stop(self) -> None:
+        """Try a last time."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._try()
 
-def identity_fields(identity: Identity) -> dict[str, Any]:
-    """The identity as kept with its session."""
-    return {
-        "external_id": identity.external_id,
-        "email": identity.email,
-        "phone": identity.phone,
-        "name": identity.name,
-        "trusted": identity.trusted,
-    }
+    async def _retry_all(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(RETRY_SECONDS)
+            await self._try()
 
-
-def _records(messages: Sequence[Message]) -> list[NewRecord]:
-    now_ms = int(time.time() * 1000)  # for events without a usable time
-    return [
-        NewRecord(
-            key=message.key,
-            kind=Kind.MESSAGE,
-            payload={
-                "direction": message.direction,
-                "text": message.text,
-                "at_ms": message.at_ms or now_ms,
-                "channel": message.channel,
-                "action": message.action,
-            },
-            at_ms=message.at_ms,
-        )
-        for message in messages
-    ]
-
-
-def _latest_start(events: Sequence[Mapping[str, Any]]) -> int | None:
-    for event in reversed(events):
-        if isinstance(event, Mapping) and event.get("event") == "session_started":
-            return milliseconds(event)
-    return None
-
-
-def _head(events: Sequence[Mapping[str, Any]]) -> tuple[bool, int | None]:
-    """Whether something was said before the first session start among the events, and when that is."""
-    spoken = False
-    for event in events:
-        kind = event.get("event") if isinstance(event, Mapping) else None
-        if kind == "session_started":
-            return spoken, milliseconds(event)
-        spoken = spoken or kind in {"user", "bot"}
-    return spoken, None
+    async def _try(self) -> None:
+        failures = 0
+        for sender_id, call in list(self._waiting.items()):
+            try:
+                await self._recorder.record_turns(*call, renew=Renew.WITH_NEW_TURNS)
+            except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
+                logger.debug("Turns are tried again later: %s", where(error))
+                failures += 1
+                if self._waiting.get(sender_id) is call:  # the others go first next time
+                    self._waiting[sender_id] = self._waiting.pop(sender_id)
+                if failures == FAILURES_TO_PAUSE:
+                    return
+            else:
+                failures = 0
+                if self._waiting.get(sender_id) is call:  # else there is a later one by now
+                    self.succeeded(sender_id)

@@ -9,8 +9,8 @@ from typing import Any
 
 from rasa_kustomer.background import Background
 from rasa_kustomer.configuration import in_rollout, new_client, read_configuration, vouched_by
-from rasa_kustomer.conversation.identity import Identity, identify, not_understood
-from rasa_kustomer.conversation.people import SESSION_METADATA
+from rasa_kustomer.conversation.events import SESSION_METADATA
+from rasa_kustomer.conversation.identity import Identity, identify
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.assembly import assemble
 from rasa_kustomer.delivery.breaker import Breaker
@@ -25,9 +25,9 @@ from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.log import Once, one_line
-from rasa_kustomer.recorder import Recorder
+from rasa_kustomer.reading import Trackers
+from rasa_kustomer.recorder import Recorder, Unrecorded
 from rasa_kustomer.settings import Settings, SettingsError
-from rasa_kustomer.unrecorded import Unrecorded
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Runtime:
         client = new_client(settings, network, budget.event_hooks)
         directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         outbox = Outbox(settings.outbox_url, access=access)
-        recorder = Recorder(outbox, vouched_by(settings), named_channels=settings.channels)
+        recorder = Recorder(outbox, Trackers(outbox, vouched_by(settings), named_channels=settings.channels))
         return cls(
             settings=settings,
             off_because=off_because,
@@ -122,10 +122,6 @@ class Runtime:
         """Whom the channel named when the session started; None when it vouches for nobody."""
         read = vouched_by(self.settings)
         return read(sender_id, slots.get(SESSION_METADATA)) if read else None
-
-    def unread_slots(self, slots: Mapping[str, Any]) -> dict[str, str]:
-        """Identity slots that hold something which identifies nobody, with what they should hold."""
-        return not_understood(slots, self.settings.identity_names, self.settings.phone_region)
 
     def start(self) -> None:
         """Start delivering, unless a worker does (KUSTOMER_COURIER); when off, log the reason once."""

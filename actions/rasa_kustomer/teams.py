@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cachetools import TTLCache
 
-from rasa_kustomer.conversation.names import find_by_name
+from rasa_kustomer.conversation.texts import find_by_name
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, NotAllowed, NotFound
 from rasa_kustomer.kustomer.models import Team
@@ -36,7 +36,7 @@ class Pick(NamedTuple):
 
 
 def find_team(wanted: str, teams: Iterable[Team]) -> Team | None:
-    """The team with this id, name or display name, as people read them (`conversation.names`)."""
+    """The team with this id, name or display name, as people read them (`conversation.texts`)."""
     named = [(name, team) for team in teams for name in (team.id, team.name, team.display_name) if name]
     return find_by_name(wanted, named)
 

@@ -176,7 +176,7 @@ async def test_a_tracker_without_a_session_start_opens_one_ticket_however_often_
 async def test_turns_that_a_handoff_could_not_record_are_kept(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("rasa_kustomer.recorder.RETRY_SECONDS", 0.01)
     bot = Bot()
     await talk(bot)
     recording = Failing(monkeypatch, "record")

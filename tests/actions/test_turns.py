@@ -265,7 +265,7 @@ async def test_the_last_words_before_the_visitor_leaves_are_recorded_when_that_i
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No further turn brings them again, and the database cannot do it late."""
-    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("rasa_kustomer.recorder.RETRY_SECONDS", 0.01)
     bot = Bot()
     bot.start()
     await bot.turn("hello", "hi")
@@ -284,7 +284,7 @@ async def test_the_last_words_before_the_visitor_leaves_are_recorded_when_that_i
 async def test_what_waits_to_be_recorded_is_tried_a_last_time_at_the_end(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 3_600.0)
+    monkeypatch.setattr("rasa_kustomer.recorder.RETRY_SECONDS", 3_600.0)
     bot = Bot()
     bot.start()
     await bot.turn("hello", "hi")
@@ -300,7 +300,7 @@ async def test_a_turn_that_cannot_be_written_for_whatever_reason_is_counted_kept
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """F16: a driver that does not know an argument of the address raises TypeError."""
-    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("rasa_kustomer.recorder.RETRY_SECONDS", 0.01)
     bots = [Bot("ann"), Bot("bob")]
     with monkeypatch.context() as driver:
 
@@ -321,7 +321,7 @@ async def test_a_turn_that_cannot_be_written_for_whatever_reason_is_counted_kept
 async def test_a_tracker_that_can_never_be_recorded_keeps_no_other_waiting(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rasa_kustomer.unrecorded.RETRY_SECONDS", 3_600.0)
+    monkeypatch.setattr("rasa_kustomer.recorder.RETRY_SECONDS", 3_600.0)
     odd, good = Bot("odd"), Bot("good")
     outbox = runtime.current().outbox
     record = outbox.record

@@ -20,7 +20,7 @@ import httpx
 from payloads import Payloads  # benchmarks/
 from tests.helpers import free_port, without_settings
 
-from rasa_kustomer.conversation.turns import read_turns
+from rasa_kustomer.conversation.messages import read_messages
 
 START_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
@@ -264,7 +264,7 @@ class Visitor:
         """Key and text of all that was accepted, in order."""
         body = self.payloads.body(self.sender_id, self.accepted) if self.accepted else b'{"tracker": {"events": []}}'
         events = json.loads(body)["tracker"]["events"]
-        reading = read_turns(events, self.sender_id, None)
+        reading = read_messages(events, self.sender_id, None)
         return [(message.key, message.text) for part in reading.sessions for message in part.messages]
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from rasa_kustomer.conversation.handoff import read_handoff
-from rasa_kustomer.conversation.speech import NO_TEXT
+from rasa_kustomer.conversation.messages import read_messages
+from rasa_kustomer.conversation.rendering import NO_TEXT
 from rasa_kustomer.conversation.summary import summary
-from rasa_kustomer.conversation.turns import read_turns
 
 URL = "https://media.example.com/a.jpg"
 PLAIN = "https://media.example.com/1234"
@@ -18,7 +18,7 @@ def user(**fields: Any) -> dict[str, Any]:
 
 
 def said(*events: dict[str, Any]) -> list[str]:
-    return [message.text for part in read_turns(list(events), "u1", None).sessions for message in part.messages]
+    return [message.text for part in read_messages(list(events), "u1", None).sessions for message in part.messages]
 
 
 @pytest.mark.parametrize("text", ["", "  ", None, "\u200b", "\ufeff\u2060", "\ufffc", "\u00a0\u2003", 42, "\x00"])

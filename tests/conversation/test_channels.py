@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rasa_kustomer.conversation.channels import CHANNELS, kustomer_channel, parse_channels
-from rasa_kustomer.conversation.turns import read_turns
+from rasa_kustomer.conversation.messages import read_messages
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_every_message_of_a_conversation_is_on_the_channel_of_the_senders_addres
         {"event": "bot", "text": "How can I help?", "timestamp": 3.0, "data": {}},
     ]
     for length in (1, 3):
-        (part,) = read_turns(events[:length], "whatsapp:+14155550100", None).sessions
+        (part,) = read_messages(events[:length], "whatsapp:+14155550100", None).sessions
         assert {message.channel for message in part.messages} == {"whatsapp"}
 
 
@@ -92,10 +92,10 @@ def test_a_bot_that_speaks_first_in_a_session_does_so_on_the_channel_of_that_ses
         {"event": "user", "text": "Hi", "timestamp": 4.0, "message_id": "n", "input_channel": "facebook"},
     ]
     for events in (session, before + session):
-        latest = read_turns(events, "u1", None).sessions[-1]
+        latest = read_messages(events, "u1", None).sessions[-1]
         assert [message.channel for message in latest.messages] == ["facebook", "facebook"]
-    cursor = read_turns(before + session[:1], "u1", None).cursor
-    (part,) = read_turns([*before, *session], "u1", cursor).sessions
+    cursor = read_messages(before + session[:1], "u1", None).cursor
+    (part,) = read_messages([*before, *session], "u1", cursor).sessions
     assert part.messages == latest.messages
 
 

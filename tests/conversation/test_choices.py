@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from rasa_kustomer.conversation.rendering import bot_text
-from rasa_kustomer.conversation.turns import read_turns
+from rasa_kustomer.conversation.events import Event
+from rasa_kustomer.conversation.messages import read_messages
+from rasa_kustomer.conversation.rendering import said_by_bot
 
 A = {"title": "Invoice", "payload": "/a"}
 B = {"title": "Other", "payload": "/b"}
@@ -60,7 +61,7 @@ def bot(at: float, data: Any, text: str = "Pick") -> dict[str, Any]:
 
 
 def texts(events: list[Any]) -> list[str]:
-    return [message.text for part in read_turns(events, "u1", None).sessions for message in part.messages]
+    return [message.text for part in read_messages(events, "u1", None).sessions for message in part.messages]
 
 
 @pytest.mark.parametrize("data", FORMS.values(), ids=FORMS)
@@ -83,7 +84,7 @@ def test_all_that_can_be_pressed_is_shown_and_a_press_shows_its_title(data: dict
     ],
 )
 def test_words_are_choices_where_choices_stand(data: dict[str, Any], shown: str) -> None:
-    assert bot_text({"text": "Pick", "data": data}) == shown
+    assert said_by_bot(Event({"text": "Pick", "data": data})) == shown
 
 
 def test_the_latest_offer_before_the_press_counts() -> None:
@@ -104,9 +105,9 @@ def test_a_word_that_people_type_is_a_press_only_as_the_answer() -> None:
 
 def test_a_button_of_a_session_that_was_read_before_is_known_when_only_new_events_are_read() -> None:
     seen = [bot(1.0, {"buttons": [A]}), user("hello", 2.0)]
-    cursor = read_turns(seen, "u1", None).cursor
+    cursor = read_messages(seen, "u1", None).cursor
 
-    (part,) = read_turns([*seen, user("/a", 3.0)], "u1", cursor).sessions
+    (part,) = read_messages([*seen, user("/a", 3.0)], "u1", cursor).sessions
 
     assert [message.text for message in part.messages] == ["Invoice"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rasa_kustomer.conversation.turns import read_turns
+from rasa_kustomer.conversation.messages import read_messages
 
 START = {"event": "session_started", "timestamp": 1.0}
 BUTTONS = {"buttons": [{"title": "A", "payload": "/a"}]}
@@ -36,7 +36,7 @@ TALK = [
 def told(events: list[Any], cursor: Any = None) -> list[tuple[int | None, str, str]]:
     return [
         (part.started_ms, message.key, message.text)
-        for part in read_turns(events, "u1", cursor).sessions
+        for part in read_messages(events, "u1", cursor).sessions
         for message in part.messages
     ]
 
@@ -53,9 +53,9 @@ def test_copies_are_told_once_whatever_their_number_and_order(copies: int) -> No
 @pytest.mark.parametrize("length", range(1, len(TALK) + 1))
 def test_copies_that_come_after_the_first_was_read_are_known(length: int) -> None:
     seen = TALK[:length]
-    cursor = read_turns(seen, "u1", None).cursor
+    cursor = read_messages(seen, "u1", None).cursor
     assert cursor is not None
-    again = [message for part in read_turns([*seen, *seen], "u1", cursor).sessions for message in part.messages]
+    again = [message for part in read_messages([*seen, *seen], "u1", cursor).sessions for message in part.messages]
 
     assert {message.at_ms for message in again} <= {cursor.marker[1] // 1000}  # it cannot be told apart by time
     assert {message.key for message in again} <= {key for _, key, _ in told(seen)}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
-from rasa_kustomer.conversation.summary import LONGEST_NOTE, summary
+from rasa_kustomer.conversation.handoff import read_handoff
+from rasa_kustomer.conversation.summary import LONGEST_NOTE, HandoffFacts, summary
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "rasa"
 
@@ -56,7 +56,7 @@ def test_the_facts_are_read_from_the_tracker() -> None:
     assert found.intents == (("human_handoff", 0.87), ("complain", 0.87), ("greet", 0.87))
     assert found.slots == {"order_id": "A1001"}
     assert found.missing == ("size",)
-    assert [turn.text for turn in found.turns] == [
+    assert [turn.text for turn in found.messages] == [
         "hello",
         "Hi! Your order number?",
         "it arrived broken and I am upset",
@@ -69,13 +69,13 @@ def test_an_earlier_session_is_not_told_again() -> None:
     found = facts(events=[user("an old matter", "old", 0.5), *EVENTS])
 
     assert "old" not in dict(found.intents)
-    assert all(turn.text != "an old matter" for turn in found.turns)
+    assert all(turn.text != "an old matter" for turn in found.messages)
 
 
 def test_wrong_types_are_left_out() -> None:
     found = facts(active_loop="form", forms=["list"], slots={"kustomer_handoff_reason": 7, "x": []}, events=[None, 3])
 
-    assert (found.reason, found.missing, dict(found.slots), found.turns) == (None, (), {}, ())
+    assert (found.reason, found.missing, dict(found.slots), found.messages) == (None, (), {}, ())
 
 
 def test_the_summary_reads_as_an_agent_needs_it() -> None:
@@ -219,7 +219,7 @@ def test_a_captured_handoff_is_read() -> None:
     )
 
     assert [name for name, _ in found.intents] == ["human_handoff", "greet"]
-    assert [turn.text for turn in found.turns] == ["hello", "Hello! How can I help?", "human"]
+    assert [turn.text for turn in found.messages] == ["hello", "Hello! How can I help?", "human"]
     assert (found.channel, found.topic, found.missing) == ("chat", "hello", ())
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.searching import examples
 
-from rasa_kustomer.conversation.turns import Cursor, Message, read_turns
+from rasa_kustomer.conversation.messages import Cursor, Message, read_messages
 
 Event = dict[str, Any]
 Told = dict[str, tuple[int | None, str]]
@@ -26,11 +26,11 @@ def start(at: float) -> Event:
 
 
 def read(events: list[Any], cursor: Cursor | None = None) -> list[Message]:
-    return [message for part in read_turns(events, "u1", cursor).sessions for message in part.messages]
+    return [message for part in read_messages(events, "u1", cursor).sessions for message in part.messages]
 
 
 def after(events: list[Any]) -> Cursor:
-    cursor = read_turns(events, "u1", None).cursor
+    cursor = read_messages(events, "u1", None).cursor
     assert cursor is not None
     return cursor
 
@@ -51,7 +51,7 @@ def test_no_two_events_share_a_key_whatever_their_times(times: tuple[Any, ...]) 
     pieces = []
     cursor = None
     for length in range(1, len(events) + 1):
-        reading = read_turns(events[:length], "u1", cursor)
+        reading = read_messages(events[:length], "u1", cursor)
         cursor = reading.cursor
         pieces += [message.key for part in reading.sessions for message in part.messages]
     assert list(dict.fromkeys(pieces)) == [message.key for message in read(events)]
@@ -70,7 +70,7 @@ def test_a_cut_head_does_not_bring_back_what_was_read() -> None:
     slot = {"event": "slot", "name": "session_started_metadata", "timestamp": 1.0}
     seen = [slot, start(2.0), user("a", 3.0), bot("b", 4.0)]
 
-    reading = read_turns([*seen[1:], user("c", 5.0)], "u1", after(seen))
+    reading = read_messages([*seen[1:], user("c", 5.0)], "u1", after(seen))
 
     assert [(part.started_ms, [one.text for one in part.messages]) for part in reading.sessions] == [(2000, ["c"])]
 
@@ -150,7 +150,7 @@ def conversations(draw: st.DrawFn) -> list[Event]:
 
 def tell(told: Told, events: list[Event], cursor: Cursor | None) -> Cursor | None:
     """Keep what is new, as the outbox does."""
-    reading = read_turns(events, "u1", cursor)
+    reading = read_messages(events, "u1", cursor)
     for part in reading.sessions:
         for message in part.messages:
             told.setdefault(message.key, (part.started_ms, message.text))

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from rasa_kustomer.conversation.rendering import bot_text
-from rasa_kustomer.conversation.turns import read_turns
+from rasa_kustomer.conversation.events import Event
+from rasa_kustomer.conversation.messages import read_messages
+from rasa_kustomer.conversation.rendering import said_by_bot
 
 BUTTONS = [{"title": "Status", "payload": "/status"}, {"title": "Human", "payload": "/human"}]
 CARD = {
@@ -42,11 +43,11 @@ CARD = {
     ],
 )
 def test_what_was_shown_is_readable(text: Any, data: Any, expected: str) -> None:
-    assert bot_text({"text": text, "data": data}) == expected
+    assert said_by_bot(Event({"text": text, "data": data})) == expected
 
 
 def test_content_without_any_text_is_shown_shortened() -> None:
-    shown = bot_text({"text": None, "data": {"custom": {"points": list(range(10_000))}}})
+    shown = said_by_bot(Event({"text": None, "data": {"custom": {"points": list(range(10_000))}}}))
 
     assert len(shown) == 500
     assert shown.endswith("…")
@@ -57,7 +58,7 @@ def test_content_that_is_nested_beyond_measure_is_still_said() -> None:
     for _ in range(5000):
         deep = [deep]
 
-    assert bot_text({"text": None, "data": {"custom": deep}})
+    assert said_by_bot(Event({"text": None, "data": {"custom": deep}}))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_pressed_button_shows_its_title_wherever_it_was_offered(place: dict[st
         {"event": "user", "text": "/human", "timestamp": 2.0, "message_id": "m"},
     ]
 
-    (part,) = read_turns(events, "u1", None).sessions
+    (part,) = read_messages(events, "u1", None).sessions
 
     assert part.messages[-1].text == "Human"
 
@@ -78,6 +79,6 @@ def test_a_customer_who_types_external_is_heard_and_a_trigger_is_not() -> None:
     typed = {"event": "user", "text": "EXTERNAL: drive is broken", "timestamp": 1.0, "message_id": "m"}
     trigger = {"event": "user", "text": "EXTERNAL: remind", "timestamp": 2.0, "message_id": None}
 
-    (part,) = read_turns([typed, trigger], "u1", None).sessions
+    (part,) = read_messages([typed, trigger], "u1", None).sessions
 
     assert [message.text for message in part.messages] == ["EXTERNAL: drive is broken"]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.searching import examples
 
+from rasa_kustomer.conversation.messages import Cursor, Message, read_messages
 from rasa_kustomer.conversation.rendering import LONGEST_TEXT
-from rasa_kustomer.conversation.turns import Cursor, Message, read_turns
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "rasa"
 
@@ -21,7 +21,7 @@ def events_of(capture: str) -> list[dict[str, Any]]:
 
 
 def messages(events: list[Any], sender: str = "u1", cursor: Cursor | None = None) -> list[Message]:
-    return [message for part in read_turns(events, sender, cursor).sessions for message in part.messages]
+    return [message for part in read_messages(events, sender, cursor).sessions for message in part.messages]
 
 
 def said(events: list[Any]) -> list[tuple[str, str]]:
@@ -97,7 +97,7 @@ def test_nobody_hides_what_they_say_by_metadata_of_their_own() -> None:
 def test_a_connector_that_gives_every_message_the_same_id_loses_none() -> None:
     """Nor after the head was cut away, as Rasa does with earlier sessions: then nothing is left to compare with."""
     events = [user(text, at, message_id="1") for at, text in enumerate(("a", "b", "b"), 1)]
-    first = read_turns(events[:2], "u1", None)
+    first = read_messages(events[:2], "u1", None)
     keys = [message.key for message in messages(events)]
 
     assert keys == ["rasa:u1:1:1000000:0", "rasa:u1:1:2000000:0", "rasa:u1:1:3000000:0"]
@@ -134,7 +134,7 @@ def test_a_session_start_is_not_speech() -> None:
 
 
 def test_sessions_are_kept_apart_by_their_start() -> None:
-    reading = read_turns(
+    reading = read_messages(
         [
             user("tail", 1.0),
             {"event": "session_started", "timestamp": 2.0},
@@ -210,7 +210,7 @@ def test_reading_in_pieces_gives_what_reading_at_once_gives(events: list[dict[st
     cursor, length = None, 0
     while length < len(events):
         length = data.draw(st.integers(length + 1, len(events)))
-        reading = read_turns(events[:length], "u1", cursor)
+        reading = read_messages(events[:length], "u1", cursor)
         cursor = reading.cursor
         for part in reading.sessions:
             for message in part.messages:
@@ -228,7 +228,7 @@ def test_reading_looks_at_new_events_only() -> None:
             return super().__getitem__(index)
 
     events = [user(f"t{n}", float(n), message_id="1") if n % 2 else bot(f"t{n}", float(n)) for n in range(1, 401)]
-    cursor = read_turns(events[:398], "u1", None).cursor
+    cursor = read_messages(events[:398], "u1", None).cursor
 
     assert [message.text for message in messages(Guarded(events), cursor=cursor)] == ["t399", "t400"]
 

@@ -22,7 +22,7 @@ from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
-from rasa_kustomer.recorder import identity_fields
+from rasa_kustomer.records import identity_fields
 from rasa_kustomer.teams import Teams
 
 ANONYMOUS: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}

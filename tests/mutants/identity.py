@@ -6,7 +6,6 @@ IDENTIFIERS = "actions/rasa_kustomer/conversation/identifiers.py"
 IDENTITY = "actions/rasa_kustomer/conversation/identity.py"
 NOBODY = "actions/rasa_kustomer/conversation/nobody.py"
 PEOPLE = "actions/rasa_kustomer/conversation/people.py"
-RECORDER = "actions/rasa_kustomer/recorder.py"
 READ = "tests/conversation/test_identifiers.py"
 SPEAK = "tests/actions/test_people.py"
 
@@ -78,8 +77,8 @@ MUTANTS = [
     ),
     Mutant(
         "F9 A value that was not understood is told in the note",
-        "actions/rasa_kustomer/actions/ticket.py",
-        "    remarks += unread_slots(call.runtime.unread_slots(call.slots), facts)\n",
+        "actions/rasa_kustomer/conversation/handoff.py",
+        "    remarks += unread_slots(not_understood(slots, settings.names, settings.phone_region), facts.slots)\n",
         "",
         f"{SPEAK} -k understood",
     ),
@@ -106,14 +105,14 @@ MUTANTS = [
     ),
     Mutant(
         "F20 Who signs in takes the conversation along",
-        RECORDER,
-        "            if part.signed_in and part.person.identity:\n",
-        "            if False:\n",
+        "actions/rasa_kustomer/records.py",
+        "        if part.signed_in and part.person.identity:\n",
+        "        if False:\n",
         f"{SPEAK} -k need_not_hand_off",
     ),
     Mutant(
         "F20 A reading that begins in the middle asks the outbox who spoke",
-        RECORDER,
+        "actions/rasa_kustomer/reading.py",
         "        people = await self._people_before(sender_id, events, cursor) if self._vouched else None\n",
         "        people = None\n",
         "tests/events/test_people.py",
@@ -121,7 +120,7 @@ MUTANTS = [
     Mutant(
         "F20 The note of one person holds no word of another",
         PEOPLE,
-        'if mark == mine or _kind(event) not in {"user", "bot"}]',
+        'if mark == current or event.kind not in {"user", "bot"}]',
         "]",
         f"{SPEAK} -k own",
     ),

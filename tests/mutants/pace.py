@@ -100,7 +100,7 @@ MUTANTS = [
     ),
     Mutant(
         "F22: how a team's name was typed does not matter",
-        f"{PRODUCT}/conversation/names.py",
+        f"{PRODUCT}/conversation/texts.py",
         "one == other or folded(one) == folded(other)",
         "one == other",
         "tests/delivery/test_teams.py",

@@ -64,7 +64,7 @@ MUTANTS = [
     ),
     Mutant(
         "F3: who it is shows no hidden slot",
-        f"{PACKAGE}/actions/ticket.py",
+        f"{PACKAGE}/conversation/handoff.py",
         'f"{kind} {HIDDEN}" if slot in hidden else value',
         "value",
         "tests/actions/test_hidden_slots.py -k who_it_is",

@@ -46,8 +46,8 @@ MUTANTS = [
     ),
     Mutant(
         "E2 Turns that a handoff could not record are kept",
-        "actions/rasa_kustomer/actions/base.py",
-        "            self.runtime.unrecorded.keep(*told)\n            raise",
+        "actions/rasa_kustomer/recorder.py",
+        "            self._keep(_Call(sender_id, events, identity, at_start))\n            raise",
         "            raise",
         f"{ACCEPTED} -k could_not_record",
     ),

@@ -12,20 +12,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from rasa_kustomer import runtime
+from rasa_kustomer.conversation.events import Event, mapping
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.people import People
 from rasa_kustomer.delivery.outbox import NewRecord, OutboxUnavailableError, SessionKey
 from rasa_kustomer.failures import where
-from rasa_kustomer.recorder import identity_fields
+from rasa_kustomer.records import identity_fields, session_of_events
 from rasa_kustomer.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -57,12 +57,12 @@ class Call:
     @property
     def slots(self) -> Mapping[str, Any]:
         """The slots by name; empty when Rasa sent none."""
-        return self.tracker.slots if isinstance(self.tracker.slots, dict) else {}
+        return mapping(self.tracker.slots)
 
     @property
     def latest_message(self) -> Mapping[str, Any]:
         """The latest user message as parsed; empty before the first one."""
-        return self.tracker.latest_message if isinstance(self.tracker.latest_message, dict) else {}
+        return mapping(self.tracker.latest_message)
 
     @cached_property
     def identity(self) -> Identity:
@@ -109,18 +109,13 @@ class Call:
     @property
     def session_by_events(self) -> SessionKey:
         """The session of the one who speaks; by the tracker's first event when it has no start."""
-        times = (milliseconds(event) for event in self.events if isinstance(event, Mapping))
+        times = (Event(event).at_ms for event in self.events)
         began_ms = next(filter(None, times), None) or int(time.time() * 1000)
         mark = self.people.current.mark
-        return self.runtime.recorder.session_of_events(self.sender_id, self.events, began_ms, mark)
+        return session_of_events(self.sender_id, self.events, began_ms, mark)
 
     async def _record_turns(self) -> SessionKey | None:
-        told = (self.sender_id, self.events, self.identity, self.at_start)
-        try:
-            return await self.runtime.recorder.record_turns(*told)
-        except Exception:
-            self.runtime.unrecorded.keep(*told)
-            raise
+        return await self.runtime.unrecorded.record_turns(self.sender_id, self.events, self.identity, self.at_start)
 
     async def record(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
         """Accept records of a session, with the person as known now.
@@ -150,8 +145,7 @@ class Call:
             fallback: Text with `{placeholders}`.
             values: Filled into either of them.
         """
-        responses = self.domain.get("responses")
-        if isinstance(responses, Mapping) and response in responses:
+        if response in mapping(self.domain.get("responses")):
             self.dispatcher.utter_message(response=response, **values)
         else:
             self.dispatcher.utter_message(text=fallback.format(**values))
@@ -165,9 +159,12 @@ def slot_events(values: Mapping[str, Any]) -> Events:
 class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no types
     """Base of all actions: runs `act` when the plugin serves the sender, else and on any failure `otherwise`."""
 
-    @abstractmethod
+    action_name: ClassVar[str]
+    """The action's name in domain and stories."""
+
     def name(self) -> str:
-        """The action's name in domain and stories."""
+        """What rasa-sdk registers the action by."""
+        return self.action_name
 
     @abstractmethod
     async def act(self, call: Call) -> Events:
@@ -179,7 +176,7 @@ class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no ty
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Mapping[str, Any]) -> Events:
         """Rasa's entry point; never raises and never rejects."""
-        call = Call(runtime.current(), dispatcher, tracker, domain if isinstance(domain, Mapping) else {})
+        call = Call(runtime.current(), dispatcher, tracker, mapping(domain))
         try:
             if call.runtime.serves(call.sender_id):
                 return await self.act(call)

@@ -23,9 +23,7 @@ class ActionKustomerHandoff(KustomerAction):
     queued in the outbox, which is said instead. A second handoff in the same session raises the same ticket.
     """
 
-    def name(self) -> str:
-        """Name in stories and rules."""
-        return "action_kustomer_handoff"
+    action_name = "action_kustomer_handoff"
 
     def otherwise(self, call: Call) -> Events:
         """Nobody will come: say so."""

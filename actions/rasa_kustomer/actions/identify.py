@@ -7,15 +7,13 @@ from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
 from rasa_kustomer.actions.ticket import ticket_slots
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
-from rasa_kustomer.recorder import identity_fields, moved
+from rasa_kustomer.records import identity_fields, moved
 
 
 class ActionKustomerIdentify(KustomerAction):
     """Resolves the customer again and moves the session's conversation to them."""
 
-    def name(self) -> str:
-        """Name in stories and rules."""
-        return "action_kustomer_identify"
+    action_name = "action_kustomer_identify"
 
     async def act(self, call: Call) -> Events:
         """Point the session to the person; returns the customer slots."""

@@ -7,9 +7,7 @@ from rasa_kustomer.delivery.outbox import Kind, NewRecord
 class ActionKustomerResolve(KustomerAction):
     """Closes the mirrored conversation as done. A conversation that a human has is left to the human."""
 
-    def name(self) -> str:
-        """Name in stories and rules."""
-        return "action_kustomer_resolve"
+    action_name = "action_kustomer_resolve"
 
     async def act(self, call: Call) -> Events:
         """Queue the closing behind the turns so far."""

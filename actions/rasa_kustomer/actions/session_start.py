@@ -5,6 +5,7 @@ from rasa_sdk.events import ActionExecuted, SessionStarted
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
 from rasa_kustomer.conversation.carried import carried_slots
+from rasa_kustomer.conversation.events import mapping
 
 FRESH = {"kustomer_conversation_id": None, "kustomer_handoff_status": "none", "kustomer_ticket": None}
 
@@ -16,9 +17,7 @@ class ActionSessionStart(KustomerAction):
     action_session_start).
     """
 
-    def name(self) -> str:
-        """Rasa's name for it."""
-        return "action_session_start"
+    action_name = "action_session_start"
 
     async def act(self, call: Call) -> Events:
         """Start the session with the customer's slots filled."""
@@ -38,7 +37,6 @@ def _session(call: Call, more: Events) -> Events:
 
 def _carried_over(call: Call) -> Events:
     """Slots of the old session, unless the domain says that there are none to carry over."""
-    config = call.domain.get("session_config")
-    if isinstance(config, dict) and not config.get("carry_over_slots_to_new_session", True):
+    if not mapping(call.domain.get("session_config")).get("carry_over_slots_to_new_session", True):
         return []
     return slot_events(carried_slots(call.events))

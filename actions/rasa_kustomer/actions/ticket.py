@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rasa_kustomer.actions.base import Call
-from rasa_kustomer.conversation.handoff import HandoffFacts, read_handoff
-from rasa_kustomer.conversation.hidden import HIDDEN, HiddenSlots
+from rasa_kustomer.conversation.events import latest, word
+from rasa_kustomer.conversation.handoff import Handoff, HandoffSettings, compose, read_handoff
+from rasa_kustomer.conversation.hidden import HIDDEN
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
-from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.people import mark_of
-from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
-from rasa_kustomer.conversation.summary import summary, unread_slots
+from rasa_kustomer.conversation.routing import priority_name
 from rasa_kustomer.delivery.outbox import (
     DEAD,
     DELIVERED,
@@ -25,7 +24,7 @@ from rasa_kustomer.delivery.outbox import (
 )
 from rasa_kustomer.delivery.plan import HANDOFF_TAG
 from rasa_kustomer.kustomer.errors import KustomerError
-from rasa_kustomer.recorder import moved
+from rasa_kustomer.records import moved
 
 EXPECTED = {
     "kustomer_team": "it must hold a team's name or id as text",
@@ -33,7 +32,6 @@ EXPECTED = {
 }
 _TAGS_WAIT_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
-_SUBJECT_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +63,24 @@ async def compose_ticket(call: Call) -> Ticket:
         OutboxUnavailableError: The outbox cannot be used, so nothing may be promised.
     """
     session = await call.current_session()
-    facts = await _facts(call)
-    decision = await _decide(call, facts)
     reference = ticket_reference(session.key)
+    handoff = await _compose(call, reference)
     before = await _ticket_before(call.runtime.outbox, session)
     again = f":{_moment(call)}"
     key = f"{session.key}:ticket"
     if before is None:
-        records = _records(call, session, facts, decision, reference, suffix="")
+        records = _records(session, handoff, suffix="")
     elif before == PENDING:
         records = []
     elif before == DEAD:
-        records, key = _records(call, session, facts, decision, reference, suffix=again), key + again
+        records, key = _records(session, handoff, suffix=again), key + again
     else:
-        payload = {"priority": decision.priority, "repeated": True}
+        payload = {"priority": handoff.decision.priority, "repeated": True}
         records, key = [NewRecord(key + again, Kind.TICKET, payload)], key + again
     person = call.people.current
     if call.people.signed_in and person.identity and not person.mark:  # turns may not be mirrored
         records = [moved(session, mark_of(person.identity)), *records]
-    priority = priority_name(decision.priority or call.runtime.settings.default_priority)
-    return Ticket(session, reference, key, records, decision.team, priority)
+    return Ticket(session, reference, key, records, handoff.decision.team, priority_name(handoff.priority))
 
 
 async def accept(call: Call, ticket: Ticket) -> None:
@@ -121,11 +117,11 @@ async def ticket_slots(call: Call) -> dict[str, Any]:
 
 def _moment(call: Call) -> str:
     """What tells a repeated handoff from the one before, and is the same when Rasa asks twice."""
-    message_id = call.latest_message.get("message_id")
-    if isinstance(message_id, str) and made_by_rasa(message_id):
+    message_id = word(call.latest_message.get("message_id"))
+    if made_by_rasa(message_id):
         return message_id
-    said = next((one for one in reversed(call.events) if isinstance(one, dict) and one.get("event") == "user"), {})
-    return str(milliseconds(said) or len(call.events))
+    said = latest(call.events, "user")
+    return str((said and said.at_ms) or len(call.events))
 
 
 async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
@@ -135,40 +131,36 @@ async def _ticket_before(outbox: Outbox, session: SessionKey) -> str | None:
     return DELIVERED if state is None and known is not None and known["escalated"] else state
 
 
-async def _facts(call: Call) -> HandoffFacts:
-    events = await call.runtime.recorder.words_of_current(call.sender_id, call.events, call.at_start)
-    return read_handoff(
+async def _compose(call: Call, reference: str) -> Handoff:
+    settings = call.runtime.settings
+    events = await call.runtime.recorder.trackers.words_of_current(call.sender_id, call.events, call.at_start)
+    facts = read_handoff(
         sender_id=call.sender_id,
         events=events,
         slots=call.slots,
         active_loop=call.tracker.active_loop,
         forms=call.domain.get("forms"),
-        hidden_slots=call.runtime.settings.note_hidden_slots,
-        reading=await call.runtime.recorder.read(call.sender_id, events),
-        named_channels=call.runtime.settings.channels,
+        hidden_slots=settings.note_hidden_slots,
+        reading=await call.runtime.recorder.trackers.read(call.sender_id, events),
+        named_channels=settings.channels,
     )
-
-
-async def _decide(call: Call, facts: HandoffFacts) -> Decision:
-    decision = decide_handoff(
+    handoff = compose(
+        facts,
         call.runtime.routing,
-        Facts(
-            intents=tuple(name for name, _ in facts.intents),
-            slots=call.slots,
-            channel=facts.channel,
-            customer_tags=await _customer_tags(call),
+        HandoffSettings(
+            settings.identity_names, settings.phone_region, settings.default_priority, settings.note_hidden_slots
         ),
-        team_slot=call.slots.get("kustomer_team"),
-        priority_slot=call.slots.get("kustomer_priority"),
-        default_priority=call.runtime.settings.default_priority,
-        hidden=_hidden(call),
+        slots=call.slots,
+        identity=call.identity,
+        reference=reference,
+        customer_tags=await _customer_tags(call),
     )
-    for slot, sentence in decision.ignored:
+    for slot, sentence in handoff.decision.ignored:
         call.runtime.say_once(
             f"A handoff ignored the slot {slot}: {EXPECTED[slot]}. The agent's note says so.",
             about=(slot, sentence),
         )
-    return decision
+    return handoff
 
 
 async def _customer_tags(call: Call) -> tuple[str, ...]:
@@ -182,44 +174,16 @@ async def _customer_tags(call: Call) -> tuple[str, ...]:
     return tuple(customer.tags)
 
 
-def _records(
-    call: Call, session: SessionKey, facts: HandoffFacts, decision: Decision, reference: str, *, suffix: str
-) -> list[NewRecord]:
+def _records(session: SessionKey, handoff: Handoff, *, suffix: str) -> list[NewRecord]:
     """Note and tags go before the ticket, so that the agent who gets it sees them (Kustomer API reference, Handoff)."""
-    priority = decision.priority or call.runtime.settings.default_priority
-    remarks = [f"Routed by the rule in {decision.rule} of the routing file."] if decision.rule else []
-    remarks += [one.sentence for one in decision.ignored]
-    remarks += unread_slots(call.runtime.unread_slots(call.slots), facts)
-    text = summary(facts, reference=reference, priority=priority, person=_person(call), remarks=remarks)
-    about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
-    if len(about) > _SUBJECT_LENGTH:
-        about = about[: _SUBJECT_LENGTH - 1].rstrip() + "…"
+    decision = handoff.decision
     team = {"team": decision.team}
-    if "kustomer_team" in _hidden(call) and decision.team == str(call.slots.get("kustomer_team")).strip():
+    if handoff.team_hidden:
         team["team_hidden"] = HIDDEN  # the remark about a team that there is not must not quote it
-    ticket = {"priority": priority, "team": decision.team, "subject": f"{reference} · {about}"}
+    ticket = {"priority": handoff.priority, "team": decision.team, "subject": handoff.subject}
     tags = list(dict.fromkeys((HANDOFF_TAG, *decision.tags)))
     return [
-        NewRecord(f"{session.key}:note{suffix}", Kind.NOTE, {"text": text, **team}),
+        NewRecord(f"{session.key}:note{suffix}", Kind.NOTE, {"text": handoff.note, **team}),
         NewRecord(f"{session.key}:tags{suffix}", Kind.TAGS, {"tags": tags}),
         NewRecord(f"{session.key}:ticket{suffix}", Kind.TICKET, ticket),
     ]
-
-
-def _hidden(call: Call) -> HiddenSlots:
-    return HiddenSlots(call.runtime.settings.note_hidden_slots, call.slots)
-
-
-def _person(call: Call) -> str:
-    """Who it is; of what is hidden, only that it is there."""
-    identity, names, hidden = call.identity, call.runtime.settings.identity_names, _hidden(call)
-    told = (
-        (names.name, identity.name, "a name"),
-        (names.external_id, identity.external_id, "a customer id"),
-        (names.email, identity.email, "an e-mail address"),
-        (names.phone, identity.phone, "a phone number"),
-    )
-    known = ", ".join(f"{kind} {HIDDEN}" if slot in hidden else value for slot, value, kind in told if value)
-    if not known:
-        return "an anonymous visitor"
-    return known if identity.trusted else f"{known} (as stated in the chat, not verified)"

@@ -8,7 +8,7 @@ from typing import Any
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import open_and_closed
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.keys import ticket_reference
+from rasa_kustomer.conversation.keys import PREFIX, ticket_reference
 from rasa_kustomer.conversation.routing import priority_name
 from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound
@@ -48,9 +48,7 @@ class ActionKustomerTicketStatus(KustomerAction):
     opened from this very chat.
     """
 
-    def name(self) -> str:
-        """Name in stories and rules."""
-        return "action_kustomer_ticket_status"
+    action_name = "action_kustomer_ticket_status"
 
     def otherwise(self, call: Call) -> Events:
         """Say that it cannot be said."""
@@ -141,7 +139,7 @@ def _waiting(key: str) -> dict[str, Any]:
 
 
 def _described(conversation: Conversation) -> dict[str, Any]:
-    ours = (conversation.external_id or "").startswith("rasa:")
+    ours = (conversation.external_id or "").startswith(PREFIX)
     return {
         "ticket": ticket_reference(str(conversation.external_id)) if ours else (conversation.name or conversation.id),
         "status": WORDS.get(conversation.status or "", conversation.status or "open"),

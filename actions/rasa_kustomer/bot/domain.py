@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rasa_kustomer.bot.files import Block, Items, Reader, yaml_files
-from rasa_kustomer.conversation.names import folded
+from rasa_kustomer.conversation.texts import folded
 from rasa_kustomer.finding import Finding, Level, fail, ok, skip
 
 ACTIONS = (

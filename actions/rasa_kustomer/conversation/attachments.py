@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from rasa_kustomer.conversation.cleaning import clean
+from rasa_kustomer.conversation.events import Event, mapping
+from rasa_kustomer.conversation.texts import clean
 
 MOST_ADDRESSES = 10
 LONGEST_ADDRESS = 2_000
@@ -13,9 +13,6 @@ _DEEPEST = 8
 _MOST_LOOKED_AT = 1_000
 _ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 _OF_RASA = frozenset({"model_id", "assistant_id", "is_external"})
-_UNDERSTANDING = frozenset(
-    {"text", "intent", "intent_ranking", "entities", "response_selector", "text_tokens", "message_id", "commands"}
-)
 _SENT = ("media", "attach", "file", "image", "photo", "picture", "voice", "audio", "video", "document", "sticker")
 _SENT_MORE = ("animation", "contenturl", "recording", "download")
 _ABOUT_THE_SENDER = ("profile", "avatar", "icon", "logo", "thumb", "preview", "responseurl", "callback", "webhook")
@@ -28,14 +25,14 @@ _SECRETS = (
 )
 
 
-def addresses(event: Mapping[str, Any]) -> list[str]:
+def addresses(event: Event) -> list[str]:
     """Web addresses of what the user sent, each once; passwords and keys in them are left out.
 
     Those of the page that the chat stands on, of the user's picture and the like are none.
     """
     found: dict[str, None] = {}
     left = [_MOST_LOOKED_AT]
-    for place in (event.get("metadata"), _parsed(event)):
+    for place in event.attached:
         for address in _walk(place, "", left, 0):
             found.setdefault(address)
             if len(found) == MOST_ADDRESSES:
@@ -43,22 +40,10 @@ def addresses(event: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def has_metadata(event: Mapping[str, Any]) -> bool:
+def has_metadata(event: Event) -> bool:
     """Whether a connector told anything beside the text; what Rasa itself puts there does not count."""
-    return any(
-        isinstance(one, Mapping) and any(value for name, value in one.items() if name not in _OF_RASA)
-        for one in (event.get("metadata"), _parsed(event).get("metadata"))
-    )
-
-
-def without_understanding(parsed: Mapping[str, Any]) -> dict[str, Any]:
-    """The parse data without what Rasa understood: its largest part, which may hold addresses that nobody sent."""
-    return {name: value for name, value in parsed.items() if name not in _UNDERSTANDING}
-
-
-def _parsed(event: Mapping[str, Any]) -> dict[str, Any]:
-    parsed = event.get("parse_data")
-    return without_understanding(parsed) if isinstance(parsed, Mapping) else {}
+    told = (event.metadata, mapping(event.parsed.get("metadata")))
+    return any(value for one in told for name, value in one.items() if name not in _OF_RASA)
 
 
 def _walk(value: object, path: str, left: list[int], depth: int) -> Iterator[str]:

@@ -5,9 +5,11 @@ repeated runs of a form. Rasa copies lists for that; here each step keeps the sl
 cost follows the number of events.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from rasa_kustomer.conversation.events import Event
 
 _ACTION, _USER, _LOOP, _REJECTED = "action", "user", "active_loop", "action_execution_rejected"
 _ALIASES = {"form": _LOOP}  # of bots trained with Rasa 2
@@ -19,17 +21,17 @@ class _Step:
     """Something that can be taken back, or that ends a form's run; and the slots that were set since."""
 
     kind: str = ""
-    name: object = None
+    name: str | None = None
     slots: list[tuple[str, Any]] = field(default_factory=list)
 
 
 def carried_slots(events: Sequence[Any]) -> dict[str, Any]:
     """The last value of each slot among the events that still apply; what is malformed counts for nothing."""
-    told = [(_kind(event), event) for event in events if isinstance(event, Mapping)]
-    loops = {event["name"] for kind, event in told if kind == _LOOP and isinstance(event.get("name"), str)}
+    told = [(_ALIASES.get(event.kind, event.kind), event) for event in map(Event, events)]
+    loops = {event.name for kind, event in told if kind == _LOOP and event.name}
     steps = [_Step()]
     for kind, event in told:
-        name = event.get("name")
+        name = event.name
         if kind in {"restart", "session_started"}:
             steps = [_Step()]
         elif kind == "undo":
@@ -37,18 +39,13 @@ def carried_slots(events: Sequence[Any]) -> dict[str, Any]:
         elif kind == "rewind":
             _take_back(steps, _USER)
             _take_back(steps, _ACTION)
-        elif kind == "slot" and isinstance(name, str):
-            steps[-1].slots.append((name, event.get("value")))
-        elif kind == _ACTION and isinstance(name, str) and name in loops and _runs_again(steps, name):
+        elif kind == "slot" and name:
+            steps[-1].slots.append((name, event.value))
+        elif kind == _ACTION and name in loops and _runs_again(steps, name):
             _forget_since_last_run(steps, name)
         elif kind in _STEPS and not (kind == _LOOP and name):  # only the end of a form is looked for
             steps.append(_Step(kind, name))
     return {name: value for step in steps for name, value in step.slots}
-
-
-def _kind(event: Mapping[str, Any]) -> str:
-    kind = event.get("event")
-    return _ALIASES.get(kind, kind) if isinstance(kind, str) else ""
 
 
 def _take_back(steps: list[_Step], kind: str) -> None:
@@ -60,9 +57,9 @@ def _take_back(steps: list[_Step], kind: str) -> None:
         steps.append(_Step())
 
 
-def _runs_again(steps: Sequence[_Step], loop: object) -> bool:
+def _runs_again(steps: Sequence[_Step], loop: str | None) -> bool:
     """Whether a form's action runs on, rather than for the first time or after something else came between."""
-    later: object = None
+    later: str | None = None
     for step in reversed(steps):
         if step.kind == _LOOP and step.name is None:
             return False
@@ -77,7 +74,7 @@ def _runs_again(steps: Sequence[_Step], loop: object) -> bool:
     return False
 
 
-def _forget_since_last_run(steps: list[_Step], loop: object) -> None:
+def _forget_since_last_run(steps: list[_Step], loop: str | None) -> None:
     """What was said and done since counts no more, but the slots that were set do."""
     kept: list[_Step] = []
     while not (steps[-1].kind == _ACTION and steps[-1].name == loop):

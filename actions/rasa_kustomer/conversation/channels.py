@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from rasa_kustomer.conversation.names import folded
+from rasa_kustomer.conversation.events import word
+from rasa_kustomer.conversation.texts import folded
 
 DEFAULT = "chat"
 CHANNELS = (DEFAULT, "whatsapp", "instagram", "facebook", "voice", "sms", "twitter-dm", "twitter-tweet", "email")
@@ -73,7 +74,7 @@ def kustomer_channel(input_channel: object, sender_id: str = "", named: Mapping[
         sender_id: Rasa's sender id.
         named: What an admin says of names (KUSTOMER_CHANNELS), which goes before everything else.
     """
-    name = input_channel if isinstance(input_channel, str) else ""
+    name = word(input_channel)
     if named and (said := _by_admin(name, named)):
         return said
     words = _words(name)
@@ -123,7 +124,7 @@ def _by_words(words: tuple[str, ...]) -> str:
         if product in together:
             return product
     for known in (_BY_WORD, _BY_VENDOR):
-        for word, channel in known.items():
-            if word in words:
+        for known_word, channel in known.items():
+            if known_word in words:
                 return channel
     return DEFAULT

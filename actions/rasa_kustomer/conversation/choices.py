@@ -1,11 +1,15 @@
 """What a bot offers to choose from, in whatever form a connector takes it: buttons, quick replies, cards, keyboards."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rasa_kustomer.conversation.cleaning import clean, label
+from rasa_kustomer.conversation.events import Event
+from rasa_kustomer.conversation.texts import clean, label
 
+MOST_REMEMBERED = 200
+_FOR_MACHINES = re.compile(r"[/_=|#&{}\[\]]|\w:\w")
 _DEEPEST = 8
 _IN_A_CHOICE = 3
 _LISTS = frozenset(
@@ -144,3 +148,62 @@ def _from_json(value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
         return value
+
+
+class _Offer(NamedTuple):
+    title: str
+    at: int
+    turn: int
+
+
+class Offers:
+    """What one sender was offered, the latest under each value.
+
+    It outlives the events that it was learned from: Rasa cuts away those of earlier sessions, in which a button may
+    stand that is pressed only now.
+    """
+
+    def __init__(self) -> None:
+        self._by_value: dict[str, _Offer] = {}
+        self._turn = 0
+
+    def learn(self, event: Event) -> None:
+        """Follow a bot event."""
+        data = event.data
+        if not any(data.values()):
+            return
+        for group in contents(data):
+            if isinstance(group, list):
+                for choice in group:
+                    self._by_value.pop(choice.value, None)
+                    self._by_value[choice.value] = _Offer(choice.title, event.at, self._turn)
+
+    def title(self, value: str, at: int) -> str | None:
+        """The title of the choice that was pressed; None when the user typed the text, as far as can be told.
+
+        A word that may be typed just as well is taken for a press only as the answer to the bot's latest messages.
+
+        Args:
+            value: The user's text.
+            at: Its time, epoch microseconds: what was offered later was not pressed.
+        """
+        offer = self._by_value.get(value)
+        if offer is None or (at and offer.at > at) or (offer.turn != self._turn and not for_machines(value)):
+            return None
+        return offer.title
+
+    def answered(self) -> None:
+        """The user has said something: what follows is another turn."""
+        self._turn += 1
+
+    def forget_the_oldest(self) -> None:
+        """Keep the latest `MOST_REMEMBERED`."""
+        for value in list(self._by_value)[:-MOST_REMEMBERED]:
+            del self._by_value[value]
+
+
+def for_machines(value: str) -> bool:
+    """Whether a text is nothing that people type: `/ask{"a": 1}`, `inv_17`, `pay:12`."""
+    if value.startswith("/"):
+        return True
+    return _FOR_MACHINES.search(value) is not None and not any(one.isspace() for one in value)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rasa_kustomer.conversation.names import folded
+from rasa_kustomer.conversation.texts import folded
 
 HIDDEN = "(hidden)"
 _SHORTEST = 3  # characters; a shorter value stands in too many words

@@ -43,7 +43,7 @@ def made_by_rasa(message_id: str) -> bool:
     return _RASA_ID.fullmatch(message_id) is not None
 
 
-def said_key(sender_id: str, message_id: object, microseconds: int, ordinal: int) -> str:
+def said_key(sender_id: str, message_id: str, microseconds: int, ordinal: int) -> str:
     """ExternalId of what the user said.
 
     Rasa's own message id is enough. That of a connector may come again (one that numbers the messages of each call
@@ -52,11 +52,11 @@ def said_key(sender_id: str, message_id: object, microseconds: int, ordinal: int
 
     Args:
         sender_id: Rasa's sender id.
-        message_id: The event's `message_id`, if it has one.
+        message_id: The event's `message_id`, empty if it has none.
         microseconds: Time of the event, epoch microseconds.
         ordinal: 0 for the first user event with this time.
     """
-    if not isinstance(message_id, str) or not message_id.strip():
+    if not message_id.strip():
         return event_key(sender_id, "u", microseconds, ordinal)
     if made_by_rasa(message_id):
         return user_key(sender_id, message_id)

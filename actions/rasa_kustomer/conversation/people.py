@@ -5,12 +5,12 @@ Pure, so that the hook, the event stream and any later process find the same fro
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from rasa_kustomer.conversation.events import Event
 from rasa_kustomer.conversation.identity import Identity
 
-SESSION_METADATA = "session_started_metadata"  # Rasa's slot with the metadata of the message that began the session
 Vouched = Callable[[object], Identity | None]
 """Reads the person whom metadata name; None when they name nobody."""
 
@@ -53,14 +53,14 @@ class People(NamedTuple):
         """Whose conversation it is."""
         return next((one for one in self.known if one.mark == mark), Person())
 
-    def after(self, event: Mapping[str, Any], vouched: Vouched) -> "People":
+    def after(self, event: Event, vouched: Vouched) -> "People":
         """The same after an event of the session."""
-        if event.get("event") == "user":
-            named = vouched(message_metadata(event))
+        if event.kind == "user":
+            named = vouched(event.sender_metadata)
             people = self._named(named) if named else self
             return people._replace(heard=True, next=None)
-        if event.get("event") == "slot" and event.get("name") == SESSION_METADATA:
-            named = vouched(event.get("value"))
+        if event.tells_session_metadata:
+            named = vouched(event.value)
             return self._replace(next=named) if self.heard else begun_with(named) if named else self
         return self
 
@@ -102,12 +102,6 @@ def mark_of(person: Identity) -> str:
     return hashlib.sha256(f"{field}:{value}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def message_metadata(event: Mapping[str, Any]) -> object:
-    """What the channel sent along with a user's message."""
-    parsed = event.get("parse_data")
-    return (parsed.get("metadata") if isinstance(parsed, Mapping) else None) or event.get("metadata")
-
-
 class Following:
     """Knows at each event of a list who speaks.
 
@@ -131,20 +125,19 @@ class Following:
         self.people = people or People()
         self._vouched = vouched and _remembering(vouched)
         self._at_start, self._starts_at = None, -1
-        if at_start and not any(_is_start_slot(events[index]) for index in range(first, len(events))):
+        new = [Event(events[index]) for index in range(first, len(events))] if at_start else []
+        if at_start and not any(event.tells_session_metadata for event in new):
             self._at_start = at_start
-            starts = (
-                index for index in range(len(events) - 1, first - 1, -1) if _kind(events[index]) == "session_started"
-            )
-            self._starts_at = next(starts, -1)
+            starts = [index for index, event in enumerate(new, first) if event.kind == "session_started"]
+            self._starts_at = starts[-1] if starts else -1
             if self._starts_at < 0 and not first and not self.people.known:
                 self.people = begun_with(at_start)
 
-    def follow(self, index: int, event: Mapping[str, Any]) -> None:
+    def follow(self, index: int, event: Event) -> None:
         """Go on to an event."""
         if self._vouched is None:
             return
-        if event.get("event") == "session_started":
+        if event.kind == "session_started":
             self.people = begun_with(self._at_start if index == self._starts_at else None)
         else:
             self.people = self.people.after(event, self._vouched)
@@ -152,15 +145,15 @@ class Following:
 
 def words_of_current(events: Sequence[Any], following: Following) -> list[Any]:
     """The events of the latest session without the words of others than who speaks now."""
-    kept: list[tuple[str, Any]] = []
-    for index, event in enumerate(events):
-        if isinstance(event, Mapping):
-            following.follow(index, event)
-            if event.get("event") == "session_started":
-                kept.clear()
-        kept.append((following.people.current.mark, event))
-    mine = following.people.current.mark
-    return [event for mark, event in kept if mark == mine or _kind(event) not in {"user", "bot"}]
+    kept: list[tuple[str, Event, Any]] = []
+    for index, raw in enumerate(events):
+        event = Event(raw)
+        following.follow(index, event)
+        if event.kind == "session_started":
+            kept.clear()
+        kept.append((following.people.current.mark, event, raw))
+    current = following.people.current.mark
+    return [raw for mark, event, raw in kept if mark == current or event.kind not in {"user", "bot"}]
 
 
 def _remembering(vouched: Vouched) -> Vouched:
@@ -173,11 +166,3 @@ def _remembering(vouched: Vouched) -> Vouched:
         return last[0][1]
 
     return read
-
-
-def _kind(event: object) -> object:
-    return event.get("event") if isinstance(event, Mapping) else None
-
-
-def _is_start_slot(event: object) -> bool:
-    return isinstance(event, Mapping) and event.get("event") == "slot" and event.get("name") == SESSION_METADATA

@@ -1,12 +1,15 @@
-"""Rich messages as text that an agent can read."""
+"""The text to mirror for a tracker event, that an agent can read; empty if there is none, or an agent said it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rasa_kustomer.conversation.attachments import addresses, has_metadata
 from rasa_kustomer.conversation.choices import Choice, contents
-from rasa_kustomer.conversation.cleaning import clean, label
+from rasa_kustomer.conversation.events import Event, mapping
+from rasa_kustomer.conversation.texts import clean, label, spoken
 
+NO_TEXT = "(no text)"
 LONGEST_TEXT = 10_000  # Kustomer's own limit is not known; the reference advises to split here
 _LONGEST_JSON = 500
 _MOST_TEXTS = 20
@@ -30,12 +33,32 @@ def split(text: str) -> list[str]:
     return parts
 
 
-def bot_text(event: Mapping[str, Any]) -> str:
+def said_by_user(event: Event) -> str:
+    """What the user typed or sent.
+
+    Rasa's own `/session_start` is not speech, nor is a trigger: a user event without message id that is marked as
+    external or begins with `EXTERNAL:` (Rasa notes, Events), or that tells nothing at all. A customer who types that
+    word is heard, and nobody can hide what they say by sending such metadata themselves.
+    """
+    text, sent = spoken(event.text), event.has_message_id
+    if not sent and (event.is_external or text.startswith("EXTERNAL:")):
+        return ""
+    if text:
+        return "" if text[0] == "/" and text.partition("{")[0].rstrip() == "/session_start" else text
+    return "\n".join(addresses(event)) or NO_TEXT if sent or has_metadata(event) else ""
+
+
+def has_words(text: str) -> bool:
+    """Whether what a user said is more than addresses."""
+    return text != NO_TEXT and not all(word.startswith(("http://", "https://")) for word in text.split())
+
+
+def said_by_bot(event: Event) -> str:
     """All that a bot event showed: its text, then buttons, image, attachment, cards and custom content."""
-    data = event.get("data")
-    lines = [clean(event.get("text")), *(_rich(data) if isinstance(data, Mapping) else ())]
-    shown = "\n".join(line for line in lines if line)
-    return shown if shown or not isinstance(data, Mapping) else _unknown(data)
+    if event.from_kustomer:
+        return ""
+    shown = "\n".join(line for line in (clean(event.text), *_rich(event.data)) if line)
+    return shown or _unknown(event.data)
 
 
 def _unknown(data: Mapping[str, Any]) -> str:
@@ -83,8 +106,8 @@ def _pressable(choices: Sequence[Choice]) -> str:
 def _address(value: object) -> str:
     if isinstance(value, str):
         return clean(value)
-    payload = value.get("payload") if isinstance(value, Mapping) else None
-    found = payload.get("src") or payload.get("url") if isinstance(payload, Mapping) else None
+    payload = mapping(mapping(value).get("payload"))
+    found = payload.get("src") or payload.get("url")
     return clean(found) if isinstance(found, str) else _custom(value)
 
 

@@ -4,9 +4,8 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rasa_kustomer.conversation.cleaning import clean
 from rasa_kustomer.conversation.hidden import HIDDEN
-from rasa_kustomer.conversation.names import find_by_name, folded
+from rasa_kustomer.conversation.texts import clean, find_by_name, folded
 
 PRIORITIES = {"low": 2, "medium": 3, "high": 4, "urgent": 5}
 _NAMES = {1: "lowest", **{number: name for name, number in PRIORITIES.items()}}

@@ -11,8 +11,8 @@ from ruamel.yaml.error import MarkedYAMLError
 from typing_extensions import Self
 
 from rasa_kustomer.conversation.channels import CHANNELS
-from rasa_kustomer.conversation.names import folded
 from rasa_kustomer.conversation.routing import Routing, Rule, parse_priority, word
+from rasa_kustomer.conversation.texts import folded
 
 
 class RoutingError(ValueError):

@@ -2,18 +2,40 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rasa_kustomer.conversation.cleaning import clean
-from rasa_kustomer.conversation.handoff import HandoffFacts
+from rasa_kustomer.conversation.messages import Message
 from rasa_kustomer.conversation.routing import priority_name
+from rasa_kustomer.conversation.texts import clean
 
 LONGEST_NOTE = 8_000
 _LONGEST_VALUE = 200
-_LONGEST_TURN = 400
+_LONGEST_MESSAGE = 400
 _LONGEST_REMAINDER = 40
 NOT_UNDERSTOOD = "nlu_fallback"  # Rasa's FallbackClassifier; its confidence says nothing
 _SPEAKER = {"in": "Customer", "out": "Bot"}
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffFacts:
+    """Facts for the summary and the routing rules.
+
+    Attributes:
+        intents: Name and confidence of what the customer wanted, latest first.
+        slots: What the bot knows, by slot.
+        missing: Slots that the running form still asks for.
+        messages: The last messages, oldest first.
+        topic: What the customer said most about, for the subject line; None when nothing was said.
+    """
+
+    reason: str | None
+    intents: tuple[tuple[str, float], ...]
+    slots: Mapping[str, Any]
+    missing: tuple[str, ...]
+    channel: str
+    messages: tuple[Message, ...]
+    topic: str | None
 
 
 def summary(facts: HandoffFacts, *, reference: str, priority: int, person: str, remarks: Sequence[str] = ()) -> str:
@@ -36,25 +58,25 @@ def summary(facts: HandoffFacts, *, reference: str, priority: int, person: str, 
     if facts.intents:
         wanted = ", ".join(_wish(name, confidence) for name, confidence in facts.intents)
         head.append(f"What the customer wanted, latest first: {wanted}")
-    rest = ["", "Still missing: " + _short(", ".join(facts.missing), _LONGEST_TURN)] if facts.missing else []
-    rest += ["", *(_short(remark, _LONGEST_TURN) for remark in remarks)] if remarks else []
-    if facts.turns:
+    rest = ["", "Still missing: " + _short(", ".join(facts.missing), _LONGEST_MESSAGE)] if facts.missing else []
+    rest += ["", *(_short(remark, _LONGEST_MESSAGE) for remark in remarks)] if remarks else []
+    if facts.messages:
         rest += ["", "Last messages:"]
-        rest += [f"  {_SPEAKER[turn.direction]}: {_short(turn.text, _LONGEST_TURN)}" for turn in facts.turns]
+        rest += [f"  {_SPEAKER[one.direction]}: {_short(one.text, _LONGEST_MESSAGE)}" for one in facts.messages]
     known = _known(facts.slots, LONGEST_NOTE - len("\n".join([*head, *rest])) - 1)
     return "\n".join([*head, *known, *rest])[:LONGEST_NOTE]
 
 
-def unread_slots(unread: Mapping[str, str], facts: HandoffFacts) -> list[str]:
+def unread_slots(unread: Mapping[str, str], shown: Mapping[str, Any]) -> list[str]:
     """Remarks on slots that identify nobody although they are filled; a hidden one is named and not shown.
 
     Args:
         unread: What each of them should hold.
-        facts: With the slots that may be shown.
+        shown: The slots that may be shown.
     """
     return [
         f"The slot {slot} does not hold {expected}"
-        + (f': "{_short(_value(facts.slots[slot]), _LONGEST_VALUE)}"' if slot in facts.slots else ".")
+        + (f': "{_short(_value(shown[slot]), _LONGEST_VALUE)}"' if slot in shown else ".")
         for slot, expected in unread.items()
     ]
 

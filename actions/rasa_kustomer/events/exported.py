@@ -9,9 +9,10 @@ from typing import Any
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa
-from rasa_kustomer.conversation.turns import SessionTurns
+from rasa_kustomer.conversation.messages import SessionMessages
 from rasa_kustomer.delivery.outbox import KnownSession, Outbox, Renew, SessionKey
-from rasa_kustomer.recorder import Recorder, of_person, session_of
+from rasa_kustomer.reading import Trackers
+from rasa_kustomer.records import accept, of_person, session_of
 
 HEADER = "rasa-export-process-id"
 
@@ -20,12 +21,12 @@ class Exported:
     """Records the exported sessions of one sender; what was decided for a session holds for all that comes of it.
 
     Args:
-        recorder: Writes to the outbox.
-        outbox: Tells what is known.
+        trackers: Reads them.
+        outbox: Tells what is known, and takes the rest.
     """
 
-    def __init__(self, recorder: Recorder, outbox: Outbox) -> None:
-        self._recorder, self._outbox = recorder, outbox
+    def __init__(self, trackers: Trackers, outbox: Outbox) -> None:
+        self._trackers, self._outbox = trackers, outbox
         self._taken: dict[str, bool] = {}
         self._latest: SessionKey | None = None
 
@@ -35,7 +36,7 @@ class Exported:
         Raises:
             OutboxUnavailableError: Not all was accepted; the next call tries it again.
         """
-        reading = await self._recorder.read_copy(sender_id, events)
+        reading = await self._trackers.read_copy(sender_id, events)
         for part in reading.sessions:
             session = self._session(sender_id, part)
             if session.key not in self._taken:
@@ -46,15 +47,15 @@ class Exported:
             self._latest = session
             if self._taken[session.key]:
                 theirs = of_person(session, part.person.mark)
-                await self._recorder.accept(theirs, part.person.identity or identity, part, Renew.WITH_NEW_TURNS)
+                await accept(self._outbox, theirs, part.person.identity or identity, part, Renew.WITH_NEW_TURNS)
 
-    def _session(self, sender_id: str, part: SessionTurns) -> SessionKey:
+    def _session(self, sender_id: str, part: SessionMessages) -> SessionKey:
         if part.started_ms is not None:
             return session_of(sender_id, part.started_ms)
         return self._latest or session_of(sender_id, part.messages[0].at_ms)  # its beginning came before, or never
 
 
-def _is_known(part: SessionTurns, session: SessionKey, known: Sequence[KnownSession]) -> bool:
+def _is_known(part: SessionMessages, session: SessionKey, known: Sequence[KnownSession]) -> bool:
     """Whether turns of the session were recorded before, at whatever times.
 
     A part of a session, without its start, belongs to one that is known if any is; and of turns that were purged since

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rasa_kustomer.conversation.attachments import without_understanding
+from rasa_kustomer.conversation.events import SESSION_METADATA, Event, without_understanding
 from rasa_kustomer.conversation.identity import IdentityNames
-from rasa_kustomer.conversation.people import SESSION_METADATA
 from rasa_kustomer.events.knowledge import Knowledge
 
-Event = dict[str, Any]
+Fields = dict[str, Any]
 
 MOST_EVENTS = 2_000  # of one session: a reading goes on where it was when the head is cut
 MOST_SEEN = 1_000
@@ -32,7 +31,7 @@ class History:
     """
 
     def __init__(self, names: IdentityNames) -> None:
-        self.events: list[Event] = []
+        self.events: list[Fields] = []
         self.safe = 0
         self._names = names
         self._before = Knowledge(names)  # of the events that were cut off
@@ -66,7 +65,7 @@ class History:
         """What the first events, up to `end`, tell about the person."""
         told = self._before.copy()
         for event in self.events[:end]:
-            told.apply(event)
+            told.apply(Event(event))
         return told
 
     def recall(self, identity: Mapping[str, Any]) -> None:
@@ -105,13 +104,10 @@ class History:
         return False
 
 
-def _slim(event: Mapping[str, Any]) -> Event:
+def _slim(event: Mapping[str, Any]) -> Fields:
     """What is read of it; the largest part of a user's event, what Rasa understood, is not."""
     slim = {name: event[name] for name in _FIELDS if name in event}
-    parsed = event.get("parse_data")
-    if isinstance(parsed, dict):
-        slim["parse_data"] = without_understanding(parsed)
-    return slim
+    return slim | {"parse_data": without_understanding(event.get("parse_data"))}
 
 
 def _seconds(event: Mapping[str, Any]) -> float | None:

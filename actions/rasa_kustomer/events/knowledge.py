@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from rasa_kustomer.conversation.events import SESSION_METADATA, Event
 from rasa_kustomer.conversation.identity import IdentityNames
-from rasa_kustomer.conversation.people import SESSION_METADATA, message_metadata
 
 _REWINDS = 4  # Rasa's action_back rewinds twice; nothing rewinds further in one go
 
@@ -41,14 +41,14 @@ class Knowledge:
         other.slots, other.message_metadata, other.complete = dict(self.slots), self.message_metadata, self.complete
         return other
 
-    def apply(self, event: Mapping[str, Any]) -> None:
+    def apply(self, event: Event) -> None:
         """Follow one event, as Rasa's tracker does."""
-        kind, name = event.get("event"), event.get("name")
-        if kind == "slot" and name in self.watched:
-            self.slots[str(name)] = event.get("value")
+        kind = event.kind
+        if kind == "slot" and event.name in self.watched:
+            self.slots[event.name] = event.value
         elif kind == "user":
             self._before.append((dict(self.slots), self.message_metadata))
-            self.message_metadata = message_metadata(event)
+            self.message_metadata = event.sender_metadata
         elif kind == "rewind" and self._before:
             self.slots, self.message_metadata = self._before.pop()
         elif kind == "reset_slots":
@@ -64,7 +64,7 @@ class Knowledge:
         been, had the beginning been seen.
 
         Args:
-            identity: As kept with the session (`recorder.identity_fields`); empty when there is none.
+            identity: As kept with the session (`records.identity_fields`); empty when there is none.
         """
         names = self._names
         fields = {

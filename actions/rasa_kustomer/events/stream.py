@@ -149,7 +149,7 @@ class Stream:
         sender = self._senders.get(whose) or self._waiting.get(whose)
         if sender is None:
             runtime, (_, copied) = self._runtime, whose
-            exported = Exported(runtime.recorder, runtime.outbox) if copied else None
+            exported = Exported(runtime.recorder.trackers, runtime.outbox) if copied else None
             sender = _Sender(History(runtime.settings.identity_names), exported)
         self._senders[whose] = sender  # with its size as it is now
         return sender

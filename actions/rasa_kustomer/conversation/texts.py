@@ -1,4 +1,7 @@
-"""Whether two names mean the same: they are typed by hand in two systems, on different operating systems."""
+"""Texts and names in forms that every system on the way takes, and in which they can be compared.
+
+Names are typed by hand in two systems, on different operating systems.
+"""
 
 import re
 import unicodedata
@@ -8,9 +11,35 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff]")
+_LARGEST_LABEL = 10**12
+_IN_PLACE_OF_A_PICTURE = "\ufffc"
+
 # Unicode calls them "default ignorable"; those of the category Cf are found by the category.
 _NOT_SHOWN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0000-\U000e0fff]")
 _BLANK_SYMBOL = "\u2800"  # Braille without dots: a blank to look at, a symbol to Unicode
+
+
+def clean(text: object) -> str:
+    """Text without NUL, control characters and broken surrogates; anything that is not text is empty."""
+    if not isinstance(text, str):
+        return ""
+    if text.isascii() and text.isprintable():  # nearly all messages
+        return text.strip()
+    return _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def spoken(text: object) -> str:
+    """The text, cleaned; empty when there is nothing of it to be seen."""
+    words = clean(text)
+    return words if words.isascii() or folded(words.replace(_IN_PLACE_OF_A_PICTURE, "")) else ""
+
+
+def label(value: object) -> str:
+    """A button's title; ratings come as numbers."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST_LABEL:
+        return str(value)
+    return clean(value)
 
 
 def same_name(one: str, other: str) -> bool:

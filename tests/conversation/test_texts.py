@@ -2,7 +2,7 @@
 
 import pytest
 
-from rasa_kustomer.conversation.names import find_by_name, folded, same_name
+from rasa_kustomer.conversation.texts import find_by_name, folded, same_name
 
 JOINER, NON_JOINER, NO_WIDTH, MARK, SOFT_HYPHEN = "\u200d", "\u200c", "\u200b", "\ufeff", "\u00ad"
 

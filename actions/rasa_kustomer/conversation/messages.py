@@ -1,4 +1,4 @@
-"""What was said, read from a tracker's events; only from the new ones when the last seen is known.
+"""Messages, read from a tracker's events; only from the new ones when the last seen is known.
 
 The event list grows with the conversation and is sent whole with every call (Rasa notes, Events), so a reading goes on
 where the one before ended.
@@ -9,22 +9,20 @@ from typing import Any, Literal, NamedTuple
 
 from rasa_kustomer.conversation import keys
 from rasa_kustomer.conversation.channels import NOT_NAMED, kustomer_channel
-from rasa_kustomer.conversation.cleaning import clean
-from rasa_kustomer.conversation.copies import Places
+from rasa_kustomer.conversation.choices import Offers, for_machines
+from rasa_kustomer.conversation.events import Event, Moment
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.moments import Moment, is_a, microseconds, milliseconds, moment_of
-from rasa_kustomer.conversation.offers import Offers, for_machines
 from rasa_kustomer.conversation.people import Following, People, Person, Vouched
-from rasa_kustomer.conversation.rendering import split
-from rasa_kustomer.conversation.speech import said_by_bot, said_by_user
+from rasa_kustomer.conversation.places import Places, first_new
+from rasa_kustomer.conversation.rendering import said_by_bot, said_by_user, split
+from rasa_kustomer.conversation.texts import clean
 
-Event = Mapping[str, Any]
 EVENTS_AT_ONCE = 2_000  # some 20 ms
 _READ = frozenset({"user", "bot", "session_started"})
 
 
 class Message(NamedTuple):
-    """One message of a turn.
+    """What was said at once; a long text makes several of it.
 
     Attributes:
         key: externalId in Kustomer.
@@ -42,7 +40,7 @@ class Message(NamedTuple):
     action: str | None = None
 
 
-class SessionTurns(NamedTuple):
+class SessionMessages(NamedTuple):
     """Messages of one Rasa session, as far as they are one person's.
 
     Attributes:
@@ -81,25 +79,28 @@ class Cursor(NamedTuple):
 class Reading(NamedTuple):
     """What was read: the messages by session, oldest first, and where to go on next time."""
 
-    sessions: tuple[SessionTurns, ...]
+    sessions: tuple[SessionMessages, ...]
     cursor: Cursor | None
 
 
-def read_turns(
-    events: Sequence[Any],
-    sender_id: str,
-    cursor: Cursor | None,
-    *,
-    offers: Offers | None = None,
-    named_channels: Mapping[str, str] = NOT_NAMED,
-    vouched: Vouched | None = None,
-    people: People | None = None,
-    at_start: Identity | None = None,
-) -> Reading:
-    """Read the messages that follow the cursor; all of them without one, or when its event is not where it should be.
+def read_messages(events: Sequence[Any], sender_id: str, cursor: Cursor | None = None) -> Reading:
+    """Read the messages that follow the cursor, all at once, on a channel that vouches for nobody."""
+    reader = Reader(events, sender_id, cursor)
+    for _ in reader.slices():
+        pass
+    return reader.reading()
 
-    Messages may come again, always with the same keys: recording ignores those that it has. Never raises: what is
-    malformed is skipped.
+
+def goes_on(events: Sequence[Any], cursor: Cursor | None) -> bool:
+    """Whether a reading goes on behind the cursor, and not from the first event."""
+    return cursor is not None and first_new(events, cursor.position, cursor.marker) > 0
+
+
+class Reader:
+    """Reads the messages that follow the cursor; all of them without one, or when its event is not where it should be.
+
+    In slices, between which others may have their turn. Messages may come again, always with the same keys: recording
+    ignores those that it has. Never raises: what is malformed is skipped.
 
     Args:
         events: The tracker's events.
@@ -111,28 +112,6 @@ def read_turns(
         people: Who spoke before the first event, if they are known.
         at_start: The person of the latest session's start, where the events lack it.
     """
-    reader = Reader(
-        events,
-        sender_id,
-        cursor,
-        offers=offers,
-        named_channels=named_channels,
-        vouched=vouched,
-        people=people,
-        at_start=at_start,
-    )
-    for _ in reader.slices():
-        pass
-    return reader.reading()
-
-
-def goes_on(events: Sequence[Any], cursor: Cursor | None) -> bool:
-    """Whether a reading goes on behind the cursor, and not from the first event."""
-    return _first_new(events, cursor) > 0
-
-
-class Reader:
-    """Reads as `read_turns` does, which has the arguments; in slices, between which others may have their turn."""
 
     def __init__(
         self,
@@ -147,7 +126,7 @@ class Reader:
         at_start: Identity | None = None,
     ) -> None:
         self._events = events
-        self._first = _first_new(events, cursor)
+        self._first = first_new(events, cursor.position, cursor.marker) if cursor else 0
         before = cursor if self._first else None
         self._sender_id, self._named_channels = sender_id, named_channels
         self._started_ms = before.started_ms if before else None
@@ -155,34 +134,21 @@ class Reader:
         self._places = Places(events, self._first, before.latest if before else -1)
         self._offers = Offers() if offers is None else offers
         self._earlier_offers: Offers | None = None
-        self._sessions: list[SessionTurns] = []
+        self._sessions: list[SessionMessages] = []
         self._messages: dict[str, list[Message]] = {}
         known = before.people if before else people
         self._following = Following(events, self._first, vouched=vouched, people=known, at_start=at_start)
 
     def slices(self) -> Iterator[None]:
         """Read on; at most `EVENTS_AT_ONCE` events from one step to the next."""
-        events = self._events
-        for index in range(self._first, len(events)):
+        for index in range(self._first, len(self._events)):
             if index > self._first and not (index - self._first) % EVENTS_AT_ONCE:
                 yield
-            event = events[index]
-            kind, _ = moment = moment_of(event)
-            if kind not in _READ:
-                if kind:
-                    self._following.follow(index, event)
-                continue
-            place = self._places.take(moment, event)
-            if place is None:  # a copy
-                continue
-            if kind == "session_started":
-                self._end_session()
-                self._started_ms, self._channel_before, self._channel = milliseconds(event), self._channel, ""
-            self._following.follow(index, event)
-            if kind == "user":
-                self._user(event, moment, place)
-            elif kind == "bot":
-                self._bot(index, moment, place)
+            event = Event(self._events[index])
+            if event.kind in _READ:
+                self._read(index, event)
+            elif event.kind:
+                self._following.follow(index, event)
         self._end_session()
         self._offers.forget_the_oldest()
 
@@ -194,49 +160,58 @@ class Reader:
         if not self._events:
             return None
         last = len(self._events) - 1
-        marker, people = moment_of(self._events[last]), self._following.people
+        marker, people = Event(self._events[last]).moment, self._following.people
         return Cursor(marker, last, self._places.latest, self._started_ms, self._channel, people)
+
+    def _read(self, index: int, event: Event) -> None:
+        place = self._places.take(event)
+        if place is None:  # a copy
+            return
+        if event.kind == "session_started":
+            self._end_session()
+            self._started_ms, self._channel_before, self._channel = event.at_ms, self._channel, ""
+        self._following.follow(index, event)
+        if event.kind == "user":
+            self._user(event, place)
+        elif event.kind == "bot":
+            self._bot(index, event, place)
 
     def _end_session(self) -> None:
         people = self._following.people
         self._sessions += [
-            SessionTurns(self._started_ms, tuple(messages), people.by_mark(mark), people.signed_in and not mark)
+            SessionMessages(self._started_ms, tuple(messages), people.by_mark(mark), people.signed_in and not mark)
             for mark, messages in self._messages.items()
         ]
         self._messages = {}
 
-    def _user(self, event: Event, moment: Moment, place: int) -> None:
-        if event.get("input_channel") or not self._channel:
-            self._channel = self._channel_of(event)
+    def _user(self, event: Event, place: int) -> None:
+        if event.input_channel or not self._channel:
+            self._channel = self._channel_of(event.input_channel)
         if text := said_by_user(event):
-            _, at = moment
-            key = keys.said_key(self._sender_id, event.get("message_id"), at, place)
-            self._say(key, "in", self._title(text, at) or text, at, None)
+            key = keys.said_key(self._sender_id, event.message_id, event.at, place)
+            self._say(key, "in", self._title(text, event.at) or text, event.at, None)
             self._offers.answered()
 
-    def _bot(self, index: int, moment: Moment, place: int) -> None:
-        event, (_, at) = self._events[index], moment
-        self._offers.learn(event, at)
+    def _bot(self, index: int, event: Event, place: int) -> None:
+        self._offers.learn(event)
         if text := said_by_bot(event):
             if not self._channel:
                 self._channel = self._channel_of_answer(index)
-            metadata = event.get("metadata")
-            action = metadata.get("utter_action") if isinstance(metadata, dict) else None
-            key = keys.event_key(self._sender_id, "", at, place)
-            self._say(key, "out", text, at, clean(action) or None)
+            key = keys.event_key(self._sender_id, "", event.at, place)
+            self._say(key, "out", text, event.at, clean(event.metadata.get("utter_action")) or None)
 
-    def _channel_of(self, event: Event) -> str:
-        return kustomer_channel(event.get("input_channel"), self._sender_id, self._named_channels)
+    def _channel_of(self, input_channel: str) -> str:
+        return kustomer_channel(input_channel, self._sender_id, self._named_channels)
 
     def _channel_of_answer(self, index: int) -> str:
         """The channel of a bot that speaks first: that of the first user of the session, whatever was before."""
         for later in range(index, len(self._events)):
-            event = self._events[later]
-            if is_a(event, "user"):
-                return self._channel_of(event)
-            if is_a(event, "session_started"):
+            event = Event(self._events[later])
+            if event.kind == "user":
+                return self._channel_of(event.input_channel)
+            if event.kind == "session_started":
                 break
-        return self._channel_before or self._channel_of({})
+        return self._channel_before or self._channel_of("")
 
     def _title(self, text: str, at: int) -> str | None:
         """The title of the button that sends the text; one whose offer is not remembered is looked up once for all."""
@@ -246,8 +221,8 @@ class Reader:
         if self._earlier_offers is None:
             self._earlier_offers = Offers()
             for index in range(self._first):
-                if is_a(event := self._events[index], "bot"):
-                    self._earlier_offers.learn(event, microseconds(event))
+                if (event := Event(self._events[index])).kind == "bot":
+                    self._earlier_offers.learn(event)
         return self._earlier_offers.title(text, at)
 
     def _say(self, key: str, direction: Literal["in", "out"], text: str, at: int, action: str | None) -> None:
@@ -255,25 +230,3 @@ class Reader:
             Message(keys.part_key(key, number), direction, part, at // 1000, self._channel, action)
             for number, part in enumerate(split(text), start=1)
         )
-
-
-def _first_new(events: Sequence[Any], cursor: Cursor | None) -> int:
-    """Where to go on: behind the cursor's event, which stays in place or moves up when the list's head was cut.
-
-    Further down it means that something was put in before it (Rasa's tracker store sorts by time, and events may be
-    added with a time of the past), so all must be read again.
-    """
-    if cursor is None:
-        return 0
-    for index in range(min(cursor.position, len(events) - 1), -1, -1):
-        if moment_of(events[index]) == cursor.marker:
-            return _behind(events, index)
-    return 0
-
-
-def _behind(events: Sequence[Any], index: int) -> int:
-    """The place after an event; when others share its time, after which it cannot be told apart, the first of them."""
-    at, start = microseconds(events[index]), index
-    while start and microseconds(events[start - 1]) == at and not is_a(events[start], "session_started"):
-        start -= 1
-    return index + 1 if start == index else start

@@ -1,0 +1,122 @@
+"""Reads the trackers of all senders: in slices, with what each was offered, and with who spoke before."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from cachetools import LRUCache
+
+from rasa_kustomer.conversation.channels import NOT_NAMED
+from rasa_kustomer.conversation.choices import Offers
+from rasa_kustomer.conversation.events import Event
+from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.keys import session_key
+from rasa_kustomer.conversation.messages import Cursor, Reader, Reading, goes_on
+from rasa_kustomer.conversation.people import Following, People, Person, recalled, words_of_current
+from rasa_kustomer.delivery.outbox import Outbox
+
+REMEMBERED_SENDERS = 20_000
+
+
+class Trackers:
+    """What is read of the trackers, between whose slices other senders are answered.
+
+    Args:
+        outbox: Knows who spoke in a session whose beginning a tracker lacks.
+        vouched: The person whom metadata name, by sender; None when no channel vouches for its users.
+        named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        vouched: Callable[[str, object], Identity | None] | None = None,
+        *,
+        named_channels: Mapping[str, str] = NOT_NAMED,
+    ) -> None:
+        self._outbox, self._vouched, self._named_channels = outbox, vouched, named_channels
+        self._offers: LRUCache[str, Offers] = LRUCache(maxsize=REMEMBERED_SENDERS)
+
+    @property
+    def vouched_for(self) -> bool:
+        """Whether a channel vouches for its users."""
+        return self._vouched is not None
+
+    async def read_on(
+        self,
+        sender_id: str,
+        events: Sequence[Any],
+        cursor: Cursor | None,
+        at_start: Identity | None,
+    ) -> Reading:
+        """Read what follows the cursor, and who says it."""
+        people = await self._people_before(sender_id, events, cursor) if self._vouched else None
+        reader = Reader(
+            events,
+            sender_id,
+            cursor,
+            offers=self._offered(sender_id),
+            named_channels=self._named_channels,
+            vouched=self._vouched and partial(self._vouched, sender_id),
+            people=people,
+            at_start=at_start,
+        )
+        return await self._read(reader)
+
+    async def read(self, sender_id: str, events: Sequence[Any]) -> Reading:
+        """Read a whole tracker as one person's."""
+        return await self._read(
+            Reader(events, sender_id, None, offers=self._offered(sender_id), named_channels=self._named_channels)
+        )
+
+    async def read_copy(self, sender_id: str, events: Sequence[Any]) -> Reading:
+        """Read events whose times may be moved; what they offer is not remembered."""
+        vouched = self._vouched and partial(self._vouched, sender_id)
+        return await self._read(Reader(events, sender_id, None, vouched=vouched, named_channels=self._named_channels))
+
+    async def words_of_current(
+        self, sender_id: str, events: Sequence[Any], at_start: Identity | None = None
+    ) -> Sequence[Any]:
+        """The events of the latest session without the words of others than who speaks now."""
+        if self._vouched is None:
+            return events
+        people = await self._people_before(sender_id, events, None)
+        vouched = partial(self._vouched, sender_id)
+        if people and len(people.known) > 1:  # who spoke at the head of the list is not known
+            people = people._replace(known=(*people.known, Person(None, "?")), at=len(people.known))
+        return words_of_current(events, Following(events, vouched=vouched, people=people, at_start=at_start))
+
+    async def _read(self, reader: Reader) -> Reading:
+        for _ in reader.slices():
+            await asyncio.sleep(0)
+        return reader.reading()
+
+    def _offered(self, sender_id: str) -> Offers:
+        """What the sender was offered: it outlives the place, as Rasa sends earlier sessions no more."""
+        offers = self._offers.get(sender_id)
+        if offers is None:
+            offers = self._offers[sender_id] = Offers()
+        return offers
+
+    async def _people_before(self, sender_id: str, events: Sequence[Any], cursor: Cursor | None) -> People | None:
+        """Who spoke in a session whose beginning is not among the events, by the outbox."""
+        headless, next_start = _head(events)
+        if not headless or goes_on(events, cursor):
+            return None
+        latest = await self._outbox.latest_session(sender_id, next_start)
+        if latest is None:
+            return None
+        key = session_key(sender_id, latest.started_ms)
+        rows = await self._outbox.conversations(sender_id, latest.started_ms)
+        return recalled([(row_key[len(key) + 1 :], Identity(sender_id, **fields)) for row_key, fields in rows])
+
+
+def _head(events: Sequence[Any]) -> tuple[bool, int | None]:
+    """Whether something was said before the first session start among the events, and when that is."""
+    spoken = False
+    for event in map(Event, events):
+        if event.kind == "session_started":
+            return spoken, event.at_ms
+        spoken = spoken or event.kind in {"user", "bot"}
+    return spoken, None
