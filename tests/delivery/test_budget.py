@@ -13,7 +13,7 @@ from tests.searching import examples
 
 from rasa_kustomer.delivery.budget import BURST_SECONDS, LONGEST_PAUSE_SECONDS, WINDOW_SECONDS, Budget
 from rasa_kustomer.kustomer.errors import RateLimited
-from rasa_kustomer.kustomer.rate_limits import LONGEST_WAIT_SECONDS
+from rasa_kustomer.kustomer.rate_limits import MAX_WAIT_SECONDS
 from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
 
 SPENT = httpx.Response(429, headers={"x-ratelimit-remaining": "0", "retry-after": "30"})
@@ -116,12 +116,12 @@ async def test_a_clock_that_was_set_back_does_not_stop_the_mirror() -> None:
     await observe(budget, SPENT)
     clock.now -= 3_600
     before = clock.now
-    assert budget.blocked_seconds <= LONGEST_WAIT_SECONDS
-    clock.now += LONGEST_WAIT_SECONDS
+    assert budget.blocked_seconds <= MAX_WAIT_SECONDS
+    clock.now += MAX_WAIT_SECONDS
 
     await admit(budget, 1, Lane.MIRROR, clock)
 
-    assert clock.now - before < LONGEST_WAIT_SECONDS + WINDOW_SECONDS + 5
+    assert clock.now - before < MAX_WAIT_SECONDS + WINDOW_SECONDS + 5
 
 
 async def test_the_mirror_leaves_what_belongs_to_others_and_a_handoff_does_not_wait() -> None:

@@ -58,7 +58,7 @@ MUTANTS = [
     ),
     Mutant(
         "E12: waiting for a place is in no timeout of Kustomer's",
-        f"{PRODUCT}/kustomer/exchange.py",
+        f"{PRODUCT}/kustomer/transport.py",
         "write=timeout, pool=None),\n            limits=httpx.Limits(max_connections=None",
         "write=timeout, pool=0.1),\n            limits=httpx.Limits(max_connections=4",
         "tests/kustomer/test_places.py",

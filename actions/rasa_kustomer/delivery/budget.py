@@ -17,7 +17,7 @@ import httpx
 
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.rate_limits import (
-    LONGEST_WAIT_SECONDS,
+    MAX_WAIT_SECONDS,
     concerns_organisation,
     number,
     seconds_to_reset,
@@ -104,7 +104,7 @@ class Budget:
     def blocked_seconds(self) -> float:
         """How long nobody may send; 0 when sending is allowed."""
         now = self._now()
-        self.blocked_until = min(self.blocked_until, now + LONGEST_WAIT_SECONDS)  # the clock may have been set back
+        self.blocked_until = min(self.blocked_until, now + MAX_WAIT_SECONDS)  # the clock may have been set back
         return max(0.0, self.blocked_until - now)
 
     def status(self) -> dict[str, Any]:

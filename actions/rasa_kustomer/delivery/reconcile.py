@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.outbox import Kind, Outbox
 from rasa_kustomer.delivery.outbox.auditing import Delivered, Place, by_session
-from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.client import MAX_ITEMS, KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
     KeyRefused,
@@ -21,7 +21,6 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.kustomer.lists import LONGEST_LIST
 from rasa_kustomer.kustomer.models import Conversation, Message, Note
 from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
 
@@ -151,7 +150,7 @@ class Reconciliation:
         self._failures = 0
         self.report.doubled_conversations += len(ids) > 1
         self.report.doubled_conversation_ids += ids[1:]
-        if len(listed) >= LONGEST_LIST or len(listed_notes or ()) >= LONGEST_LIST:
+        if len(listed) >= MAX_ITEMS or len(listed_notes or ()) >= MAX_ITEMS:
             self.report.unreadable += 1
             return
         if listed_notes is None:
@@ -205,7 +204,7 @@ class Reconciliation:
         if customer_id not in self._customers:
             try:
                 listed = await self._read(self._client.customer_conversations, customer_id)
-                self._customers[customer_id] = listed if len(listed) < LONGEST_LIST else None
+                self._customers[customer_id] = listed if len(listed) < MAX_ITEMS else None
             except NotFound:  # merged or deleted
                 self._customers[customer_id] = None
         return self._customers[customer_id]
