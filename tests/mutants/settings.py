@@ -120,7 +120,7 @@ MUTANTS = [
     ),
     Mutant(
         "F17: a port that there is not is malformed",
-        f"{PACKAGE}/kustomer/address.py",
+        f"{PACKAGE}/kustomer/network.py",
         "if port is not None and not 1 <= port <= 65_535:",
         "if port is None:",
         "tests/settings/test_base_url.py",

@@ -17,9 +17,14 @@ from typing_extensions import Self
 
 from rasa_kustomer.kustomer.answers import Call, error_of, no_answer, read_json
 from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, RateLimited, Rejected, Unreachable
-from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
+from rasa_kustomer.kustomer.network import (
+    Network,
+    NetworkSettingError,
+    keep_our_requests_out,
+    our_request,
+    read_network,
+)
 from rasa_kustomer.kustomer.places import Places
-from rasa_kustomer.kustomer.quiet import keep_our_requests_out, our_request
 from rasa_kustomer.kustomer.urgency import Lane
 
 T = TypeVar("T")
