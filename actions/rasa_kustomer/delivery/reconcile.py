@@ -22,7 +22,7 @@ from rasa_kustomer.kustomer.errors import (
     Unreachable,
 )
 from rasa_kustomer.kustomer.models import Conversation, Message, Note
-from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
 
 T = TypeVar("T")
 FAILURES_TO_GIVE_UP = 3  # conversations in a row that could not be read
@@ -85,7 +85,7 @@ class Reconciliation:
 
     Args:
         outbox: What was delivered.
-        client: Kustomer's API; its requests go out in the lane for cleaning up.
+        client: Kustomer's API; its requests have the priority of cleaning up.
         dry_run: Change nothing.
         sleep: How to wait when the request limit is spent.
     """
@@ -114,7 +114,7 @@ class Reconciliation:
             KustomerError: Kustomer cannot be read.
             OutboxUnavailableError: The outbox cannot be read.
         """
-        urgency.set(Urgency(Lane.CLEANUP))
+        task_priority.set(WorkPriority(Priority.CLEANUP))
         auditing = self._outbox.auditing
         self.report.dead, self.report.pending = await auditing.others(since)
         found: list[Delivered] = []

@@ -24,15 +24,14 @@ from rasa_kustomer.kustomer.network import (
     our_request,
     read_network,
 )
-from rasa_kustomer.kustomer.places import Places
-from rasa_kustomer.kustomer.urgency import Lane
+from rasa_kustomer.kustomer.priority import Priority, PrioritySemaphore
 
 T = TypeVar("T")
 PAUSES_SECONDS = (0.25, 0.5)  # before a repetition of a safe call
 ATTEMPTS = 1 + len(PAUSES_SECONDS)
 ROLE_PREFIX = "org.permission."
 MAX_ATTEMPT_TIMEOUTS = 3  # one attempt from first to last byte, in timeouts
-REQUESTS_AT_ONCE = {Lane.HANDOFF: 24, Lane.ESCALATED: 20, Lane.LOOKUP: 18, Lane.MIRROR: 12, Lane.CLEANUP: 8}
+REQUESTS_AT_ONCE = dict(zip(Priority, (24, 20, 18, 12, 8), strict=True))
 
 
 @dataclass
@@ -52,12 +51,7 @@ class Retry:
     clock: Callable[[], float] = time.monotonic
 
     async def run(self, attempt: Callable[[], Awaitable[T]], waited: Callable[[], float] = lambda: 0.0) -> T:
-        """The first success, or the last failure.
-
-        Args:
-            attempt: Makes one; it is not cut short.
-            waited: Seconds that the attempts have spent waiting for their turn on our side, which do not count.
-        """
+        """The first success, or the last failure; seconds that were `waited` for a turn on our side do not count."""
         latest_start = self.clock() + self.total_seconds
         for pause in PAUSES_SECONDS:
             try:
@@ -74,11 +68,9 @@ class Retry:
 
 @dataclass
 class _Exchange:
-    """A request on its way, with the seconds that it has waited for its turn on our side."""
-
     call: Call
     request: httpx.Request
-    waited_seconds: float = 0.0
+    waited_seconds: float = 0.0  # for its turn on our side
 
 
 class Transport:
@@ -117,7 +109,7 @@ class Transport:
         self._base_url, self._key, self._timeout = base_url, SecretStr(api_key), timeout_seconds
         self._hooks, self._network, self._transport = event_hooks or {}, network, transport
         self._retry, self._now = Retry(2 * timeout_seconds, sleep, jitter), now
-        self._places = Places(REQUESTS_AT_ONCE)
+        self._slots = PrioritySemaphore(REQUESTS_AT_ONCE)
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -137,7 +129,6 @@ class Transport:
     @cached_property
     def _http(self) -> httpx.AsyncClient:
         network = None if self._transport else self._network or read_network(self._base_url)
-        timeout = self._timeout
         return httpx.AsyncClient(
             base_url=self._base_url,
             headers={
@@ -145,7 +136,7 @@ class Transport:
                 b"Accept": b"application/json",
                 b"User-Agent": _user_agent().encode(),
             },  # bytes: Kustomer, not ASCII, judges odd letters of the key
-            timeout=httpx.Timeout(connect=timeout / 2, read=timeout, write=timeout, pool=None),
+            timeout=httpx.Timeout(self._timeout, connect=self._timeout / 2, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=10, keepalive_expiry=30.0),
             verify=network.certificates if network else True,
             proxy=network.proxy if network else None,
@@ -214,7 +205,7 @@ class Transport:
         began = time.monotonic()
         try:
             await self._run_hooks("request", request)  # not httpx's own: the rate limiter's may wait for a whole window
-            async with self._places.one():
+            async with self._slots.slot():
                 exchange.waited_seconds += time.monotonic() - began
                 await self._run_hooks("sending", request)
                 # httpx limits each read only, so an answer whose headers or body drip would never end.
