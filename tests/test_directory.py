@@ -16,7 +16,7 @@ from rasa_kustomer.directory import FAILURE_SECONDS, Directory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import Unreachable
 from rasa_kustomer.kustomer.models import Customer
-from rasa_kustomer.kustomer.retry import ATTEMPTS
+from rasa_kustomer.kustomer.transport import ATTEMPTS
 
 TTL = 300.0
 ANN = Identity(sender_id="ann", external_id="c-1", name="Ann", trusted=True)

@@ -19,7 +19,7 @@ from rasa_kustomer.conversation.keys import anonymous_id
 from rasa_kustomer.kustomer.client import IdentityField, KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError, Rejected, Unreachable
 from rasa_kustomer.kustomer.models import Customer
-from rasa_kustomer.kustomer.urgency import Lane, Urgency, current_urgency, urgency
+from rasa_kustomer.kustomer.priority import Priority, WorkPriority, current_priority, task_priority
 
 FAILURE_SECONDS = 5.0
 ABSENT_SECONDS = 60.0
@@ -32,7 +32,7 @@ class _UnusableError(Exception):
 
 class _Flight(NamedTuple):
     task: asyncio.Task[Customer]
-    urgency: Urgency
+    priority: WorkPriority
 
 
 class Directory:
@@ -85,7 +85,7 @@ class Directory:
         if flight is None:
             flight = self._flights[key] = self._take_off(identity)
             flight.task.add_done_callback(lambda task: self._land(identity, task, self._flights))
-        flight.urgency.join(current_urgency())
+        flight.priority.join(current_priority())
         return await asyncio.shield(flight.task)
 
     async def look_up(self, identity: Identity, *, fresh: bool) -> Customer | None:
@@ -140,8 +140,8 @@ class Directory:
 
     def _take_off(self, identity: Identity) -> _Flight:
         """Look a person up for everybody who asks meanwhile; the most urgent of them decides how urgent it is."""
-        shared, context = Urgency(Lane.CLEANUP), copy_context()
-        context.run(urgency.set, shared)
+        shared, context = WorkPriority(Priority.CLEANUP), copy_context()
+        context.run(task_priority.set, shared)
         return _Flight(context.run(asyncio.create_task, self._find_or_create(identity)), shared)
 
     def _land(self, identity: Identity, task: asyncio.Task[Any], among: dict[Hashable, Any]) -> None:

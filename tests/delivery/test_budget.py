@@ -13,21 +13,21 @@ from tests.searching import examples
 
 from rasa_kustomer.delivery.budget import BURST_SECONDS, LONGEST_PAUSE_SECONDS, WINDOW_SECONDS, Budget
 from rasa_kustomer.kustomer.errors import RateLimited
-from rasa_kustomer.kustomer.rate_limits import LONGEST_WAIT_SECONDS
-from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
+from rasa_kustomer.kustomer.rate_limits import MAX_WAIT_SECONDS
 
 SPENT = httpx.Response(429, headers={"x-ratelimit-remaining": "0", "retry-after": "30"})
 REQUEST = httpx.Request("GET", "https://x.example")
 
 
-async def admit(budget: Budget, number: int, at: Lane, clock: Clock) -> list[float]:
-    token = urgency.set(Urgency(at))
+async def admit(budget: Budget, number: int, at: Priority, clock: Clock) -> list[float]:
+    token = task_priority.set(WorkPriority(at))
     sent = []
     for _ in range(number):
         for hook in budget.event_hooks["request"]:
             await hook(REQUEST)
         sent.append(clock.now)
-    urgency.reset(token)
+    task_priority.reset(token)
     return sent
 
 
@@ -50,7 +50,7 @@ async def stand(_seconds: float) -> None:
     await asyncio.Event().wait()
 
 
-async def may_send(budget: Budget, at: Lane = Lane.MIRROR) -> bool:
+async def may_send(budget: Budget, at: Priority = Priority.MIRROR) -> bool:
     """Whether a request goes out now."""
     asking = asyncio.ensure_future(admit(budget, 1, at, Clock()))
     await asyncio.sleep(0)
@@ -66,7 +66,7 @@ async def test_no_minute_holds_more_than_the_share_and_the_burst(bursts: list[tu
     budget = Budget(share, now=clock, sleep=clock.sleep)
     sent: list[float] = []
     for number, pause in bursts:
-        sent += await admit(budget, number, Lane.MIRROR, clock)
+        sent += await admit(budget, number, Priority.MIRROR, clock)
         clock.now += pause
 
     allowed = budget.per_second * (60 + BURST_SECONDS) + 1
@@ -77,11 +77,11 @@ async def test_no_minute_holds_more_than_the_share_and_the_burst(bursts: list[tu
 async def test_a_person_overtakes_and_the_mirror_makes_up_for_it() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 200, Lane.MIRROR, clock)
+    await admit(budget, 200, Priority.MIRROR, clock)
     before = clock.now
-    assert await admit(budget, 20, Lane.HANDOFF, clock) == [before] * 20
+    assert await admit(budget, 20, Priority.HANDOFF, clock) == [before] * 20
 
-    await admit(budget, 1, Lane.MIRROR, clock)
+    await admit(budget, 1, Priority.MIRROR, clock)
     assert clock.now - before >= 20 / budget.per_second
 
 
@@ -90,13 +90,13 @@ async def test_after_a_rate_limit_nobody_sends_before_the_reset() -> None:
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
     await observe(budget, SPENT)
 
-    for at in (Lane.HANDOFF, Lane.MIRROR):
+    for at in (Priority.HANDOFF, Priority.MIRROR):
         with pytest.raises(RateLimited) as raised:
             await admit(budget, 1, at, clock)
         assert raised.value.wait_seconds == pytest.approx(30)
 
     clock.now += 30
-    assert len(await admit(budget, 1, Lane.HANDOFF, clock)) == 1
+    assert len(await admit(budget, 1, Priority.HANDOFF, clock)) == 1
 
 
 async def test_the_limit_is_what_kustomer_says() -> None:
@@ -112,16 +112,16 @@ async def test_the_limit_is_what_kustomer_says() -> None:
 async def test_a_clock_that_was_set_back_does_not_stop_the_mirror() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 1, Lane.MIRROR, clock)
+    await admit(budget, 1, Priority.MIRROR, clock)
     await observe(budget, SPENT)
     clock.now -= 3_600
     before = clock.now
-    assert budget.blocked_seconds <= LONGEST_WAIT_SECONDS
-    clock.now += LONGEST_WAIT_SECONDS
+    assert budget.blocked_seconds <= MAX_WAIT_SECONDS
+    clock.now += MAX_WAIT_SECONDS
 
-    await admit(budget, 1, Lane.MIRROR, clock)
+    await admit(budget, 1, Priority.MIRROR, clock)
 
-    assert clock.now - before < LONGEST_WAIT_SECONDS + WINDOW_SECONDS + 5
+    assert clock.now - before < MAX_WAIT_SECONDS + WINDOW_SECONDS + 5
 
 
 async def test_the_mirror_leaves_what_belongs_to_others_and_a_handoff_does_not_wait() -> None:
@@ -132,15 +132,17 @@ async def test_the_mirror_leaves_what_belongs_to_others_and_a_handoff_does_not_w
     await observe(budget, told(remaining=500, x_ratelimit_reset=reset))
     before = clock.now
 
-    assert await admit(budget, 3, Lane.HANDOFF, clock) == [before] * 3
-    assert await admit(budget, 3, Lane.ESCALATED, clock) == [before] * 3
-    assert await admit(budget, 3, Lane.LOOKUP, clock) == [before] * 3
-    assert (await admit(budget, 1, Lane.MIRROR, clock))[0] >= before + 40
+    assert await admit(budget, 3, Priority.HANDOFF, clock) == [before] * 3
+    assert await admit(budget, 3, Priority.ESCALATED, clock) == [before] * 3
+    assert await admit(budget, 3, Priority.LOOKUP, clock) == [before] * 3
+    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] >= before + 40
 
 
-@pytest.mark.parametrize(("remaining", "waiting"), [(40, [Lane.LOOKUP]), (15, [Lane.LOOKUP, Lane.ESCALATED])])
-async def test_the_last_requests_of_a_window_are_for_the_most_urgent(remaining: int, waiting: list[Lane]) -> None:
-    for at in (Lane.HANDOFF, Lane.ESCALATED, Lane.LOOKUP):
+@pytest.mark.parametrize(
+    ("remaining", "waiting"), [(40, [Priority.LOOKUP]), (15, [Priority.LOOKUP, Priority.ESCALATED])]
+)
+async def test_the_last_requests_of_a_window_are_for_the_most_urgent(remaining: int, waiting: list[Priority]) -> None:
+    for at in (Priority.HANDOFF, Priority.ESCALATED, Priority.LOOKUP):
         clock = Clock()
         budget = Budget(0.5, now=clock, sleep=clock.sleep)
         headers = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": str(remaining)}
@@ -152,11 +154,11 @@ async def test_the_last_requests_of_a_window_are_for_the_most_urgent(remaining: 
 async def test_clean_up_waits_until_the_mirror_has_had_its_turn() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 90, Lane.MIRROR, clock)
+    await admit(budget, 90, Priority.MIRROR, clock)
     before = clock.now
 
-    assert (await admit(budget, 1, Lane.CLEANUP, clock))[0] - before > 1.0
-    assert (await admit(budget, 1, Lane.MIRROR, clock))[0] - before < 10.0
+    assert (await admit(budget, 1, Priority.CLEANUP, clock))[0] - before > 1.0
+    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] - before < 10.0
 
 
 async def test_a_new_window_is_seen_by_what_remains() -> None:
@@ -167,7 +169,7 @@ async def test_a_new_window_is_seen_by_what_remains() -> None:
     await observe(budget, httpx.Response(200, headers=headers | {"x-ratelimit-remaining": "990"}))
     before = clock.now
 
-    assert (await admit(budget, 1, Lane.MIRROR, clock))[0] - before < 1.0
+    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] - before < 1.0
 
 
 async def test_several_processes_together_keep_to_the_share() -> None:
@@ -177,7 +179,7 @@ async def test_several_processes_together_keep_to_the_share() -> None:
     used, window_ends = 0, clock.now + 60
     while clock.now < window_ends - 1:
         for budget in budgets:
-            await admit(budget, 1, Lane.MIRROR, clock)
+            await admit(budget, 1, Priority.MIRROR, clock)
             if clock.now >= window_ends:
                 break
             used += 1
@@ -193,15 +195,15 @@ async def test_a_request_that_waits_is_let_through_when_somebody_begins_to_wait_
     async def look_again(seconds: float) -> None:
         looked.append(seconds)
         if len(looked) == 3:
-            mine.raise_to(Lane.HANDOFF)
+            mine.raise_to(Priority.HANDOFF)
         await clock.sleep(seconds)
 
-    budget, mine = Budget(0.5, now=clock, sleep=look_again), Urgency(Lane.MIRROR)
+    budget, mine = Budget(0.5, now=clock, sleep=look_again), WorkPriority(Priority.MIRROR)
     await observe(budget, told(remaining=500))
-    began, token = clock.now, urgency.set(mine)
+    began, token = clock.now, task_priority.set(mine)
     for hook in budget.event_hooks["request"]:
         await hook(REQUEST)
-    urgency.reset(token)
+    task_priority.reset(token)
 
     assert clock.now - began < 1.0, "it stood until the end of the window"
     assert len(looked) == 3
@@ -210,12 +212,12 @@ async def test_a_request_that_waits_is_let_through_when_somebody_begins_to_wait_
 async def test_the_least_gap_between_two_requests_of_the_mirror_leaves_the_event_loop_to_the_bot() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    sent = await admit(budget, 20, Lane.MIRROR, clock)
+    sent = await admit(budget, 20, Priority.MIRROR, clock)
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
     assert min(gaps) >= 0.9 / (budget.per_second * 3)
     before = clock.now
-    assert await admit(budget, 5, Lane.HANDOFF, clock) == [before] * 5, "a person does not wait for it"
+    assert await admit(budget, 5, Priority.HANDOFF, clock) == [before] * 5, "a person does not wait for it"
 
 
 @pytest.mark.parametrize(
@@ -229,8 +231,10 @@ async def test_an_answer_that_says_nothing_changes_nothing(silent: httpx.Respons
     await observe(budget, silent)
 
     assert (budget.limit, budget.remaining) == (1000, 500)
-    assert (await admit(budget, 1, Lane.MIRROR, clock))[0] >= began + 59
-    assert (await admit(budget, 5, Lane.MIRROR, clock))[-1] < clock.now + 5, "what was known holds for its window only"
+    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] >= began + 59
+    assert (await admit(budget, 5, Priority.MIRROR, clock))[-1] < clock.now + 5, (
+        "what was known holds for its window only"
+    )
 
 
 async def test_one_answer_with_another_limit_is_not_believed_and_two_are() -> None:
@@ -263,7 +267,7 @@ async def answered_429s(budget: Budget, clock: Clock, answer: httpx.Response, se
     """When requests went out, of eight that try all the time and are refused."""
     sent, end = [], clock.now + seconds
     while clock.now < end:
-        if await may_send(budget, Lane.HANDOFF):
+        if await may_send(budget, Priority.HANDOFF):
             sent.append(clock.now)
             await observe(budget, answer)
         clock.now += 0.01
@@ -296,7 +300,7 @@ async def test_while_429s_go_on_the_pauses_grow_from_1_to_8_seconds_and_a_succes
     while not await may_send(budget):
         clock.now += 0.01
     await observe(budget, told())
-    assert await may_send(budget, Lane.HANDOFF)
+    assert await may_send(budget, Priority.HANDOFF)
     sent = await answered_429s(budget, clock, spent(**header), 3)
     assert sent[1] - sent[0] == pytest.approx(1.0, abs=0.05)
 
@@ -316,9 +320,9 @@ async def test_after_a_pause_one_request_finds_out_and_the_others_wait_for_its_a
     await observe(budget, spent())
     clock.now += 1.1
 
-    assert [await may_send(budget, Lane.HANDOFF) for _ in range(8)] == [True] + [False] * 7
+    assert [await may_send(budget, Priority.HANDOFF) for _ in range(8)] == [True] + [False] * 7
     await observe(budget, told())
-    assert await may_send(budget, Lane.HANDOFF)
+    assert await may_send(budget, Priority.HANDOFF)
 
 
 async def test_a_request_that_finds_out_and_gets_no_answer_holds_up_the_others_for_2_seconds_only() -> None:
@@ -326,10 +330,10 @@ async def test_a_request_that_finds_out_and_gets_no_answer_holds_up_the_others_f
     budget = Budget(0.5, now=clock, sleep=stand)
     await observe(budget, spent())
     clock.now += 1.1
-    await admit(budget, 1, Lane.HANDOFF, clock)
+    await admit(budget, 1, Priority.HANDOFF, clock)
     clock.now += 2.1
 
-    assert await may_send(budget, Lane.HANDOFF)
+    assert await may_send(budget, Priority.HANDOFF)
 
 
 @pytest.mark.parametrize("wait", ["90", "999999", str(10**12), str(10**15)])
@@ -344,7 +348,7 @@ async def test_no_pause_is_longer_than_a_window(wait: str) -> None:
 async def test_a_429_that_comes_while_a_request_waits_for_its_place_stops_it() -> None:
     clock = Clock()
     budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 1, Lane.MIRROR, clock)
+    await admit(budget, 1, Priority.MIRROR, clock)
     await observe(budget, spent())
 
     (hook,) = budget.event_hooks["sending"]
@@ -361,4 +365,4 @@ async def test_the_end_of_the_window_goes_by_kustomers_clock(ahead: float) -> No
     await observe(budget, told(remaining=500, x_ratelimit_reset=int(theirs) + 20, date=date))
     before = clock.now
 
-    assert (await admit(budget, 1, Lane.MIRROR, clock))[0] - before == pytest.approx(20, abs=1)
+    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] - before == pytest.approx(20, abs=1)

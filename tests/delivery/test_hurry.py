@@ -12,7 +12,7 @@ from tests.helpers import SharedClock
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
-from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
 MESSAGES = "POST /v1/conversations/*/messages"
@@ -170,12 +170,12 @@ async def test_a_busy_mirror_and_busy_agents_keep_no_handoff_out(office: Office,
 async def test_whoever_is_looked_up_for_two_is_looked_up_as_fast_as_the_more_urgent_needs_it(office: Office) -> None:
     await others_have_used_their_part(office)
     ann = Identity(sender_id="ann", email="ann@example.com", external_id=None, phone=None, name=None, trusted=False)
-    token = urgency.set(Urgency(Lane.MIRROR))
+    token = task_priority.set(WorkPriority(Priority.MIRROR))
     slow = asyncio.create_task(office.directory.resolve(ann))
     await when(office.clock, lambda: office.clock.waiting == 1)
-    urgency.set(Urgency(Lane.HANDOFF))
+    task_priority.set(WorkPriority(Priority.HANDOFF))
     quick = asyncio.create_task(office.directory.resolve(replace(ann, sender_id="ann-again")))
-    urgency.reset(token)
+    task_priority.reset(token)
 
     begun = office.clock.now
     while not quick.done():

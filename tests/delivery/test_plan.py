@@ -34,7 +34,7 @@ def test_mending_ends_and_never_drops_what_is_required(field: str | None) -> Non
     body: dict[str, object] | None = plan.message_body(
         "k", {"direction": "out", "channel": "chat", "text": "x", "action": "a"}, 5
     )
-    error = Rejected("no", status=400, code=None, field=field, duplicate=False)
+    error = Rejected("no", status=400, field=field, duplicate=False)
     rounds = 0
     while body is not None:
         assert {"channel", "app", "direction", "preview", "externalId"} <= body.keys()

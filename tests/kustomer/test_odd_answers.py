@@ -9,9 +9,8 @@ import httpx
 import pytest
 from tests.helpers import no_sleep
 
-from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.client import MAX_ITEMS, MAX_PAGES, KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected, Unreachable
-from rasa_kustomer.kustomer.lists import LONGEST_LIST, MOST_PAGES
 
 URL = "https://acme.api.kustomerapp.com"
 QUICK = 0.01  # seconds; an attempt is given up after three times that
@@ -130,15 +129,15 @@ async def test_a_list_without_end_is_cut_and_said_once_for_each_call(caplog: pyt
     caplog.set_level(logging.WARNING)
 
     async with client:
-        assert len(await client.teams()) == LONGEST_LIST
-        assert len(requests) == MOST_PAGES
+        assert len(await client.teams()) == MAX_ITEMS
+        assert len(requests) == MAX_PAGES
         await client.teams()
         await client.notes_of("one")
         await client.notes_of("another")
 
     said = [record.getMessage() for record in caplog.records]
     assert [text.split(":")[0] for text in said] == ["GET /v1/teams", "GET /v1/conversations/{id}/notes"]
-    assert all(str(LONGEST_LIST) in text for text in said)
+    assert all(str(MAX_ITEMS) in text for text in said)
 
 
 def conflict(**error: Any) -> httpx.Response:

@@ -8,7 +8,7 @@ import pytest
 
 from rasa_kustomer.kustomer.rate_limits import (
     DEFAULT_WAIT_SECONDS,
-    LONGEST_WAIT_SECONDS,
+    MAX_WAIT_SECONDS,
     concerns_organisation,
     seconds_to_reset,
     wait_seconds,
@@ -17,7 +17,7 @@ from rasa_kustomer.kustomer.rate_limits import (
 NOW = 1_800_000_000.0
 
 
-LONG = LONGEST_WAIT_SECONDS
+LONG = MAX_WAIT_SECONDS
 RESET, DATE, RETRY = "x-ratelimit-reset", "date", "retry-after"
 
 

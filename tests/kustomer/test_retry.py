@@ -6,7 +6,7 @@ import pytest
 from tests.helpers import Clock
 
 from rasa_kustomer.kustomer.errors import BrokenAnswer, KustomerError, NotAllowed, RateLimited, Unreachable
-from rasa_kustomer.kustomer.retry import ATTEMPTS, Retry
+from rasa_kustomer.kustomer.transport import ATTEMPTS, Retry
 
 
 def limited(seconds: float) -> KustomerError:

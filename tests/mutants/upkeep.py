@@ -228,8 +228,8 @@ MUTANTS = [
     ),
     Mutant(
         "Our requests stay out of the HTTP library's log",
-        "actions/rasa_kustomer/kustomer/quiet.py",
-        "record.levelno >= logging.WARNING or not _OF_OURS.get()",
+        "actions/rasa_kustomer/kustomer/network.py",
+        "record.levelno >= logging.WARNING or not _our_request.get()",
         "True",
         "tests/kustomer/test_quiet.py",
     ),

@@ -11,7 +11,7 @@ from rasa_kustomer import runtime
 from rasa_kustomer.cli.common import failed, settings_or_exit
 from rasa_kustomer.events.rabbitmq import EventsNotInstalledError, consume
 from rasa_kustomer.events.stream import Stream
-from rasa_kustomer.kustomer.address import read_address
+from rasa_kustomer.kustomer.network import read_address
 from rasa_kustomer.settings.environment import clean
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from rasa_kustomer.delivery.recovery import InDoubtError, settle
 from rasa_kustomer.delivery.sending import identity_of, surely_unsent
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.errors import KustomerError, RateLimited, Rejected
-from rasa_kustomer.kustomer.urgency import urgency
+from rasa_kustomer.kustomer.priority import task_priority
 
 Failures = dict[int, Exception]
 
@@ -99,7 +99,7 @@ class Batching:
 
     async def _look_up(self, load: Load, claim: Claim, failures: Failures) -> None:
         """Find out what an earlier copy of the outbox may have sent."""
-        urgency.set(load.urgency_of(claim))
+        task_priority.set(load.priority_of(claim))
         try:
             with load.at_work([claim]):
                 await self._conversations.look_up(claim)
@@ -115,7 +115,7 @@ class Batching:
         await asyncio.gather(*(self._customer(load, one, failures) for one in claims))
 
     async def _customer(self, load: Load, claim: Claim, failures: Failures) -> None:
-        urgency.set(load.urgency_of(claim))  # each is looked up in a task of its own
+        task_priority.set(load.priority_of(claim))  # each is looked up in a task of its own
         try:
             claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
         except Exception as error:  # noqa: BLE001 - a surprise with one session must not cost the others
@@ -178,7 +178,7 @@ class Batching:
         await self._outbox.resolved(*(one for one in claims if one.id not in failures))
 
     async def _resolve_singly(self, load: Load, claim: Claim, failures: Failures) -> None:
-        urgency.set(load.urgency_of(claim))  # each is made in a task of its own
+        task_priority.set(load.priority_of(claim))  # each is made in a task of its own
         if load.hurried(claim):
             return
         try:

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import httpx
 
 from rasa_kustomer.kustomer.errors import RateLimited
+from rasa_kustomer.kustomer.priority import Priority, current_priority
 from rasa_kustomer.kustomer.rate_limits import (
-    LONGEST_WAIT_SECONDS,
+    MAX_WAIT_SECONDS,
     concerns_organisation,
     number,
     seconds_to_reset,
     wait_seconds,
 )
-from rasa_kustomer.kustomer.urgency import Lane, current_urgency
 
 RATE_LIMITED = 429
 SERVER_ERROR = 500
@@ -69,11 +69,11 @@ class Budget:
     ) -> None:
         self._share, self._now, self._sleep = share, now, sleep
         self._terms = {
-            Lane.HANDOFF: _Terms(-inf, -inf),
-            Lane.ESCALATED: _Terms(-4.0, 0.02),
-            Lane.LOOKUP: _Terms(-2.0, 0.05),
-            Lane.MIRROR: _Terms(0.0, 1.0 - share),
-            Lane.CLEANUP: _Terms(0.5, 1.0 - share * 0.8),
+            Priority.HANDOFF: _Terms(-inf, -inf),
+            Priority.ESCALATED: _Terms(-4.0, 0.02),
+            Priority.LOOKUP: _Terms(-2.0, 0.05),
+            Priority.MIRROR: _Terms(0.0, 1.0 - share),
+            Priority.CLEANUP: _Terms(0.5, 1.0 - share * 0.8),
         }
         self.limit = ASSUMED_LIMIT
         self._told_limit: int | None = None  # by the latest answer that told one
@@ -104,7 +104,7 @@ class Budget:
     def blocked_seconds(self) -> float:
         """How long nobody may send; 0 when sending is allowed."""
         now = self._now()
-        self.blocked_until = min(self.blocked_until, now + LONGEST_WAIT_SECONDS)  # the clock may have been set back
+        self.blocked_until = min(self.blocked_until, now + MAX_WAIT_SECONDS)  # the clock may have been set back
         return max(0.0, self.blocked_until - now)
 
     def status(self) -> dict[str, Any]:
@@ -117,11 +117,11 @@ class Budget:
         }
 
     async def _admit(self, _request: httpx.Request) -> None:
-        mine = current_urgency()
+        mine = current_priority()
         while True:
             await self._still_allowed()
             self._refill()
-            wait = max(self._token_wait(mine.lane), self._window_wait(mine.lane), self._trial_wait())
+            wait = max(self._token_wait(mine.level), self._window_wait(mine.level), self._trial_wait())
             if wait <= 0:
                 break
             await self._sleep(min(max(wait, SHORTEST_SLEEP_SECONDS), LOOK_AGAIN_SECONDS))
@@ -182,14 +182,14 @@ class Budget:
         """Least time between two requests of the mirror: even a burst leaves most of the event loop to the bot."""
         return 1.0 / (self.per_second * BURST_FACTOR)
 
-    def _token_wait(self, mine: Lane) -> float:
+    def _token_wait(self, mine: Priority) -> float:
         now = self._now()
         self._next_at = min(self._next_at, now + self._gap)  # the clock may have been set back
         needed = min(self._terms[mine].tokens * self._capacity + 1.0, self._capacity)
         wait = (needed - self._tokens) / self.per_second
-        return max(self._next_at - now, wait) if mine >= Lane.MIRROR else wait
+        return max(self._next_at - now, wait) if mine >= Priority.MIRROR else wait
 
-    def _window_wait(self, mine: Lane) -> float:
+    def _window_wait(self, mine: Priority) -> float:
         """Until the end of the window, when what remains of it is for others."""
         now = self._now()
         self._window_ends = min(self._window_ends, now + WINDOW_SECONDS)  # the clock may have been set back

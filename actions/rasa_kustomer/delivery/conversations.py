@@ -13,9 +13,8 @@ from rasa_kustomer.delivery.plan import Parking
 from rasa_kustomer.delivery.recovery import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
 from rasa_kustomer.directory import Directory
-from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.client import MAX_ITEMS, KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
-from rasa_kustomer.kustomer.lists import LONGEST_LIST
 from rasa_kustomer.kustomer.models import Conversation
 from rasa_kustomer.log import Once
 
@@ -128,7 +127,7 @@ class Conversations:
             raise
         there = {one.external_id: Found(one.id, plan.epoch_ms(one.sent_at) or 0) for one in reversed(listed)}
         found = {turn.id: there[turn.key] for turn in turns if turn.key in there}
-        places, all_seen = _places(turns, found, claim.last_sent_ms), len(listed) < LONGEST_LIST
+        places, all_seen = _places(turns, found, claim.last_sent_ms), len(listed) < MAX_ITEMS
         if not await self._outbox.recalling.compared(claim, found, places, all_seen=all_seen):
             raise LeaseLostError
         claim.records = await self._outbox.due(claim)

@@ -29,7 +29,7 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.kustomer.urgency import Lane, urgency
+from rasa_kustomer.kustomer.priority import Priority, task_priority
 from rasa_kustomer.log import Once
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Courier:
     async def _hasten(self) -> None:
         """A handoff hurries what its session has under way here, whichever process recorded it."""
         loads = list(self._running.values())
-        slow = [claim.id for load in loads for claim in load.aboard if load.urgency_of(claim).lane > Lane.HANDOFF]
+        slow = [claim.id for load in loads for claim in load.aboard if load.priority_of(claim).level > Priority.HANDOFF]
         for session_id in await self._outbox.handed_off(slow):
             for load in loads:
                 load.hurry(session_id)
@@ -128,10 +128,10 @@ class Courier:
         if self._breaker.is_open:
             await self._probe()
             return
-        if (room := HANDOFFS_AT_ONCE - self._busy(Lane.HANDOFF)) > 0:
+        if (room := HANDOFFS_AT_ONCE - self._busy(Priority.HANDOFF)) > 0:
             self._carry_singly(await self._claim(room, handoff=True))
-        await self._take_turns(self._live_people, Lane.ESCALATED)
-        await self._take_turns(self._live, Lane.MIRROR)
+        await self._take_turns(self._live_people, Priority.ESCALATED)
+        await self._take_turns(self._live, Priority.MIRROR)
         await self._take_closings()
 
     async def _probe(self) -> None:
@@ -144,12 +144,12 @@ class Courier:
             self._newest_handoff = newest
             self._carry_singly(await self._claim(1))
 
-    def _busy(self, *lanes: Lane) -> int:
-        return sum(load.lane in lanes for load in self._running.values())
+    def _busy(self, *levels: Priority) -> int:
+        return sum(load.level in levels for load in self._running.values())
 
-    async def _take_turns(self, live: LiveTurns, lane: Lane) -> None:
+    async def _take_turns(self, live: LiveTurns, level: Priority) -> None:
         """Turns of conversations that people have, or of the others: a few at once, and many together in bulk jobs."""
-        busy, escalated = self._busy(lane), lane is Lane.ESCALATED
+        busy, escalated = self._busy(level), level is Priority.ESCALATED
         allowance = live.left()
         if not self._batching.permitted:
             if (room := PARALLEL_SESSIONS - busy) > 0:
@@ -169,7 +169,7 @@ class Courier:
 
     async def _take_closings(self) -> None:
         """Conversations that are to be closed, and nothing else: many with one request, and after all turns."""
-        under_way = self._busy(Lane.CLEANUP)
+        under_way = self._busy(Priority.CLEANUP)
         together = self._batching.permitted and self._batching.closings.permitted
         if under_way >= CLOSINGS_AT_ONCE:
             return
@@ -205,7 +205,7 @@ class Courier:
         task.add_done_callback(self._carried)
 
     def _carried(self, task: asyncio.Task[None]) -> None:
-        if self._running.pop(task).lane is Lane.HANDOFF:
+        if self._running.pop(task).level is Priority.HANDOFF:
             self._outbox.handoff_arrived.set()  # its session may have more, for which somebody waits
         self._outbox.work_arrived.set()
         if not task.cancelled() and (error := task.exception()) is not None:  # asyncio would log it with a traceback
@@ -228,7 +228,7 @@ class Courier:
 
     async def _carry(self, load: Load, work: Callable[[Load], Awaitable[Failures]]) -> None:
         """Deliver sessions and give them back, whatever happened."""
-        urgency.set(load.urgency)
+        task_priority.set(load.priority)
         failures: Failures = {}
         try:
             failures = await work(load)

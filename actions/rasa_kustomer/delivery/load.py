@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rasa_kustomer.delivery.outbox import Claim
-from rasa_kustomer.delivery.pace import lane_of
-from rasa_kustomer.kustomer.urgency import Lane, Urgency
+from rasa_kustomer.delivery.pace import priority_of
+from rasa_kustomer.kustomer.priority import Priority, WorkPriority
 
 
 class Load:
@@ -22,13 +22,13 @@ class Load:
 
     def __init__(self, claims: Sequence[Claim], let_go: Callable[[Claim], None]) -> None:
         self._claims = {claim.id: claim for claim in claims}
-        self._urgencies = {claim.id: Urgency(lane_of([claim])) for claim in claims}
+        self._priorities = {claim.id: WorkPriority(priority_of([claim])) for claim in claims}
         self._let_go = let_go
         self._at_work: Counter[int] = Counter()
         self._hurried: set[int] = set()
-        self.urgency = Urgency(Lane.CLEANUP)
-        for one in self._urgencies.values():
-            self.urgency.join(one)
+        self.priority = WorkPriority(Priority.CLEANUP)
+        for one in self._priorities.values():
+            self.priority.join(one)
 
     @property
     def aboard(self) -> list[Claim]:
@@ -36,19 +36,19 @@ class Load:
         return list(self._claims.values())
 
     @property
-    def lane(self) -> Lane:
+    def level(self) -> Priority:
         """How urgent the most urgent of them is."""
-        return self.urgency.lane
+        return self.priority.level
 
-    def urgency_of(self, claim: Claim) -> Urgency:
+    def priority_of(self, claim: Claim) -> WorkPriority:
         """How urgent one of them is by itself."""
-        return self._urgencies[claim.id]
+        return self._priorities[claim.id]
 
     def hurry(self, session_id: int) -> None:
         """A session was handed off."""
         if session_id in self._claims:
             self._hurried.add(session_id)
-            self._urgencies[session_id].raise_to(Lane.HANDOFF)
+            self._priorities[session_id].raise_to(Priority.HANDOFF)
             self._leave_if_idle(session_id)
 
     def hurried(self, claim: Claim) -> bool:
@@ -69,5 +69,5 @@ class Load:
 
     def _leave_if_idle(self, session_id: int) -> None:
         if session_id in self._hurried and session_id in self._claims and not self._at_work[session_id]:
-            self.urgency.part(self._urgencies[session_id])
+            self.priority.part(self._priorities[session_id])
             self._let_go(self._claims.pop(session_id))

@@ -19,7 +19,7 @@ from rasa_kustomer.directory import Directory, cache_key
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Customer
-from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Newcomers:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _make_expected(self) -> None:
-        urgency.set(Urgency(Lane.MIRROR))
+        task_priority.set(WorkPriority(Priority.MIRROR))
         while self._expected:
             await self._sleep(GATHER_SECONDS)
             if self._breaker.is_open:

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from rasa_kustomer.delivery.budget import WINDOW_SECONDS
 from rasa_kustomer.delivery.outbox import HANDOFF_KINDS, Claim, Kind
 from rasa_kustomer.kustomer.errors import RateLimited
-from rasa_kustomer.kustomer.urgency import Lane
+from rasa_kustomer.kustomer.priority import Priority
 
 CUSTOMER_LIMIT = 120  # messages of one customer in a minute (Kustomer API reference, Rate limits)
 REMEMBERED_CUSTOMERS = 10_000
@@ -49,14 +49,14 @@ class LiveTurns:
         self._spent_at = self._now()
 
 
-def lane_of(claims: Sequence[Claim]) -> Lane:
+def priority_of(claims: Sequence[Claim]) -> Priority:
     """How urgent sessions are: the most urgent of what they have waiting decides."""
     kinds = {record.kind for claim in claims for record in claim.records}
     if kinds & HANDOFF_KINDS:
-        return Lane.HANDOFF
+        return Priority.HANDOFF
     if any(claim.escalated for claim in claims):
-        return Lane.ESCALATED
-    return Lane.CLEANUP if kinds == {Kind.CLOSE} else Lane.MIRROR
+        return Priority.ESCALATED
+    return Priority.CLEANUP if kinds == {Kind.CLOSE} else Priority.MIRROR
 
 
 class CustomerPace:

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.outbox import Kind, Outbox
 from rasa_kustomer.delivery.outbox.auditing import Delivered, Place, by_session
-from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.kustomer.client import MAX_ITEMS, KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
     KeyRefused,
@@ -21,9 +21,8 @@ from rasa_kustomer.kustomer.errors import (
     Rejected,
     Unreachable,
 )
-from rasa_kustomer.kustomer.lists import LONGEST_LIST
 from rasa_kustomer.kustomer.models import Conversation, Message, Note
-from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
 
 T = TypeVar("T")
 FAILURES_TO_GIVE_UP = 3  # conversations in a row that could not be read
@@ -86,7 +85,7 @@ class Reconciliation:
 
     Args:
         outbox: What was delivered.
-        client: Kustomer's API; its requests go out in the lane for cleaning up.
+        client: Kustomer's API; its requests have the priority of cleaning up.
         dry_run: Change nothing.
         sleep: How to wait when the request limit is spent.
     """
@@ -115,7 +114,7 @@ class Reconciliation:
             KustomerError: Kustomer cannot be read.
             OutboxUnavailableError: The outbox cannot be read.
         """
-        urgency.set(Urgency(Lane.CLEANUP))
+        task_priority.set(WorkPriority(Priority.CLEANUP))
         auditing = self._outbox.auditing
         self.report.dead, self.report.pending = await auditing.others(since)
         found: list[Delivered] = []
@@ -151,7 +150,7 @@ class Reconciliation:
         self._failures = 0
         self.report.doubled_conversations += len(ids) > 1
         self.report.doubled_conversation_ids += ids[1:]
-        if len(listed) >= LONGEST_LIST or len(listed_notes or ()) >= LONGEST_LIST:
+        if len(listed) >= MAX_ITEMS or len(listed_notes or ()) >= MAX_ITEMS:
             self.report.unreadable += 1
             return
         if listed_notes is None:
@@ -205,7 +204,7 @@ class Reconciliation:
         if customer_id not in self._customers:
             try:
                 listed = await self._read(self._client.customer_conversations, customer_id)
-                self._customers[customer_id] = listed if len(listed) < LONGEST_LIST else None
+                self._customers[customer_id] = listed if len(listed) < MAX_ITEMS else None
             except NotFound:  # merged or deleted
                 self._customers[customer_id] = None
         return self._customers[customer_id]

@@ -6,7 +6,7 @@
     ├── RateLimited       asked too often: wait as long as told
     ├── NotAllowed        the key lacks a role (402, 403): an admin must act
     │   └── KeyRefused    the key itself is not accepted (401, wrong region): an admin must act
-    ├── Rejected          Kustomer does not take this content: mend it or give it up
+    ├── Rejected          Kustomer does not take this content: correct it or give it up
     ├── NotFound          what the request is about does not exist (any more)
     └── BrokenAnswer      success, but unreadable: the outcome of a write is unknown
 
@@ -25,15 +25,14 @@ class Unreachable(KustomerError):  # noqa: N818 - read as an outcome
     """No usable answer.
 
     Attributes:
-        ambiguous: Whether a write may have been carried out all the same; False when it surely was not.
+        ambiguous: Whether a write may have been carried out all the same.
         status: HTTP status of the server or gateway in trouble; 409 when somebody changed the same record at the same
             time; None when there was no answer at all.
     """
 
     def __init__(self, message: str, *, ambiguous: bool, status: int | None = None) -> None:
         super().__init__(message)
-        self.ambiguous = ambiguous
-        self.status = status
+        self.ambiguous, self.status = ambiguous, status
 
 
 class Untrusted(Unreachable):
@@ -52,8 +51,7 @@ class RateLimited(KustomerError):  # noqa: N818 - read as an outcome
 
     def __init__(self, message: str, *, wait_seconds: float, organisation: bool) -> None:
         super().__init__(message)
-        self.wait_seconds = wait_seconds
-        self.organisation = organisation
+        self.wait_seconds, self.organisation = wait_seconds, organisation
 
 
 class NotAllowed(KustomerError):  # noqa: N818 - read as an outcome
@@ -65,8 +63,7 @@ class NotAllowed(KustomerError):  # noqa: N818 - read as an outcome
 
     def __init__(self, message: str, *, role: str | None = None, status: int | None = 403) -> None:
         super().__init__(message)
-        self.role = role
-        self.status = status
+        self.role, self.status = role, status
 
 
 class KeyRefused(NotAllowed):
@@ -77,17 +74,13 @@ class Rejected(KustomerError):  # noqa: N818 - read as an outcome
     """400, 409 (to a create, or to a change that names a unique field), 413, 422 and other refusals of the content.
 
     Attributes:
-        code: Kustomer's error code, if it sent one.
         field: The field at fault, if Kustomer named one.
         duplicate: Another record has this value already.
     """
 
-    def __init__(self, message: str, *, status: int, code: str | None, field: str | None, duplicate: bool) -> None:
+    def __init__(self, message: str, *, status: int, field: str | None = None, duplicate: bool = False) -> None:
         super().__init__(message)
-        self.status = status
-        self.code = code
-        self.field = field
-        self.duplicate = duplicate
+        self.status, self.field, self.duplicate = status, field, duplicate
 
 
 class NotFound(KustomerError):  # noqa: N818 - read as an outcome

@@ -1,16 +1,18 @@
-"""How Kustomer is reached: by which proxy, and whose certificates are believed.
+"""How Kustomer is reached: by which address and proxy, whose certificates are believed, and what is logged of it.
 
 httpx reads the same variables by itself, but ends in errors that name none of them and may show a proxy's password. So
 they are read here, once, and httpx is told not to.
 """
 
 import ipaddress
+import logging
 import os
 import re
 import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import getproxies
@@ -18,14 +20,16 @@ from urllib.request import getproxies
 import certifi
 import httpx
 
-from rasa_kustomer.kustomer.address import read_address
-
-PROXIES = ("http", "https", "all")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_MAX_HOST = 253
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PROXY = "http://proxy.example:3128"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # a proxy cannot reach the sandbox
 _EXCEPTION = re.compile(r"(?P<scheme>\w+://)?\*?\.?(?P<host>[\w.-]+)(:(?P<port>\d{1,5}))?")
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+# Each logger by itself: a logger's filters do not see what those below it log.
+_LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+_our_request: ContextVar[bool] = ContextVar("kustomer_request", default=False)
 
 
 class NetworkSettingError(RuntimeError):
@@ -56,54 +60,93 @@ def read_network(address: str) -> Network:
     Raises:
         NetworkSettingError: One of them cannot be used, whether or not this address needs it.
     """
-    certificates = _certificates()
-    found = getproxies()
-    proxies = {scheme: _proxy(scheme, found[scheme], certificates) for scheme in PROXIES if found.get(scheme)}
-    url = httpx.URL(address)
+    certificates, found, url = _certificates(), getproxies(), httpx.URL(address)
+    proxies = {name: _proxy(name, found[name], certificates) for name in ("http", "https", "all") if found.get(name)}
     excepted, skipped = _excepted(url, found.get("no", ""))
     proxy = proxies.get(url.scheme) or proxies.get("all")
     return Network(certificates, None if excepted or url.host in _LOOPBACK else proxy, skipped)
 
 
+def read_address(text: str) -> httpx.URL:
+    """An address that a connection can be made to, judged before one is tried: the network's errors name no setting.
+
+    Raises:
+        ValueError: With what is wrong, in words that quote nothing: it may hold a password.
+    """
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError("holds a blank or a character that does not show")
+    try:
+        url = httpx.URL(text)
+        host, port = url.host, url.port  # reading them judges international names too
+    except (httpx.InvalidURL, ValueError):
+        raise ValueError("is not an address like https://host:port") from None
+    if not host:
+        raise ValueError("names no host")
+    if not _is_host(host, url.raw_host.decode("ascii", "replace")):
+        raise ValueError("names a host that cannot exist")
+    if port is not None and not 1 <= port <= 65_535:
+        raise ValueError("has a port that is not between 1 and 65535")
+    return url
+
+
+def _is_host(host: str, raw: str) -> bool:
+    if ":" in host:
+        return "%" not in host and _network(host) is not None  # with % it is a network card of this machine only
+    return len(raw) <= _MAX_HOST and all(_LABEL.fullmatch(label) for label in raw.split("."))
+
+
+@contextmanager
+def our_request() -> Iterator[None]:
+    """What is logged within is about one of our requests."""
+    token = _our_request.set(True)
+    try:
+        yield
+    finally:
+        _our_request.reset(token)
+
+
+def keep_our_requests_out() -> None:
+    """Keep our requests out of the HTTP library's log: their addresses hold e-mail addresses.
+
+    All others' stay in it; the host's process may use the same library, and log what it likes.
+    """
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_may_be_logged)
+
+
+def _may_be_logged(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not _our_request.get()
+
+
 def _proxy(scheme: str, value: str, certificates: ssl.SSLContext) -> httpx.Proxy:
-    try:
-        address = read_address(value if "://" in value else f"http://{value}")
-    except ValueError as error:
-        raise _unusable_proxy(scheme, str(error)) from None
-    try:
-        proxy = httpx.Proxy(address)
-    except ValueError:
-        raise _unusable_proxy(scheme, "has a scheme that is none of http, https and socks5") from None
-    try:
-        httpx.AsyncHTTPTransport(proxy=proxy, verify=certificates)  # it looks for the package that it needs
-    except ImportError:
-        raise _unusable_proxy(scheme, 'SOCKS needs one more package: pip install "httpx[socks]"') from None
-    return proxy
-
-
-def _unusable_proxy(scheme: str, what: str) -> NetworkSettingError:
     name = _variable(f"{scheme}_proxy")
-    return NetworkSettingError(f"{name}: {what}. Example: {name}={_PROXY}")
+    with _blame(name, _PROXY):
+        address = read_address(value if "://" in value else f"http://{value}")
+        try:
+            proxy = httpx.Proxy(address)
+        except ValueError:
+            raise ValueError("has a scheme that is none of http, https and socks5") from None
+        try:
+            httpx.AsyncHTTPTransport(proxy=proxy, verify=certificates)  # it looks for the package that it needs
+        except ImportError:
+            raise ValueError('SOCKS needs one more package: pip install "httpx[socks]"') from None
+    return proxy
 
 
 def _variable(name: str) -> str:
     """The variable's name as it is written in this environment; small letters go first, as in Python itself."""
-    written = [one for one in os.environ if one.lower() == name and os.environ[one]]
+    written = [key for key in os.environ if key.lower() == name and os.environ[key]]
     return name if name in written else next(iter(written), "the proxy in the system's settings")
 
 
 def _excepted(url: httpx.URL, exceptions: str) -> tuple[bool, tuple[str, ...]]:
     """Whether NO_PROXY names the address, and a line for each of its entries that cannot be read."""
-    excepted, skipped = False, []
-    for number, entry in enumerate((one.strip() for one in exceptions.split(",")), start=1):
-        match = _matches(url, entry) if entry else False
-        if match is None:
-            name = _variable("no_proxy")
-            skipped.append(
-                f"{name}: entry {number} is neither a host nor a network and is left out. Example: {name}=localhost"
-            )
-        excepted |= bool(match)
-    return excepted, tuple(skipped)
+    entries = enumerate(map(str.strip, exceptions.split(",")), start=1)
+    matches = {number: _matches(url, entry) for number, entry in entries if entry}
+    name = _variable("no_proxy")
+    line = "{}: entry {} is neither a host nor a network and is left out. Example: {}=localhost"
+    skipped = tuple(line.format(name, number, name) for number, match in matches.items() if match is None)
+    return any(matches.values()), skipped
 
 
 def _matches(url: httpx.URL, entry: str) -> bool | None:
@@ -134,28 +177,28 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 def _certificates() -> ssl.SSLContext:
     """Whom to believe; SSL_CERT_FILE goes before SSL_CERT_DIR, and without both it is Mozilla's list."""
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    with _named("SSLKEYLOGFILE", "/tmp/tls-keys.log"):  # noqa: S108 - an example
+    with _blame("SSLKEYLOGFILE", "/tmp/tls-keys.log"):  # noqa: S108 - an example
         if (log := os.environ.get("SSLKEYLOGFILE")) and not sys.flags.ignore_environment:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = log
     if file:
-        with _named("SSL_CERT_FILE", _BUNDLE):
+        with _blame("SSL_CERT_FILE", _BUNDLE):
             return ssl.create_default_context(cafile=file)
     if folders:
-        with _named("SSL_CERT_DIR", str(Path(_BUNDLE).parent)):
+        with _blame("SSL_CERT_DIR", str(Path(_BUNDLE).parent)):
             return ssl.create_default_context(capath=_with_certificates(folders))
-    with _named("OPENSSL_CONF" if os.environ.get("OPENSSL_CONF") else "the list of authorities (certifi)", ""):
+    with _blame("OPENSSL_CONF" if os.environ.get("OPENSSL_CONF") else "the list of authorities (certifi)"):
         return ssl.create_default_context(cafile=certifi.where())
 
 
 def _with_certificates(folders: str) -> str:
-    listed = [Path(one) for one in folders.split(os.pathsep) if one]
+    listed = [Path(folder) for folder in folders.split(os.pathsep) if folder]
     if not any(_HASHED.fullmatch(file.name) for folder in listed for file in folder.iterdir()):
         raise ValueError("holds no certificates by their hashes; run openssl rehash on it")
     return folders
 
 
 @contextmanager
-def _named(name: str, example: str) -> Iterator[None]:
+def _blame(name: str, example: str = "") -> Iterator[None]:
     """Whatever fails within is the fault of this variable."""
     try:
         yield
@@ -167,4 +210,4 @@ def _named(name: str, example: str) -> Iterator[None]:
         what = str(error)
     else:
         return
-    raise NetworkSettingError(f"{name}: {what}." + (f" Example: {name}={example}" if example else ""))
+    raise NetworkSettingError(f"{name}: {what}." + (f" Example: {name}={example}" if example else "")) from None

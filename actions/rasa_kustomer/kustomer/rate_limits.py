@@ -5,20 +5,19 @@ documented but honoured when it comes. Both are compared with the `Date` of the 
 another one. Gateways rewrite headers, so other units are understood too, and what cannot be true is not believed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
-LONGEST_WAIT_SECONDS = 60.0  # Kustomer counts in windows of so long
+MAX_WAIT_SECONDS = 60.0  # Kustomer counts in windows of so long
 DEFAULT_WAIT_SECONDS = 1.0
 _ROUNDING_SECONDS = 1.0  # moments of headers are in whole seconds
-_LONGEST_NUMBER = 20
-_MILLISECONDS = 1_000.0
+_MAX_DIGITS = 20
 
 
 def wait_seconds(headers: Mapping[str, str], now: float) -> float:
-    """Seconds to wait after a 429: more than 0 and no more than `LONGEST_WAIT_SECONDS`.
+    """Seconds to wait after a 429: more than 0 and no more than `MAX_WAIT_SECONDS`.
 
     The reset is the organisation's; it says nothing to a customer whose own limit was hit.
 
@@ -36,8 +35,7 @@ def seconds_to_reset(headers: Mapping[str, str], now: float) -> float | None:
     if reset is None:
         return None
     then = _answered_at(headers, now)
-    readings = (reset - then, reset, reset / _MILLISECONDS - then, _from_milliseconds(reset))
-    return _first_possible(readings)
+    return _first_possible(reset - then, reset, reset / 1_000 - then, _from_milliseconds(reset))
 
 
 def concerns_organisation(headers: Mapping[str, str]) -> bool:
@@ -52,7 +50,7 @@ def concerns_organisation(headers: Mapping[str, str]) -> bool:
 def number(value: str | None) -> float | None:
     """The number that a header holds; None for everything else."""
     try:
-        found = float(value) if value is not None and len(value) <= _LONGEST_NUMBER else None
+        found = float(value) if value is not None and len(value) <= _MAX_DIGITS else None
     except ValueError:
         return None
     return found if found is not None and isfinite(found) else None
@@ -63,10 +61,9 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     seconds = number(value)
     if seconds is None:
         moment = _moment(value)
-        return None if moment is None else _first_possible((moment - then,))
-    readings = (seconds, seconds - then, _from_milliseconds(seconds), seconds / _MILLISECONDS - then)
-    found = _first_possible(readings)
-    return LONGEST_WAIT_SECONDS if found is None and seconds > 0 else found  # it is told to be long
+        return None if moment is None else _first_possible(moment - then)
+    found = _first_possible(seconds, seconds - then, _from_milliseconds(seconds), seconds / 1_000 - then)
+    return MAX_WAIT_SECONDS if found is None and seconds > 0 else found  # it is told to be long
 
 
 def _answered_at(headers: Mapping[str, str], now: float) -> float:
@@ -77,12 +74,12 @@ def _answered_at(headers: Mapping[str, str], now: float) -> float:
 
 def _from_milliseconds(amount: float) -> float:
     """A time in milliseconds; 0 for less than a second, which is no time that anybody is told to wait."""
-    return amount / _MILLISECONDS if amount >= _MILLISECONDS else 0.0
+    return amount / 1_000 if amount >= 1_000 else 0.0
 
 
-def _first_possible(readings: Iterable[float]) -> float | None:
-    longest = LONGEST_WAIT_SECONDS + _ROUNDING_SECONDS
-    return next((min(one, LONGEST_WAIT_SECONDS) for one in readings if 0 < one <= longest), None)
+def _first_possible(*readings: float) -> float | None:
+    longest = MAX_WAIT_SECONDS + _ROUNDING_SECONDS
+    return next((min(seconds, MAX_WAIT_SECONDS) for seconds in readings if 0 < seconds <= longest), None)
 
 
 def _moment(value: str | None) -> float | None:

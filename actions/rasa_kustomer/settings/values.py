@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from rasa_kustomer.kustomer.address import read_address
+from rasa_kustomer.kustomer.network import read_address
 from rasa_kustomer.settings.environment import QUOTE_CHARACTERS
 
 N = TypeVar("N", int, float)

@@ -7,26 +7,25 @@ import pytest
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import RateLimited
-from rasa_kustomer.kustomer.places import Places
-from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.kustomer.priority import Priority, PrioritySemaphore, WorkPriority, task_priority
 
-MOST = {Lane.HANDOFF: 4, Lane.ESCALATED: 3, Lane.LOOKUP: 3, Lane.MIRROR: 2, Lane.CLEANUP: 2}
+SLOTS = {Priority.HANDOFF: 4, Priority.ESCALATED: 3, Priority.LOOKUP: 3, Priority.MIRROR: 2, Priority.CLEANUP: 2}
 
 
 class Work:
     """Tasks that each hold a place until they are told to go."""
 
     def __init__(self) -> None:
-        self.places = Places(MOST)
+        self.places = PrioritySemaphore(SLOTS)
         self.inside: list[str] = []
         self.doors: dict[str, asyncio.Event] = {}
 
-    def begin(self, name: str, mine: Urgency) -> asyncio.Task[None]:
+    def begin(self, name: str, mine: WorkPriority) -> asyncio.Task[None]:
         self.doors[name] = asyncio.Event()
 
         async def hold() -> None:
-            urgency.set(mine)
-            async with self.places.one():
+            task_priority.set(mine)
+            async with self.places.slot():
                 self.inside.append(name)
                 await self.doors[name].wait()
 
@@ -40,11 +39,14 @@ async def settle() -> None:
 
 async def test_a_backlog_leaves_places_to_the_more_urgent_who_go_first_when_one_is_free() -> None:
     work = Work()
-    tasks = [work.begin(f"mirror {number}", Urgency(Lane.MIRROR)) for number in range(4)]
-    tasks += [work.begin("look-up", Urgency(Lane.LOOKUP)), work.begin("look-up 2", Urgency(Lane.LOOKUP))]
+    tasks = [work.begin(f"mirror {number}", WorkPriority(Priority.MIRROR)) for number in range(4)]
+    tasks += [
+        work.begin("look-up", WorkPriority(Priority.LOOKUP)),
+        work.begin("look-up 2", WorkPriority(Priority.LOOKUP)),
+    ]
     await settle()
     assert work.inside == ["mirror 0", "mirror 1", "look-up"]
-    tasks.append(work.begin("handoff", Urgency(Lane.HANDOFF)))
+    tasks.append(work.begin("handoff", WorkPriority(Priority.HANDOFF)))
     await settle()
     assert work.inside[-1] == "handoff"
 
@@ -60,7 +62,7 @@ async def test_a_backlog_leaves_places_to_the_more_urgent_who_go_first_when_one_
 
 async def test_whoever_is_cancelled_while_waiting_leaves_no_gap() -> None:
     work = Work()
-    tasks = [work.begin(str(number), Urgency(Lane.MIRROR)) for number in range(4)]
+    tasks = [work.begin(str(number), WorkPriority(Priority.MIRROR)) for number in range(4)]
     await settle()
     tasks[2].cancel()
     work.doors["0"].set()
@@ -75,7 +77,7 @@ async def test_whoever_is_cancelled_while_waiting_leaves_no_gap() -> None:
 async def test_many_slow_answers_at_once_are_waited_for_and_none_is_taken_for_an_outage(sandbox: Sandbox) -> None:
     sandbox.fail("GET /v1/customers/*", "latency:0.25", times=None)
     async with KustomerClient(sandbox.url, sandbox.api_key, timeout_seconds=0.6) as client:
-        urgency.set(Urgency(Lane.MIRROR))
+        task_priority.set(WorkPriority(Priority.MIRROR))
         found = await asyncio.gather(*(client.find_customer("externalId", f"nobody-{one}") for one in range(60)))
 
     assert found == [None] * 60
