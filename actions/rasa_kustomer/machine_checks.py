@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rasa_kustomer.conversation.names import folded
 from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.delivery.outbox_address import instead_of
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
 from rasa_kustomer.settings import Settings, doubtful_variables, exposed_browser_keys
@@ -30,6 +31,8 @@ def check_environment(settings: Settings) -> list[Finding]:
     if settings.rollout_percent < 100:
         share = settings.rollout_percent
         found.append(Finding("rollout", "warn", f"KUSTOMER_ROLLOUT_PERCENT: only {share} % of the senders are served."))
+    if instead := instead_of(settings.outbox_url):
+        found.append(Finding("outbox", "warn", f"KUSTOMER_OUTBOX_URL: {instead}"))
     found += [Finding("variables", "warn", line) for line in doubtful_variables()]
     found += [
         Finding(

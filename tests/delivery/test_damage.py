@@ -217,7 +217,7 @@ async def test_a_disk_that_is_full_when_a_file_was_set_aside_costs_no_second_fil
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as disk:
-        disk.setattr("rasa_kustomer.delivery.outbox.sqlite_file.prepare", full)
+        disk.setattr("rasa_kustomer.delivery.outbox.sqlite.prepare", full)
         for box in (server, worker, server):
             with pytest.raises(OutboxUnavailableError, match="full"):
                 await box.record(OTHER, WHO, [turn(1, OTHER)])

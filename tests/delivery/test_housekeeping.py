@@ -15,7 +15,7 @@ from rasa_kustomer.delivery.housekeeping import (
     Housekeeping,
 )
 from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
-from rasa_kustomer.delivery.outbox.maintenance import Maintenance
+from rasa_kustomer.delivery.outbox.admin import Maintenance
 
 WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)

@@ -45,11 +45,7 @@ def turn(number: int, session: SessionKey = SESSION) -> NewRecord:
 
 
 async def limit_pages(outbox: Outbox, pages: int) -> None:
-    """For both of its connections."""
-    pragma = f"PRAGMA max_page_count={pages}"
-    await outbox._transactor.run(lambda connection: connection.exec_driver_sql(pragma).close())
-    assert outbox._hot_path is not None
-    outbox._hot_path._connect().execute(pragma)
+    await outbox.database.run(lambda c: c.rows(f"PRAGMA max_page_count={pages}"))
 
 
 @pytest.fixture

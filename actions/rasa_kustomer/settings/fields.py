@@ -160,7 +160,7 @@ class Settings(BaseModel):
     outbox_url: Annotated[str, AfterValidator(outbox_address)] = _setting(
         "Delivery",
         "Where turns wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several machines"
-        " (postgresql+asyncpg://user:password@host/database, with rasa-kustomer[postgres] installed).",
+        " (postgresql://user:password@host/database, with rasa-kustomer[postgres] installed).",
         DEFAULT_OUTBOX_URL,
         DEFAULT_OUTBOX_URL,
         shown=False,  # it may hold a password

@@ -1,19 +1,42 @@
-"""Transactions that compare the outbox with Kustomer: what was delivered, and putting back what is not there."""
+"""What `rasa-kustomer reconcile` and the event stream ask: what was delivered, and putting back what is not there."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
-
 from rasa_kustomer.conversation.keys import sender_part
+from rasa_kustomer.delivery.outbox.connection import Connection
+from rasa_kustomer.delivery.outbox.database import Transactions, reading, transaction
 from rasa_kustomer.delivery.outbox.entries import Kind
-from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING, records, sessions
-from rasa_kustomer.delivery.outbox.transactor import Transactor
 
 PAGE = 1_000
-COMPARED = (Kind.MESSAGE.value, Kind.NOTE.value)  # what Kustomer lists one by one
 NOT_FOUND = "it was not found in Kustomer"
+
+_COMPARED = "FROM kustomer_record WHERE kind IN ('message', 'note') AND "  # what Kustomer lists one by one
+_DELIVERED = f"""
+SELECT id, session_id, key, kind, kustomer_id {_COMPARED} id > :after AND state = 'delivered' AND settled_at >= :since
+ORDER BY id LIMIT :limit"""
+_DEAD = f"SELECT count(*) {_COMPARED} state = 'dead' AND settled_at >= :since"
+_PENDING = f"SELECT count(*) {_COMPARED} state = 'pending'"
+_SESSIONS = "SELECT id, key, purged FROM kustomer_session WHERE sender_id = :sender"
+_RECORDS = """
+SELECT r.session_id, r.key, r.kind, r.payload FROM kustomer_record r JOIN kustomer_session s ON s.id = r.session_id
+WHERE s.sender_id = :sender ORDER BY r.id"""
+_PLACE = """
+SELECT key, conversation_id, customer_id, leased_by IS NOT NULL AND leased_until > :now AS leased
+FROM kustomer_session WHERE id = :id"""
+_FREE = """
+SELECT closed FROM kustomer_session WHERE id = :id AND (leased_by IS NULL OR leased_until <= :now)
+FOR UPDATE SKIP LOCKED"""
+_WAIT_AGAIN = """
+UPDATE kustomer_record SET state = 'pending', unsure = true, not_before = 0.0, settled_at = NULL, kustomer_id = NULL,
+    bulk_at = NULL, bulk_job = NULL, reason = :reason
+WHERE session_id = :session_id AND state = 'delivered' AND """
+_PLAN = """
+UPDATE kustomer_record SET sent_ms = :sent_ms WHERE id = :id AND session_id = :session_id AND state = 'pending'"""
+_ITS_CLOSING = """
+id = (SELECT max(id) FROM kustomer_record WHERE session_id = :session_id AND kind = 'close' AND id > :first)"""
+_REOPEN = "UPDATE kustomer_session SET open_since = coalesce(open_since, :now) WHERE id = :id"
 
 
 class Delivered(NamedTuple):
@@ -68,153 +91,81 @@ class Others(NamedTuple):
     pending: int
 
 
-class Auditing:
+class Auditing(Transactions):
     """The outbox as `rasa-kustomer reconcile` needs it.
 
     Every method is one transaction and raises `OutboxUnavailableError` when the database cannot be used just now.
-
-    Args:
-        transactor: Runs the transactions.
-        now: Clock in epoch seconds.
     """
 
-    def __init__(self, transactor: Transactor, now: Callable[[], float]) -> None:
-        self._transactor, self._now = transactor, now
-
-    def now(self) -> float:
-        """The outbox's clock, epoch seconds."""
-        return self._now()
-
-    async def delivered(self, since: float, *, after: int = 0, limit: int = PAGE) -> list[Delivered]:
+    @reading
+    def delivered(self, c: Connection, since: float, *, after: int = 0, limit: int = PAGE) -> list[Delivered]:
         """Messages and notes settled as delivered since a moment (epoch seconds), by id, with ids above `after`."""
-        return await self._transactor.read(lambda c: _delivered(c, since, after, limit))
+        rows = c.rows(_DELIVERED, since=since, after=after, limit=limit)
+        return [
+            Delivered(row["id"], row["session_id"], row["key"], Kind(row["kind"]), row["kustomer_id"]) for row in rows
+        ]
 
-    async def others(self, since: float) -> Others:
+    @reading
+    def others(self, c: Connection, since: float) -> Others:
         """How many messages and notes died since a moment (epoch seconds), and how many wait now."""
-        return await self._transactor.read(lambda c: _others(c, since))
+        return Others(int(c.value(_DEAD, since=since)), int(c.value(_PENDING)))
 
-    async def known_sessions(self, sender_id: str) -> list[KnownSession]:
+    @reading
+    def known_sessions(self, c: Connection, sender_id: str) -> list[KnownSession]:
         """All sessions of a sender, with what is left of their records."""
-        return await self._transactor.read(lambda c: _known_sessions(c, sender_id))
+        sender = sender_part(sender_id)
+        found = c.rows(_SESSIONS, sender=sender)
+        kept: dict[int, list[tuple[str, str, str]]] = {row["id"]: [] for row in found}
+        for row in c.rows(_RECORDS, sender=sender):
+            kept[row["session_id"]].append((row["key"], row["kind"], row["payload"]))
+        return [
+            KnownSession(
+                row["key"],
+                bool(row["purged"]),
+                frozenset(key for key, _, _ in kept[row["id"]]),
+                tuple(_said(payload) for _, kind, payload in kept[row["id"]] if kind == Kind.MESSAGE.value),
+            )
+            for row in found
+        ]
 
-    async def place(self, session_id: int) -> Place:
+    @reading
+    def place(self, c: Connection, session_id: int) -> Place:
         """Where a session is just now."""
-        now = self._now()
-        return await self._transactor.read(lambda c: _place(c, session_id, now))
+        [row] = c.rows(_PLACE, id=session_id, now=self.now())
+        return Place(row["key"], row["conversation_id"], row["customer_id"], bool(row["leased"]))
 
-    async def put_back(self, session_id: int, sent_ms: Mapping[int, int | None]) -> int:
+    @transaction
+    def put_back(self, c: Connection, session_id: int, sent_ms: Mapping[int, int | None]) -> int:
         """Let delivered records of a session wait again, to be looked up and, if need be, sent.
 
         The closing of a session that is closed is repeated after them, since a customer's words reopen it.
 
         Args:
+            c: With an open transaction.
             session_id: Whose records.
             sent_ms: The `sentAt` that each is to have, epoch milliseconds, by id; None keeps what it has.
 
         Returns:
             How many wait again; 0 when a courier has the session by now.
         """
-        now = self._now()
-        return await self._transactor.run(lambda c: _put_back(c, session_id, sent_ms, now))
-
-
-def _delivered(connection: Connection, since: float, after: int, limit: int) -> list[Delivered]:
-    rows = connection.execute(
-        select(records.c.id, records.c.session_id, records.c.key, records.c.kind, records.c.kustomer_id)
-        .where(
-            records.c.id > after,
-            records.c.state == DELIVERED,
-            records.c.settled_at >= since,
-            records.c.kind.in_(COMPARED),
+        now = self.now()
+        free = c.row(_FREE, id=session_id, now=now)
+        if free is None:
+            return 0
+        put_back = c.change(f"{_WAIT_AGAIN}id IN :ids", session_id=session_id, ids=list(sent_ms), reason=NOT_FOUND)
+        planned = {id_: moment for id_, moment in sent_ms.items() if moment is not None}
+        c.change_each(
+            _PLAN, [{"id": id_, "sent_ms": moment, "session_id": session_id} for id_, moment in planned.items()]
         )
-        .order_by(records.c.id)
-        .limit(limit)
-    )
-    return [Delivered(row.id, row.session_id, row.key, Kind(row.kind), row.kustomer_id) for row in rows]
-
-
-def _others(connection: Connection, since: float) -> Others:
-    counted = select(func.count()).select_from(records).where(records.c.kind.in_(COMPARED))
-    dead = counted.where(records.c.state == DEAD, records.c.settled_at >= since)
-    pending = counted.where(records.c.state == PENDING)
-    return Others(*(int(connection.execute(query).scalar_one()) for query in (dead, pending)))
-
-
-def _known_sessions(connection: Connection, sender_id: str) -> list[KnownSession]:
-    mine = sessions.c.sender_id == sender_part(sender_id)
-    found = connection.execute(select(sessions.c.id, sessions.c.key, sessions.c.purged).where(mine)).all()
-    kept: dict[int, list[tuple[str, str, str]]] = {row.id: [] for row in found}
-    query = select(records.c.session_id, records.c.key, records.c.kind, records.c.payload).order_by(records.c.id)
-    for row in connection.execute(query.join(sessions, sessions.c.id == records.c.session_id).where(mine)):
-        kept[row.session_id].append((row.key, row.kind, row.payload))
-    return [
-        KnownSession(
-            row.key,
-            bool(row.purged),
-            frozenset(key for key, _, _ in kept[row.id]),
-            tuple(_said(payload) for _, kind, payload in kept[row.id] if kind == Kind.MESSAGE.value),
-        )
-        for row in found
-    ]
+        if free["closed"]:
+            c.change(f"{_WAIT_AGAIN}{_ITS_CLOSING}", session_id=session_id, first=min(sent_ms), reason=None)
+        c.change(_REOPEN, id=session_id, now=now)
+        return put_back
 
 
 def _said(payload: str) -> str:
     content = json.loads(payload)
     return str(content["text"]) if content["direction"] == "in" else ""
-
-
-def _place(connection: Connection, session_id: int, now: float) -> Place:
-    leased = sessions.c.leased_by.is_not(None) & (sessions.c.leased_until > now)
-    columns = (sessions.c.key, sessions.c.conversation_id, sessions.c.customer_id, leased.label("leased"))
-    row = connection.execute(select(*columns).where(sessions.c.id == session_id)).one()
-    return Place(row.key, row.conversation_id, row.customer_id, bool(row.leased))
-
-
-def _put_back(connection: Connection, session_id: int, sent_ms: Mapping[int, int | None], now: float) -> int:
-    free = or_(sessions.c.leased_by.is_(None), sessions.c.leased_until <= now)
-    locked = connection.execute(
-        select(sessions.c.closed).where(sessions.c.id == session_id, free).with_for_update(skip_locked=True)
-    ).one_or_none()
-    if locked is None:
-        return 0
-    mine = and_(records.c.id.in_(sent_ms), records.c.session_id == session_id)
-    put_back = connection.execute(
-        update(records).where(mine, records.c.state == DELIVERED).values(_waiting(NOT_FOUND))
-    ).rowcount
-    if places := [{"record": one, "moment": moment} for one, moment in sent_ms.items() if moment is not None]:
-        one = (records.c.id == bindparam("record")) & (records.c.session_id == session_id)
-        connection.execute(
-            update(records).where(one, records.c.state == PENDING).values(sent_ms=bindparam("moment")), places
-        )
-    if locked.closed:
-        _close_again(connection, session_id, min(sent_ms))
-    connection.execute(
-        update(sessions).where(sessions.c.id == session_id).values(open_since=func.coalesce(sessions.c.open_since, now))
-    )
-    return put_back
-
-
-def _close_again(connection: Connection, session_id: int, after: int) -> None:
-    newest = (
-        select(func.max(records.c.id))
-        .where(records.c.session_id == session_id, records.c.kind == Kind.CLOSE.value, records.c.id > after)
-        .scalar_subquery()
-    )
-    closing = (records.c.id == newest) & (records.c.state == DELIVERED)
-    connection.execute(update(records).where(closing).values(_waiting(None)))
-
-
-def _waiting(reason: str | None) -> dict[str, object]:
-    return {
-        "state": PENDING,
-        "unsure": True,
-        "not_before": 0.0,
-        "settled_at": None,
-        "kustomer_id": None,
-        "bulk_at": None,
-        "bulk_job": None,
-        "reason": reason,
-    }
 
 
 def by_session(found: Sequence[Delivered]) -> dict[int, list[Delivered]]:

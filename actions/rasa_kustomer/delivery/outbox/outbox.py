@@ -1,92 +1,95 @@
-"""The outbox as the actions and the courier use it; each method is one transaction."""
+"""The outbox as the actions use it, and the way to all its other sides."""
 
 import asyncio
+import json
 import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-
-from rasa_kustomer.delivery.outbox import births, leases, maintenance, progress, recording
+from rasa_kustomer.conversation.keys import sender_part
+from rasa_kustomer.delivery.outbox.admin import Maintenance, counts
+from rasa_kustomer.delivery.outbox.append import append
 from rasa_kustomer.delivery.outbox.auditing import Auditing
-from rasa_kustomer.delivery.outbox.births import Marks
-from rasa_kustomer.delivery.outbox.bulking import Bulk
-from rasa_kustomer.delivery.outbox.entries import Claim, Counts, NewRecord, Record, Recorded, Renew, SessionKey
-from rasa_kustomer.delivery.outbox.hot_path import HotPath, NotAtOnceError
-from rasa_kustomer.delivery.outbox.maintenance import Maintenance
+from rasa_kustomer.delivery.outbox.births import Marks, restored
+from rasa_kustomer.delivery.outbox.connection import Connection
+from rasa_kustomer.delivery.outbox.database import Database, Transactions, reading, transaction
+from rasa_kustomer.delivery.outbox.entries import Counts, NewRecord, Recorded, Renew, SessionKey
+from rasa_kustomer.delivery.outbox.queue import Queue, new_owner
 from rasa_kustomer.delivery.outbox.recalling import Recalling
 from rasa_kustomer.delivery.outbox.schema import PENDING
-from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
-from rasa_kustomer.delivery.outbox.transactor import (
-    Access,
-    OutboxUnavailableError,
-    OutcomeUnknownError,
-    Transactor,
-    Withdrawable,
-)
+from rasa_kustomer.delivery.outbox.sqlite import Access
+from rasa_kustomer.delivery.outbox.transitions import Bulk
 
-T = TypeVar("T")
-LEASE_SECONDS = 15.0
+Part_ = TypeVar("Part_", bound=Transactions)
 STATE_POLL_SECONDS = 0.2
-PATIENCE_SECONDS = 1.0  # how long a bot's turn waits for its own disk at the most
+PATIENCE_SECONDS = 1.0  # maximum time that recording may block a turn
+
+_LATEST_SESSION = "SELECT key, sender_id, started_ms FROM kustomer_session WHERE sender_id = :sender"
+_CONVERSATIONS = """
+SELECT key, identity FROM kustomer_session WHERE sender_id = :sender AND started_ms = :started_ms
+ORDER BY last_turn_at, id"""
+_SESSION_STATE = """
+SELECT id, customer_id, conversation_id, escalated, closed, identity FROM kustomer_session WHERE key = :key"""
+_TICKETS = """
+SELECT key, conversation_id, identity FROM kustomer_session
+WHERE sender_id = :sender AND escalated = true ORDER BY started_ms DESC LIMIT 10"""
+_NOT_LOOKED_UP = """
+SELECT key FROM kustomer_session WHERE sender_id = :sender AND creating AND NOT escalated
+ORDER BY started_ms DESC LIMIT 3"""
 
 
-class Outbox:
+class Outbox(Queue):
     """Accepts records from the actions and hands them to couriers, one courier per session at a time.
 
     Every method is one transaction and raises `OutboxUnavailableError` when the database cannot be used just now.
 
     Args:
-        url: SQLAlchemy URL of the database (KUSTOMER_OUTBOX_URL).
+        url: Of the database (KUSTOMER_OUTBOX_URL).
         access: What it is opened for, where it is a file.
         now: Clock in epoch seconds.
     """
 
     def __init__(self, url: str, *, access: Access = Access.SERVE, now: Callable[[], float] = time.time) -> None:
-        self._transactor, self._hot_path = _open(url, access, now)
-        self._now = now
-        self.owner = leases.new_owner()
-        self.work_arrived = asyncio.Event()
+        super().__init__(Database(url, access, now=now), now, new_owner(), asyncio.Event(), asyncio.Event())
         self.handoff_arrived = asyncio.Event()
-        self._settled = asyncio.Event()
 
     @property
     def path(self) -> Path | None:
-        """The database's file; None when it lives in memory or on a server."""
-        return self._transactor.path
+        """The database's file; None when it lives on a server."""
+        return self.database.path
 
     @property
     def place(self) -> str:
         """Where the database is, for an operator and without a password."""
-        return self._transactor.place
+        return self.database.location
 
     @property
     def bulk(self) -> Bulk:
         """Sending many records in one request."""
-        return Bulk(self._transactor, self._now, self.owner, self._settled)
+        return self._side(Bulk)
 
     @property
     def recalling(self) -> Recalling:
         """Looking up what an earlier copy of the outbox may have sent."""
-        return Recalling(self._transactor, self._now, self.owner, self._settled)
+        return self._side(Recalling)
 
     @property
     def maintenance(self) -> Maintenance:
         """Looking at it, and tidying it up."""
-        return Maintenance(self._transactor, self._now, self.work_arrived)
+        return self._side(Maintenance)
 
     @property
     def auditing(self) -> Auditing:
         """What was delivered, to compare it with Kustomer."""
-        return Auditing(self._transactor, self._now)
+        return self._side(Auditing)
+
+    def _side(self, kind: type[Part_]) -> Part_:
+        return kind(self.database, self.now, self.owner, self.work_arrived, self.settled)
 
     async def close(self) -> None:
         """Finish running transactions and close the database."""
-        if self._hot_path is not None:
-            self._hot_path.close()
-        await self._transactor.close()
+        await self.database.close()
 
     async def record(
         self,
@@ -105,7 +108,7 @@ class Outbox:
             identity: The person as known now.
             new: What is to be delivered, in order.
             after: What the caller takes for recorded already, and leaves out for that reason.
-            escalate: The session is handed to a human from now on.
+            escalate: The session goes to a human: it goes first, and is never closed by us again.
             renew: When the identity replaces the one that was known before.
 
         Returns:
@@ -113,56 +116,60 @@ class Outbox:
 
         Raises:
             PastUnknownError: `after` is not here, and nothing was recorded.
-            OutcomeUnknownError: A handoff was being written and may be there. After any other error it is not, and
-                does not come late either; turns may, since the same turns may be recorded again.
+            OutcomeUnknownError: It was being written and may be there. After any other error it is not, and does not
+                come late either.
         """
-        now = self._now()
+        now = self.now()
 
-        def work(on: recording.Database) -> int:
-            return recording.accept(on, session, identity, new, now, after=after, escalate=escalate, renew=renew)
+        def work(c: Connection) -> int:
+            return append(c, session, identity, new, now, after=after, escalate=escalate, renew=renew)
 
-        writing = Withdrawable(lambda connection: work(recording.database_of(connection)))
-        try:
-            added = await self._at_once_or_soon(work, writing)
-        except OutboxUnavailableError as error:
-            if escalate and not writing.withdraw():
-                raise OutcomeUnknownError(str(error)) from None
-            raise
+        added = await self.database.run(work, seconds=PATIENCE_SECONDS)
         if added:
             self.work_arrived.set()
         if escalate:
             self.handoff_arrived.set()
         return added
 
-    async def _at_once_or_soon(self, work: Callable[[recording.Database], T], writing: Withdrawable[T]) -> T:
-        if self._hot_path is not None:
-            with suppress(NotAtOnceError):
-                return self._hot_path.run(work)
-        return await self._transactor.run(writing, patience_seconds=PATIENCE_SECONDS)
-
-    async def latest_session(self, sender_id: str, before_ms: int | None = None) -> SessionKey | None:
+    @reading
+    def latest_session(self, c: Connection, sender_id: str, before_ms: int | None = None) -> SessionKey | None:
         """The sender's latest known session, optionally only among those that started before a moment (epoch ms)."""
-        return await self._transactor.read(lambda c: recording.latest_session(c, sender_id, before_ms))
+        earlier = "" if before_ms is None else " AND started_ms < :before_ms"
+        latest = f"{_LATEST_SESSION}{earlier} ORDER BY started_ms DESC LIMIT 1"
+        row = c.row(latest, sender=sender_part(sender_id), before_ms=before_ms)
+        return None if row is None else SessionKey(**dict(row))
 
-    async def conversations(self, sender_id: str, started_ms: int) -> list[tuple[str, dict[str, Any]]]:
+    @reading
+    def conversations(self, c: Connection, sender_id: str, started_ms: int) -> list[tuple[str, dict[str, Any]]]:
         """Key and identity of each person's conversation in a Rasa session; whoever spoke last comes last."""
-        return await self._transactor.read(lambda c: recording.conversations(c, sender_id, started_ms))
+        rows = c.rows(_CONVERSATIONS, sender=sender_part(sender_id), started_ms=started_ms)
+        return [(row["key"], json.loads(row["identity"])) for row in rows]
 
-    async def session_state(self, key: str) -> dict[str, Any] | None:
+    @reading
+    def session_state(self, c: Connection, key: str) -> dict[str, Any] | None:
         """Kustomer ids, identity, `escalated` and `closed` of a session; None when it is unknown."""
-        return await self._transactor.read(lambda c: recording.session_state(c, key))
+        row = c.row(_SESSION_STATE, key=key)
+        if row is None:
+            return None
+        marks = {name: bool(row[name]) for name in ("escalated", "closed")}
+        return {**dict(row), **marks, "identity": json.loads(row["identity"])}
 
-    async def tickets(self, sender_id: str) -> list[dict[str, Any]]:
+    @reading
+    def tickets(self, c: Connection, sender_id: str) -> list[dict[str, Any]]:
         """The sender's sessions that were handed to a human, latest first: `key`, `conversation_id`, `identity`."""
-        return await self._transactor.read(lambda c: recording.tickets(c, sender_id))
+        rows = c.rows(_TICKETS, sender=sender_part(sender_id))
+        return [{**dict(row), "identity": json.loads(row["identity"])} for row in rows]
 
-    async def not_looked_up(self, sender_id: str) -> list[str]:
+    @reading
+    def not_looked_up(self, c: Connection, sender_id: str) -> list[str]:
         """Keys of the sender's latest sessions whose conversation has to be looked up before it is known."""
-        return await self._transactor.read(lambda c: recording.not_looked_up(c, sender_id))
+        return c.column(_NOT_LOOKED_UP, sender=sender_part(sender_id))
 
-    async def record_state(self, key: str) -> str | None:
+    @reading
+    def record_state(self, c: Connection, key: str) -> str | None:
         """State of a record; None when there is no such record."""
-        return await self._transactor.read(lambda c: recording.record_state(c, key))
+        state: str | None = c.value("SELECT state FROM kustomer_record WHERE key = :key", key=key)
+        return state
 
     async def wait_until_settled(self, key: str, seconds: float) -> str | None:
         """Wait for a record to be delivered or dead.
@@ -176,149 +183,22 @@ class Outbox:
         """
         deadline = time.monotonic() + seconds
         while True:
-            self._settled.clear()
-            state = await self._transactor.read(lambda c: recording.record_state(c, key))
+            self.settled.clear()
+            state = await self.record_state(key)
             left = deadline - time.monotonic()
             if state != PENDING or left <= 0:
                 return state
             try:  # another process may settle it, so look again without being told
-                await asyncio.wait_for(self._settled.wait(), min(left, STATE_POLL_SECONDS))
+                await asyncio.wait_for(self.settled.wait(), min(left, STATE_POLL_SECONDS))
             except asyncio.TimeoutError:
                 continue
 
-    async def claim(
-        self,
-        limit: int,
-        *,
-        escalated: bool | None = None,
-        handoff: bool | None = None,
-        closing: bool | None = None,
-        but_not: Collection[str] = (),
-    ) -> list[Claim]:
-        """Lease sessions that have something to deliver, with the first of their due records and those of a handoff.
-
-        Args:
-            limit: How many sessions at most.
-            escalated: Only those a human has, or only the others; None for both.
-            handoff: Only those of which a note or a ticket waits, or only the others; None for both.
-            closing: Only those that have nothing but their closing waiting, or only the others; None for both.
-            but_not: Keys of the sessions at hand; a process that stood still may have lost the leases of its own.
-        """
-        now = self._now()
-        ids = await self._transactor.read(
-            lambda c: leases.candidates(
-                c, now, limit=limit, escalated=escalated, handoff=handoff, closing=closing, but_not=but_not
-            )
-        )
-        if not ids:
-            return []
-        claims = await self._transactor.run(lambda c: leases.lease(c, ids, self.owner, now, LEASE_SECONDS))
-        due = await self._transactor.read(lambda c: [progress.due_records(c, self.owner, one, now) for one in claims])
-        for one, waiting in zip(claims, due, strict=True):
-            one.records = waiting
-        return claims
-
-    async def due(self, claim: Claim) -> list[Record]:
-        """The due records of a leased session, read again."""
-        now = self._now()
-        return await self._transactor.read(lambda c: progress.due_records(c, self.owner, claim, now))
-
-    async def handed_off(self, ids: Collection[int]) -> set[int]:
-        """Those of the sessions at hand of which a note or a ticket waits, whichever process recorded it."""
-        if not ids:
-            return set()
-        now = self._now()
-        return await self._transactor.read(lambda c: progress.handed_off(c, ids, now))
-
-    async def newest_handoff(self) -> int:
-        """Number of the newest note or ticket that waits; 0 when none does."""
-        return await self._transactor.read(progress.newest_handoff)
-
-    async def turns_before(self, claim: Claim, record: Record) -> int:
-        """How many of a session's turns wait that were recorded before a record."""
-        return await self._transactor.read(lambda c: progress.turns_before(c, claim.id, record.id))
-
-    async def dead_turns(self, claim: Claim) -> int:
-        """How many of a session's turns Kustomer refused for good."""
-        return await self._transactor.read(lambda c: progress.dead_turns(c, claim.key))
-
-    async def heartbeat(self, ids: Collection[int]) -> None:
-        """Keep the leases of the sessions at hand, as far as they are still ours; all others run out."""
-        now = self._now()
-        await self._transactor.run(lambda c: leases.extend(c, self.owner, ids, now, LEASE_SECONDS))
-
-    async def free_dead_owners(self) -> None:
-        """Take back what killed processes of this host held (SQLite; on PostgreSQL leases run out)."""
-        await self._transactor.run(lambda c: leases.free_dead_owners(c, self.owner))
-
-    async def begin(self, claim: Claim, record: Record) -> bool:
-        """Note the attempt before it is made; False when the lease was lost and nothing may be sent."""
-        begun = await self._transactor.run(lambda c: progress.begin(c, self.owner, claim, record))
-        record.attempts += begun
-        return begun
-
-    async def begin_conversation(self, claim: Claim) -> bool:
-        """As `begin`, for the conversation itself."""
-        return await self._transactor.run(lambda c: progress.begin_conversation(c, self.owner, claim))
-
-    async def resolved(self, *claims: Claim) -> None:
-        """Keep the claims' customer and conversation ids (None: resolve them again) and their `creating` marks."""
-
-        def work(connection: Connection) -> None:
-            for claim in claims:
-                progress.resolved(connection, self.owner, claim)
-
-        await self._transactor.run(work)
-
-    async def unsent(self, record: Record) -> None:
-        """Take back the mark of `begin`: the request certainly was not carried out."""
-        await self._transactor.run(lambda c: progress.unsent(c, self.owner, record))
-
-    async def delivered(self, claim: Claim, record: Record, *, kustomer_id: str | None, sent_ms: int | None) -> None:
-        """Settle a record that Kustomer holds now."""
-        now = self._now()
-        await self._transactor.run(
-            lambda c: progress.settle(c, self.owner, claim, record, now, kustomer_id=kustomer_id, sent_ms=sent_ms)
-        )
-        self._settled.set()
-
-    async def dead(self, claim: Claim, record: Record, reason: str) -> None:
-        """Settle a record that Kustomer will never take."""
-        now = self._now()
-        await self._transactor.run(lambda c: progress.settle(c, self.owner, claim, record, now, dead_because=reason))
-        self._settled.set()
-
-    async def defer(self, record: Record, *, seconds: float, reason: str) -> None:
-        """Let one record wait; the rest of its session goes on."""
-        until = self._now() + seconds
-        await self._transactor.run(lambda c: progress.defer(c, self.owner, record, until=until, reason=reason))
-
-    async def release(self, claim: Claim, *, wait_seconds: float | None = None, failed: bool = True) -> None:
-        """Give a session back.
-
-        Args:
-            claim: The session.
-            wait_seconds: Do not claim it again before this time has passed.
-            failed: Whether the wait counts as a failed attempt.
-        """
-        until = None if wait_seconds is None else self._now() + wait_seconds
-        await self._transactor.run(lambda c: leases.release(c, self.owner, claim, not_before=until, failed=failed))
-
-    async def restored(self) -> Marks:
+    @transaction
+    def restored(self, c: Connection) -> Marks:
         """Note that this is an older copy, put back by other means: what may have gone on since is looked up."""
-        now = self._now()
-        return await self._transactor.run(lambda c: births.restored(c, now))
+        return restored(c, self.now())
 
-    async def counts(self) -> Counts:
+    @reading
+    def counts(self, c: Connection) -> Counts:
         """How many records were accepted, and where they are now."""
-        return await self._transactor.read(maintenance.counts)
-
-
-def _open(url: str, access: Access, now: Callable[[], float]) -> tuple[Transactor, HotPath | None]:
-    """The database of a URL; the way round its thread is for SQLite only."""
-    if url.startswith("postgresql"):
-        from rasa_kustomer.delivery.outbox.postgres import PostgresTransactor  # noqa: PLC0415 - an extra of its own
-
-        return PostgresTransactor(url, now=now), None
-    transactor = SqliteTransactor(url, access, now=now)
-    return transactor, HotPath(transactor.file)
+        return counts(c)

@@ -1,181 +1,159 @@
-"""The outbox on PostgreSQL, which several machines can share: the same functions, run by SQLAlchemy and asyncpg."""
+"""The outbox on PostgreSQL, which several machines can share: one connection per thread, through psycopg."""
 
-import asyncio
-import time
-from collections.abc import Callable, Coroutine
-from pathlib import Path
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+import psycopg
+from psycopg.rows import dict_row
 
-from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError, prepare
-from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
-from rasa_kustomer.delivery.outbox_address import driver_arguments
+from rasa_kustomer.delivery.outbox.connection import Connection
+from rasa_kustomer.delivery.outbox.errors import OutboxUnavailableError, SchemaTooNewError
+from rasa_kustomer.delivery.outbox.schema import prepare
+from rasa_kustomer.delivery.outbox_address import server_of
+from rasa_kustomer.log import Once
+
+say_once = Once(logging.getLogger(__name__))
 
 T = TypeVar("T")
 POOL_SIZE = 4  # connections of one process; a transaction takes milliseconds, so more would only wait elsewhere
-CONNECT_SECONDS = 5.0
-DEADLINE_SECONDS = 10.0  # longest time of one transaction, with all waiting; after it the connection is given up
-CLOSE_SECONDS = 2.0
+STATEMENT_SECONDS = 10.0  # longest time of one statement, with all waiting
 IDLE_IN_TRANSACTION_MS = 30_000  # the server frees what a vanished machine held locked; the leases are for the rest
-_APPLICATION = "rasa-kustomer"
+TIMES = {  # of a server that went away without a word
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL {level}; SET LOCAL statement_timeout = {milliseconds};"
+    f" SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
+)
 # Classes of SQLSTATE whose messages speak of the server, users, tables and limits. Others may quote what was written.
 _HARMLESS = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58")
 
 
-class PostgresTransactor:
-    """Runs functions inside transactions of one PostgreSQL database.
-
-    The connections are made on first use and belong to the event loop that runs then. After a failure the next call
-    connects anew, so it goes on by itself when the server is back.
+class PostgresServer:
+    """What the connections of one process share.
 
     Args:
-        url: SQLAlchemy URL, postgresql+asyncpg://user:password@host/database; what follows a ? goes to asyncpg.
+        url: postgresql://user:password@host/database; what follows a ? goes to libpq.
         now: Clock in epoch seconds.
+
+    Attributes:
+        arguments: Of `psycopg.connect`.
+        location: Host, port and database, for an operator and without a password.
+        prepared: The tables are known to be there.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
-        address = make_url(url)
-        remaining, self._arguments = driver_arguments(address.query)
-        self._url, self._now = address.set(query=remaining), now
-        self._engine: AsyncEngine | None = None
-        self._prepared = False
-        self._running: set[asyncio.Task[Any]] = set()
+    def __init__(self, url: str, now: Callable[[], float]) -> None:
+        address = server_of(url)
+        if address.instead:
+            say_once(f"KUSTOMER_OUTBOX_URL: {address.instead}")
+        self.arguments: dict[str, Any] = {"application_name": "rasa-kustomer", **TIMES, **address.arguments}
+        self.now, self.prepared = now, False
+        host, port = (self.arguments.get(name) for name in ("host", "port"))
+        self.location = f"PostgreSQL {host or 'localhost'}:{port or 5432}/{self.arguments.get('dbname', '')}"
 
-    @property
-    def path(self) -> Path | None:
-        """None: there is no file."""
-        return None
 
-    @property
-    def place(self) -> str:
-        """Host, port and database."""
-        host = self._url.host or self._url.query.get("host") or "localhost"  # a socket's folder stands in the query
-        return f"PostgreSQL {host}:{self._url.port or 5432}/{self._url.database or ''}"
+class PostgresLink:
+    """One thread's connection: made on first use, and made anew after each failure.
 
-    async def run(self, work: Callable[[Connection], T], *, patience_seconds: float | None = None) -> T:
-        """Run `work` in a transaction, commit, and return its result.
+    Args:
+        server: Where to.
+    """
 
-        Args:
-            work: What to do with the connection.
-            patience_seconds: Longest wait; after it the caller gets an error though the work may have been done.
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._driver: psycopg.Connection[Any] | None = None
+        self._busy = False
+
+    def transact(self, work: Callable[[Connection], T], *, writes: bool, seconds: float | None) -> T:
+        """Run `work` in a transaction and commit.
 
         Raises:
             OutboxUnavailableError: The server cannot be used just now. The cause is named, without password or content.
         """
-        return await self._within(patience_seconds or DEADLINE_SECONDS, self._transact(work, reads=False))
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """As `run`, for work that only reads: all of it sees the same moment."""
-        return await self._within(DEADLINE_SECONDS, self._transact(work, reads=True))
-
-    async def close(self) -> None:
-        """Finish running transactions and close the connections; the next call opens new ones."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
-        engine, self._engine, self._prepared = self._engine, None, False
-        if engine is not None:
-            disposing = asyncio.ensure_future(engine.dispose())
-            disposing.add_done_callback(self._forget)
-            await asyncio.wait({disposing}, timeout=CLOSE_SECONDS)
-
-    async def _within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, unless it takes longer than that.
-
-        Waiting for it as a task of its own is what makes the time certain: a cancelled transaction still has to close
-        its connection, which takes a while when the server is silent.
-        """
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._forget)
+        self._busy = True
         try:
-            await asyncio.wait({task}, timeout=seconds)
-        finally:
-            if not task.done():
-                task.cancel()
-        if task.cancelled() or not task.done():
-            raise OutboxUnavailableError("the database did not answer in time")
-        return task.result()
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen, so that asyncio does not complain when nobody waits any more
-
-    async def _transact(self, work: Callable[[Connection], T], *, reads: bool) -> T:
-        try:
-            engine = await self._ready()
-        except Exception as error:  # noqa: BLE001 - whatever keeps us from the database, and be it a word in the URL
-            raise _unavailable(error) or OutboxUnavailableError(type(error).__name__) from None
-        try:
-            async with (_reading(engine) if reads else engine).begin() as connection:
-                return await connection.run_sync(work)
+            self._begin(writes=writes, seconds=seconds or STATEMENT_SECONDS)
+            return self._commit(work)
         except Exception as error:  # noqa: BLE001 - translated; what is no failure of the database is raised as it is
-            self._prepared = False  # it may be another database by now, restored or made anew
+            if isinstance(error, (psycopg.Error, OSError, SchemaTooNewError)):
+                self._server.prepared = False  # it may be another database by now, restored or made anew
+                self._drop()
             raise _unavailable(error) or error from None  # the original holds what was written
+        finally:
+            self._busy = False
 
-    async def _ready(self) -> AsyncEngine:
-        if self._engine is None:
-            self._engine = _open(self._url, self._arguments)
-        if not self._prepared:
-            async with self._engine.begin() as connection:
-                await connection.run_sync(prepare, self._now())
-            self._prepared = True
-        return self._engine
+    def close(self) -> None:
+        """Close the connection; a thread that waits for the server is told that it is gone."""
+        self._server.prepared = False  # when it is opened again, it may be another database
+        if self._driver is None or not self._busy:
+            self._drop()
+            return
+        with suppress(OSError, psycopg.Error):
+            wire = socket.socket(fileno=self._driver.fileno())
+            try:
+                wire.shutdown(socket.SHUT_RDWR)
+            finally:
+                wire.detach()  # the thread closes it
 
+    def _begin(self, *, writes: bool, seconds: float) -> None:
+        if not self._server.prepared:
+            self._start("READ COMMITTED", seconds)
+            self._commit(lambda connection: prepare(connection, self._server.now()))
+            self._server.prepared = True
+        self._start("READ COMMITTED" if writes else "REPEATABLE READ, READ ONLY", seconds)
 
-def _open(url: Any, arguments: dict[str, Any]) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        pool_size=POOL_SIZE,
-        max_overflow=0,
-        pool_timeout=DEADLINE_SECONDS,
-        isolation_level="READ COMMITTED",  # the statements are written for it, whatever the server's default
-        hide_parameters=True,
-        connect_args={
-            "timeout": CONNECT_SECONDS,
-            **arguments,
-            "server_settings": {"application_name": _APPLICATION, **arguments.get("server_settings", {})},
-        },
-    )
+    def _start(self, level: str, seconds: float) -> None:
+        begin = _BEGIN.format(level=level, milliseconds=int(seconds * 1_000))
+        if self._driver is not None:
+            try:
+                self._driver.execute(begin, prepare=False)
+            except psycopg.OperationalError:  # it died while nobody used it, and nothing was begun
+                self._drop()
+        if self._driver is None:
+            self._driver = psycopg.connect(**self._server.arguments, autocommit=True, row_factory=dict_row)
+            self._driver.execute(begin, prepare=False)
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        # Not a server setting of the connection's start: poolers refuse those that they do not know.
-        statement = f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
-        connection.run_async(lambda driver: driver.execute(statement))
+    def _commit(self, work: Callable[[Connection], T]) -> T:
+        assert self._driver is not None  # noqa: S101 - `_begin` made it
+        try:
+            result = work(Connection(self._driver, is_sqlite=False))
+            self._driver.execute("COMMIT", prepare=False)
+        except BaseException:
+            with suppress(psycopg.Error):
+                self._driver.execute("ROLLBACK", prepare=False)
+            raise
+        return result
 
-    @event.listens_for(engine.sync_engine, "checkout")
-    def _check(connection: Any, _record: Any, _proxy: Any) -> None:
-        # Costs nothing, where a ping costs three round trips. Connections that die unnoticed run into the deadline.
-        if connection.driver_connection.is_closed():
-            raise DisconnectionError
-
-    return engine
-
-
-def _reading(engine: AsyncEngine) -> AsyncEngine:
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    def _drop(self) -> None:
+        if self._driver is not None:
+            with suppress(psycopg.Error):
+                self._driver.close()
+            self._driver = None
 
 
 def _unavailable(error: Exception) -> OutboxUnavailableError | None:
     """The driver's error for the caller: with the server's words only where they cannot hold what was to be written."""
-    cause: BaseException = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    cause = cause.__cause__ or cause  # SQLAlchemy wraps the driver's error in one of its own
-    if isinstance(cause, (asyncio.TimeoutError, TimeoutError)):
+    if isinstance(error, psycopg.errors.QueryCanceled):
         return OutboxUnavailableError("the database did not answer in time")
-    if isinstance(cause, SchemaTooNewError):
-        return OutboxUnavailableError(str(cause))
-    if isinstance(cause, OSError):
-        return OutboxUnavailableError(cause.strerror or type(cause).__name__)
-    state = getattr(cause, "sqlstate", None)
-    if state is not None:
-        words = f": {cause.args[0]}" if state.startswith(_HARMLESS) and cause.args else ""
-        return OutboxUnavailableError(f"{type(cause).__name__} ({state}){words}")
-    driver = type(cause).__module__.startswith("asyncpg")
-    if driver or isinstance(cause, (SQLAlchemyError, EOFError, OverflowError, UnicodeError)):
-        return OutboxUnavailableError(type(cause).__name__)
+    if isinstance(error, (SchemaTooNewError, OutboxUnavailableError)):
+        return OutboxUnavailableError(str(error))
+    if isinstance(error, psycopg.Error):
+        return OutboxUnavailableError(_words(error))
+    if isinstance(error, (OSError, OverflowError, UnicodeError)):
+        return OutboxUnavailableError(getattr(error, "strerror", None) or type(error).__name__)
     return None
+
+
+def _words(error: psycopg.Error) -> str:
+    state, name = error.sqlstate, type(error).__name__
+    if state is not None:
+        return f"{name} ({state})" + (f": {error.diag.message_primary}" if state.startswith(_HARMLESS) else "")
+    # Without a state the server has not spoken: the connection is gone, or a value could not be sent to any.
+    return str(error) if type(error) is psycopg.OperationalError else name
