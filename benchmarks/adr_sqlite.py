@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 ROUNDS = 3_000
 SESSION = SessionKey("rasa:ann:1", "ann", 1)

@@ -9,10 +9,10 @@ import pytest
 from tests.actions.bot import Bot, delivered
 
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.log import MOST_REMEMBERED, Once, one_line
+from rasa_kustomer.outbox import OutboxUnavailableError
 from rasa_kustomer.sandbox import Sandbox
 
 FORGED = "call me on 555-0100, ann@example.com\n2026-11-25 09:00:00 ERROR root  - forged"

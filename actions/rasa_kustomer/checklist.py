@@ -8,13 +8,13 @@ from rasa_kustomer.bot.domain import check_domain, read_domain
 from rasa_kustomer.bot.files import Reader, yaml_files
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
-from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.delivery.teams import find_team
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, Untrusted
 from rasa_kustomer.kustomer.models import Team, Token, User
 from rasa_kustomer.machine_checks import check_environment, check_hidden_slots, check_outbox
+from rasa_kustomer.outbox import Outbox
 from rasa_kustomer.settings import Settings
 
 # What each role is for. Source: Kustomer API reference, Minimum role set.

@@ -4,7 +4,7 @@ import hashlib
 
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
-from rasa_kustomer.delivery.outbox_address import is_no_file
+from rasa_kustomer.outbox_address import is_no_file
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
 

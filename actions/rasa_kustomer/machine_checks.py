@@ -6,10 +6,10 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from rasa_kustomer.conversation.names import folded
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
-from rasa_kustomer.delivery.outbox_address import instead_of
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox_address import instead_of
 from rasa_kustomer.settings import Settings, doubtful_variables, exposed_browser_keys
 
 WRITABLE = "Choose a folder that the bot may write to."

@@ -15,7 +15,7 @@ from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.offers import Offers
 from rasa_kustomer.conversation.people import Following, People, Person, begun_with, mark_of, recalled, words_of_current
 from rasa_kustomer.conversation.turns import Cursor, Message, Reader, Reading, SessionTurns, goes_on
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, PastUnknownError, Recorded, Renew, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, PastUnknownError, Recorded, Renew, SessionKey
 
 REMEMBERED_SENDERS = 20_000
 MESSAGES_AT_ONCE = 500  # some 10 ms in the event loop

@@ -21,7 +21,6 @@ from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.delivery.ticketing import Ticketing
@@ -30,6 +29,7 @@ from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.log import Once, one_line
+from rasa_kustomer.outbox import Access, Outbox, OutboxUnavailableError
 from rasa_kustomer.recorder import Recorder
 from rasa_kustomer.settings import Settings, SettingsError
 from rasa_kustomer.unrecorded import Unrecorded

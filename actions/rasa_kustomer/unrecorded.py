@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError, Renew
 from rasa_kustomer.failures import where
+from rasa_kustomer.outbox import OutboxUnavailableError, Renew
 from rasa_kustomer.recorder import Recorder
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from tests.actions.bot import Bot, delivered
 from tests.actions.test_handoff import talk, ticket
 
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError, OutcomeUnknownError
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError, OutcomeUnknownError
 from rasa_kustomer.sandbox import Sandbox
 
 Method = Callable[..., Any]

@@ -9,8 +9,8 @@ from tests.actions.test_customer import ANN, known_ann, started
 from tests.actions.test_handoff import talk, ticket
 
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.sandbox import Sandbox
 
 NO_TICKET, UNAVAILABLE = "You have no open ticket.", "cannot reach"

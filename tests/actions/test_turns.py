@@ -13,7 +13,7 @@ from tests.actions.bot import Bot, delivered
 from tests.delivery.breaking import break_first_page
 
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError, SessionKey
+from rasa_kustomer.outbox import OutboxUnavailableError, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "rasa"

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from rasa_kustomer.checklist import LEGACY, OPTIONAL_ROLES, ROLES, grants
 from rasa_kustomer.cli import app
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 SNIPPETS = Path(__file__).parents[2] / "domain_snippets"

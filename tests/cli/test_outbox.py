@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli import outbox as commands
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from rasa_kustomer import runtime
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli.reconcile import parse_since
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)

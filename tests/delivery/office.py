@@ -15,12 +15,12 @@ from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import DELIVERED, Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.teams import Teams
 from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.outbox import DELIVERED, Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.recorder import identity_fields
 from rasa_kustomer.sandbox import Sandbox
 

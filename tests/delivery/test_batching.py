@@ -9,7 +9,7 @@ import pytest
 from tests.delivery.office import Clock, Office
 
 from rasa_kustomer.delivery.jobs import GIVE_UP_SECONDS
-from rasa_kustomer.delivery.outbox import DELIVERED
+from rasa_kustomer.outbox import DELIVERED
 from rasa_kustomer.sandbox import Sandbox
 
 # One database is enough for what Kustomer does; the outbox's own suite covers both.

@@ -3,7 +3,7 @@
 import pytest
 from tests.delivery.office import Office
 
-from rasa_kustomer.delivery.outbox import SessionKey
+from rasa_kustomer.outbox import SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 MANY = 30

@@ -10,7 +10,7 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from rasa_kustomer.delivery.courier import STOP_SECONDS
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
+from rasa_kustomer.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
 from rasa_kustomer.sandbox import Sandbox
 
 HELLO = ("hello", "hi, how can I help?", "my parcel is late", "I am sorry")

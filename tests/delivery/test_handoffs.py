@@ -7,7 +7,7 @@ import pytest
 from tests.delivery.office import Clock, Office
 
 from rasa_kustomer.delivery.delivery import QUICK_TURNS
-from rasa_kustomer.delivery.outbox import DELIVERED
+from rasa_kustomer.outbox import DELIVERED
 from rasa_kustomer.sandbox import Sandbox
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)  # it is Kustomer that makes them wait

@@ -9,8 +9,8 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Clock, Office
 
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)

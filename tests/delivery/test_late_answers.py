@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, Clock, turn
 
-from rasa_kustomer.delivery.outbox import DELIVERED, PENDING, Claim, Outbox, Part, Record, Settled
+from rasa_kustomer.outbox import DELIVERED, PENDING, Claim, Outbox, Part, Record, Settled
 
 DAY_SECONDS = 86_400.0
 STALL_SECONDS = 20.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.delivery.office import begin
 
-from rasa_kustomer.delivery.outbox import (
+from rasa_kustomer.outbox import (
     DEAD,
     DELIVERED,
     LEASE_SECONDS,
@@ -590,3 +590,19 @@ async def test_a_database_of_a_newer_release_is_refused_with_the_version(tmp_pat
     with pytest.raises(OutboxUnavailableError, match="schema 99"):
         await newer.record(SESSION, WHO, [turn(2)])
     await newer.close()
+
+
+async def test_the_log_is_moved_into_the_file_beside_the_turns_also_when_nobody_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(f"sqlite:///{path}")
+    with monkeypatch.context() as soon:
+        soon.setattr("rasa_kustomer.outbox.database.CHECKPOINT_SECONDS", 0.0)
+        await outbox.record(SESSION, WHO, [turn(1)])
+    await outbox.counts()  # comes after the checkpoint
+
+    without_log = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
+    assert without_log.execute("SELECT count(*) FROM kustomer_record").fetchone() == (1,)
+    without_log.close()
+    await outbox.close()

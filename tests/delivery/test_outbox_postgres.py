@@ -11,7 +11,7 @@ import pytest
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, Clock, turn
 from tests.servers import PASSWORD, Postgres
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
 
 PATIENCE_SECONDS = 1.5  # of record(), with some room
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests.delivery.office import Office
 
-from rasa_kustomer.delivery.outbox import Kind
 from rasa_kustomer.delivery.reconcile import Reconciliation, Report
 from rasa_kustomer.kustomer.errors import NotAllowed, Unreachable
+from rasa_kustomer.outbox import Kind
 from rasa_kustomer.sandbox import Sandbox
 
 TEXTS = ("hello", "Hi! How can I help?", "my order", "Which one?")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Part, SessionKey
-from rasa_kustomer.delivery.outbox.copies import back_up, restore
+from rasa_kustomer.outbox import Kind, NewRecord, Part, SessionKey
+from rasa_kustomer.outbox.copies import back_up, restore
 from rasa_kustomer.sandbox import Sandbox
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rasa_kustomer.delivery.outbox import Claim, Kind, NewRecord, Outbox, Part, SessionKey, Settled, retention
-from rasa_kustomer.delivery.outbox.connection import Connection
+from rasa_kustomer.outbox import Claim, Kind, NewRecord, Outbox, Part, SessionKey, Settled, retention
+from rasa_kustomer.outbox.connection import Connection
 
 WHO = {"external_id": None, "email": "ann@example.com", "phone": None, "name": "Ann", "trusted": False}
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)

@@ -10,7 +10,7 @@ from tests.delivery.office import ANONYMOUS, Office
 
 from rasa_kustomer.delivery.delivery import SURPRISES_TO_GIVE_UP
 from rasa_kustomer.delivery.housekeeping import Housekeeping
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.sandbox import Sandbox
 
 DAY = 86_400.0

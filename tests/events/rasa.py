@@ -12,8 +12,8 @@ from typing import Any
 
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.events.stream import Stream
+from rasa_kustomer.outbox import Outbox
 from rasa_kustomer.recorder import Recorder
 from rasa_kustomer.runtime import Runtime, vouched_by
 from rasa_kustomer.settings import Settings

@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-OUTBOX = "actions/rasa_kustomer/delivery/outbox/"
+OUTBOX = "actions/rasa_kustomer/outbox/"
 DELIVERY = "actions/rasa_kustomer/delivery/"
 TESTS = "tests/delivery/test_restore.py -k sqlite"
 

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 HANDOFF = "actions/rasa_kustomer/actions/handoff.py"
 ACCEPTED = "tests/actions/test_accepted.py"
-TIDYING = "actions/rasa_kustomer/delivery/outbox/retention.py"
+TIDYING = "actions/rasa_kustomer/outbox/retention.py"
 TESTS = "tests/delivery"
 STATUS = "tests/actions/test_ticket_status.py"
 
@@ -18,7 +18,7 @@ MUTANTS = [
     ),
     Mutant(
         "E2 A handoff that was not accepted in time does not come late",
-        "actions/rasa_kustomer/delivery/outbox/database.py",
+        "actions/rasa_kustomer/outbox/database.py",
         "            if not begun.running() and not begun.set_running_or_notify_cancel():\n",
         "            if not begun.running() and not begun.cancelled() and not begun.set_running_or_notify_cancel():\n",
         f"{ACCEPTED} -k does_not_come_late",
@@ -123,7 +123,7 @@ MUTANTS = [
     ),
     Mutant(
         "E6 Whoever comes again is known again, also in a process that remembers them",
-        "actions/rasa_kustomer/delivery/outbox/append.py",
+        "actions/rasa_kustomer/outbox/append.py",
         ' or (renew is Renew.ALWAYS and found["identity"] != opening["identity"])',
         "",
         f"{TESTS}/test_tidying.py -k still_needs",
@@ -144,7 +144,7 @@ MUTANTS = [
     ),
     Mutant(
         "E7 An identity that cannot be read holds up no other session",
-        "actions/rasa_kustomer/delivery/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/queue.py",
         'identity=known_identity(row["identity"])',
         'identity=json.loads(row["identity"])',
         f"{TESTS}/test_tidying.py -k identity_that_cannot",
@@ -158,21 +158,21 @@ MUTANTS = [
     ),
     Mutant(
         "E10 Health costs the same however old the outbox is",
-        "actions/rasa_kustomer/delivery/outbox/admin.py",
+        "actions/rasa_kustomer/outbox/admin.py",
         "(tally.read if kept else tally.exact)(c)",
         "tally.exact(c)",
         f"{TESTS}/test_tally.py -k however_old",
     ),
     Mutant(
         "E10 Purged records stay counted",
-        "actions/rasa_kustomer/delivery/outbox/tally.py",
+        "actions/rasa_kustomer/outbox/tally.py",
         "delivered = delivered + NEW.purged - OLD.purged",
         "delivered = delivered",
         f"{TESTS}/test_tally.py -k sums_are_right",
     ),
     Mutant(
         "E10 An outbox of release 0.1 is counted once",
-        "actions/rasa_kustomer/delivery/outbox/tally.py",
+        "actions/rasa_kustomer/outbox/tally.py",
         "    recount(c)  # last",
         "    pass  # last",
         f"{TESTS}/test_tally.py -k release_0_1_is_counted",
@@ -214,7 +214,7 @@ MUTANTS = [
     ),
     Mutant(
         "Leases of processes on other hosts are not freed at a start",
-        "actions/rasa_kustomer/delivery/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/queue.py",
         "name != self.owner and other_host == host and (",
         "name != self.owner and (",
         f"{TESTS}/test_outbox.py -k other_hosts",

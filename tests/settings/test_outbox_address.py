@@ -6,8 +6,8 @@ import pytest
 from tests.servers import PASSWORD, Postgres
 
 from rasa_kustomer.configuration import read_configuration
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.machine_checks import check_environment
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.settings import SettingsError, load_settings
 
 SERVER = "postgresql://bot:hunter2@127.0.0.1/kustomer"

@@ -12,7 +12,9 @@ from rasa_kustomer.conversation.moments import milliseconds
 from rasa_kustomer.conversation.people import mark_of
 from rasa_kustomer.conversation.routing import Decision, Facts, decide_handoff, priority_name
 from rasa_kustomer.conversation.summary import summary, unread_slots
-from rasa_kustomer.delivery.outbox import (
+from rasa_kustomer.delivery.plan import HANDOFF_TAG
+from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.outbox import (
     DEAD,
     DELIVERED,
     PENDING,
@@ -23,8 +25,6 @@ from rasa_kustomer.delivery.outbox import (
     OutcomeUnknownError,
     SessionKey,
 )
-from rasa_kustomer.delivery.plan import HANDOFF_TAG
-from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.recorder import moved
 
 EXPECTED = {

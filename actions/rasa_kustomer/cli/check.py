@@ -12,10 +12,10 @@ from rich.table import Table
 
 from rasa_kustomer.checklist import run_checklist
 from rasa_kustomer.cli.common import plain
-from rasa_kustomer.delivery.outbox import Access, Outbox
 from rasa_kustomer.finding import Finding
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.machine_checks import read_machine
+from rasa_kustomer.outbox import Access, Outbox
 from rasa_kustomer.settings import Settings, SettingsError, doubtful_variables, load_settings
 
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]look[/]", "fail": "[red]MEND[/]", "skip": "[dim]skip[/]"}

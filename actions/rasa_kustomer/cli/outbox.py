@@ -16,7 +16,7 @@ from rich.table import Table
 
 from rasa_kustomer.cli import outbox_copies
 from rasa_kustomer.cli.common import json_text, plain, settings_or_exit
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Access, Counts, Kind, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox import DEAD, DELIVERED, PENDING, Access, Counts, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Look into the outbox, and move what got stuck.")

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rasa_kustomer.delivery.outbox import Claim
 from rasa_kustomer.delivery.pace import lane_of
 from rasa_kustomer.kustomer.urgency import Lane, Urgency
+from rasa_kustomer.outbox import Claim
 
 
 class Load:

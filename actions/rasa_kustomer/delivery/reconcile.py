@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.outbox import Kind, Outbox
-from rasa_kustomer.delivery.outbox.auditing import Delivered, Place, by_session
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
@@ -24,6 +22,8 @@ from rasa_kustomer.kustomer.errors import (
 from rasa_kustomer.kustomer.lists import LONGEST_LIST
 from rasa_kustomer.kustomer.models import Conversation, Message, Note
 from rasa_kustomer.kustomer.urgency import Lane, Urgency, urgency
+from rasa_kustomer.outbox import Kind, Outbox
+from rasa_kustomer.outbox.auditing import Delivered, Place, by_session
 
 T = TypeVar("T")
 FAILURES_TO_GIVE_UP = 3  # conversations in a row that could not be read

@@ -10,7 +10,7 @@ from typing import Any
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa
 from rasa_kustomer.conversation.turns import SessionTurns
-from rasa_kustomer.delivery.outbox import KnownSession, Outbox, Renew, SessionKey
+from rasa_kustomer.outbox import KnownSession, Outbox, Renew, SessionKey
 from rasa_kustomer.recorder import Recorder, of_person, session_of
 
 HEADER = "rasa-export-process-id"

@@ -17,7 +17,7 @@ from rasa_kustomer.conversation.channels import parse_channels
 from rasa_kustomer.conversation.identity import IdentityNames
 from rasa_kustomer.conversation.regions import region
 from rasa_kustomer.conversation.routing import parse_priority
-from rasa_kustomer.delivery.outbox_address import outbox_address, without_password
+from rasa_kustomer.outbox_address import outbox_address, without_password
 from rasa_kustomer.settings import values
 
 SWITCHED_OFF = "KUSTOMER_ENABLED is false"

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.errors import OutboxUnavailableError, SchemaTooNewError
-from rasa_kustomer.delivery.outbox.schema import prepare
-from rasa_kustomer.delivery.outbox_address import server_of
 from rasa_kustomer.log import Once
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.errors import OutboxUnavailableError, SchemaTooNewError
+from rasa_kustomer.outbox.schema import prepare
+from rasa_kustomer.outbox_address import server_of
 
 say_once = Once(logging.getLogger(__name__))
 

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.database import Transactions, reading, transaction
-from rasa_kustomer.delivery.outbox.entries import dump
-from rasa_kustomer.delivery.outbox.errors import OutboxUnavailableError
-from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, EMPTIED
 from rasa_kustomer.failures import where
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.database import Transactions, reading, transaction
+from rasa_kustomer.outbox.entries import dump
+from rasa_kustomer.outbox.errors import OutboxUnavailableError
+from rasa_kustomer.outbox.schema import DEAD, DELIVERED, EMPTIED
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
-from rasa_kustomer.delivery.outbox import damage
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.errors import OutboxUnavailableError, SchemaTooNewError
-from rasa_kustomer.delivery.outbox.schema import check_version, prepare
+from rasa_kustomer.outbox import damage
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.errors import OutboxUnavailableError, SchemaTooNewError
+from rasa_kustomer.outbox.schema import check_version, prepare
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.database import reading, transaction
-from rasa_kustomer.delivery.outbox.entries import (
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.database import reading, transaction
+from rasa_kustomer.outbox.entries import (
     HANDOFF_KINDS,
     Claim,
     Kind,
@@ -20,7 +20,7 @@ from rasa_kustomer.delivery.outbox.entries import (
     known_identity,
     load,
 )
-from rasa_kustomer.delivery.outbox.transitions import SAME_SESSION, Transitions, same_session
+from rasa_kustomer.outbox.transitions import SAME_SESSION, Transitions, same_session
 
 LEASE_SECONDS = 15.0
 RECORDS_PER_CLAIM = 25

@@ -4,9 +4,9 @@ A *session* is one Kustomer conversation to be; its *records* are what has to re
 record is written once, in the transaction that accepts it, and ends as delivered or dead.
 """
 
-from rasa_kustomer.delivery.outbox import tally
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.errors import SchemaTooNewError
+from rasa_kustomer.outbox import tally
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.errors import SchemaTooNewError
 
 SCHEMA_VERSION = 1
 _LOCK = 5_117_206_451  # any number that nobody else uses for an advisory lock of PostgreSQL

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.database import Transactions, reading, transaction
-from rasa_kustomer.delivery.outbox.entries import Kind
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.database import Transactions, reading, transaction
+from rasa_kustomer.outbox.entries import Kind
 
 PAGE = 1_000
 NOT_FOUND = "it was not found in Kustomer"

@@ -5,7 +5,7 @@ back and forth. What was accepted comes from the sessions and what was delivered
 them still means something.
 """
 
-from rasa_kustomer.delivery.outbox.connection import Connection
+from rasa_kustomer.outbox.connection import Connection
 
 # On PostgreSQL each connection has a row of its own, so that transactions neither wait for each other nor deadlock.
 _TABLE = """

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from rasa_kustomer.delivery.outbox.births import Marks, restored
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.errors import SchemaTooNewError
-from rasa_kustomer.delivery.outbox.schema import TABLES, check_version, has_tables
-from rasa_kustomer.delivery.outbox.sqlite import BUSY_TIMEOUT_MS
+from rasa_kustomer.outbox.births import Marks, restored
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.errors import SchemaTooNewError
+from rasa_kustomer.outbox.schema import TABLES, check_version, has_tables
+from rasa_kustomer.outbox.sqlite import BUSY_TIMEOUT_MS
 
 LOGS = ("-wal", "-shm")
 

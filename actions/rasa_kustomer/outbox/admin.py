@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from rasa_kustomer.delivery.outbox import tally
-from rasa_kustomer.delivery.outbox.connection import Connection, Row
-from rasa_kustomer.delivery.outbox.database import reading, transaction
-from rasa_kustomer.delivery.outbox.entries import Counts, load
-from rasa_kustomer.delivery.outbox.retention import WIPED, Retention
+from rasa_kustomer.outbox import tally
+from rasa_kustomer.outbox.connection import Connection, Row
+from rasa_kustomer.outbox.database import reading, transaction
+from rasa_kustomer.outbox.entries import Counts, load
+from rasa_kustomer.outbox.retention import WIPED, Retention
 
 # A process that died between a session's last record and its release left `open_since` behind: look for yourself.
 _OLDEST = """

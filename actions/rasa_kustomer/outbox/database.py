@@ -8,14 +8,15 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
 from threading import local
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.errors import OutboxUnavailableError, OutcomeUnknownError
-from rasa_kustomer.delivery.outbox.sqlite import Access, SqliteFile
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.errors import OutboxUnavailableError, OutcomeUnknownError
+from rasa_kustomer.outbox.sqlite import Access, SqliteFile
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -52,7 +53,7 @@ class Database:
         self.path: Path | None = None
         self._make: Callable[[], Link]
         if url.startswith("postgresql"):
-            from rasa_kustomer.delivery.outbox.postgres import (  # noqa: PLC0415 - its driver is an extra of its own
+            from rasa_kustomer.outbox.postgres import (  # noqa: PLC0415 - its driver is an extra of its own
                 POOL_SIZE,
                 STATEMENT_SECONDS,
                 PostgresLink,
@@ -152,9 +153,10 @@ class Database:
             self._pools[-1].submit(self._checkpoint_here)
 
     def _checkpoint_here(self) -> None:
-        link = getattr(self._thread, "link", None)
-        if isinstance(link, SqliteFile):
-            link.checkpoint()
+        with suppress(OutboxUnavailableError):
+            self._transact(lambda _: None, Future(), False, None)  # opens it where nothing was read yet
+            if isinstance(self._thread.link, SqliteFile):
+                self._thread.link.checkpoint()
 
 
 class Transactions:

@@ -8,10 +8,10 @@ whose key and attempt are still the same, and whose session `owner` still holds.
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.database import Transactions, transaction
-from rasa_kustomer.delivery.outbox.entries import Claim, Part, Record, Settled
-from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.database import Transactions, transaction
+from rasa_kustomer.outbox.entries import Claim, Part, Record, Settled
+from rasa_kustomer.outbox.schema import DEAD, DELIVERED
 
 _CURRENT = """
 SELECT r.id, r.key, r.attempts FROM kustomer_record r JOIN kustomer_session s ON s.id = r.session_id

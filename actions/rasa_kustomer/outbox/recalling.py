@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.database import Transactions, reading, transaction
-from rasa_kustomer.delivery.outbox.entries import Claim
-from rasa_kustomer.delivery.outbox.transitions import LATEST, SAME_SESSION, same_session
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.database import Transactions, reading, transaction
+from rasa_kustomer.outbox.entries import Claim
+from rasa_kustomer.outbox.transitions import LATEST, SAME_SESSION, same_session
 
 _MARKED = "session_id = :session_id AND state = 'pending' AND unsure AND attempts = 0 AND bulk_at IS NULL"
 _TURNS = f"SELECT id, key, payload FROM kustomer_record WHERE {_MARKED} AND kind = 'message' ORDER BY id"

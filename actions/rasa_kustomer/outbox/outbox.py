@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox.admin import Maintenance, counts
-from rasa_kustomer.delivery.outbox.append import append
-from rasa_kustomer.delivery.outbox.auditing import Auditing
-from rasa_kustomer.delivery.outbox.births import Marks, restored
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.database import Database, Transactions, reading, transaction
-from rasa_kustomer.delivery.outbox.entries import Counts, NewRecord, Recorded, Renew, SessionKey
-from rasa_kustomer.delivery.outbox.queue import Queue, new_owner
-from rasa_kustomer.delivery.outbox.recalling import Recalling
-from rasa_kustomer.delivery.outbox.schema import PENDING
-from rasa_kustomer.delivery.outbox.sqlite import Access
-from rasa_kustomer.delivery.outbox.transitions import Bulk
+from rasa_kustomer.outbox.admin import Maintenance, counts
+from rasa_kustomer.outbox.append import append
+from rasa_kustomer.outbox.auditing import Auditing
+from rasa_kustomer.outbox.births import Marks, restored
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.database import Database, Transactions, reading, transaction
+from rasa_kustomer.outbox.entries import Counts, NewRecord, Recorded, Renew, SessionKey
+from rasa_kustomer.outbox.queue import Queue, new_owner
+from rasa_kustomer.outbox.recalling import Recalling
+from rasa_kustomer.outbox.schema import PENDING
+from rasa_kustomer.outbox.sqlite import Access
+from rasa_kustomer.outbox.transitions import Bulk
 
 Part_ = TypeVar("Part_", bound=Transactions)
 STATE_POLL_SECONDS = 0.2

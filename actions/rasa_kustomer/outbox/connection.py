@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rasa_kustomer.delivery.outbox.dialects import for_postgres, for_sqlite, values_for_sqlite
+from rasa_kustomer.outbox.dialects import for_postgres, for_sqlite, values_for_sqlite
 
 Row: TypeAlias = Mapping[str, Any]
 

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.schema import date
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.schema import date
 
 _ALL_THAT_WAITS = """
 UPDATE kustomer_record SET unsure = true, attempts = 0, bulk_job = NULL, not_before = 0.0 WHERE state = 'pending'"""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from rasa_kustomer.delivery.outbox.schema import EMPTIED
+from rasa_kustomer.outbox.schema import EMPTIED
 
 
 class Kind(str, Enum):

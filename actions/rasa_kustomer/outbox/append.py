@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox.connection import Connection
-from rasa_kustomer.delivery.outbox.entries import Kind, NewRecord, Recorded, Renew, SessionKey, dump
-from rasa_kustomer.delivery.outbox.errors import PastUnknownError
-from rasa_kustomer.delivery.outbox.schema import BORN_MS, CLOCK_MARGIN_MS
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.entries import Kind, NewRecord, Recorded, Renew, SessionKey, dump
+from rasa_kustomer.outbox.errors import PastUnknownError
+from rasa_kustomer.outbox.schema import BORN_MS, CLOCK_MARGIN_MS
 
 _NOW = 2**62
 
