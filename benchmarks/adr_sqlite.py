@@ -1,10 +1,9 @@
-"""What one commit costs on the bot's path, three ways; the figures behind docs/adr/0002.
+"""What one commit costs on the bot's path; the figures behind docs/adr/0012.
 
 Usage: python benchmarks/adr_sqlite.py [ROUNDS]. Prints the median and the 95th percentile in microseconds.
 """
 
 import asyncio
-import sqlite3
 import statistics
 import sys
 import tempfile
@@ -13,42 +12,33 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import Connection, text
-
-from rasa_kustomer.delivery.outbox.hot_path import HotPath
-from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 ROUNDS = 3_000
-INSERT = "INSERT INTO kustomer_meta (name, value) VALUES ('{}', 'x')"
+SESSION = SessionKey("rasa:ann:1", "ann", 1)
 
 
 async def executor_hop() -> None:
-    """A function that does nothing, in another thread: what any asynchronous driver pays at least."""
+    """A function that does nothing, in another thread: what leaving the event loop costs at least."""
     await asyncio.get_running_loop().run_in_executor(None, int)
 
 
-def by_thread(transactor: SqliteTransactor) -> Callable[[], Awaitable[None]]:
+def one_row(outbox: Outbox) -> Callable[[], Awaitable[None]]:
     """One row, committed by the outbox's thread."""
 
-    def work(connection: Connection) -> None:
-        connection.execute(text(INSERT.format(uuid4().hex)))
-
     async def run() -> None:
-        await transactor.run(work)
+        insert = "INSERT INTO kustomer_meta (name, value) VALUES (:name, 'x')"
+        await outbox.database.run(lambda c: c.change(insert, name=uuid4().hex))
 
     return run
 
 
-def in_the_loop(hot_path: HotPath) -> Callable[[], Awaitable[None]]:
-    """One row, committed in the event loop."""
-
-    def work(driver: sqlite3.Connection) -> bool:
-        driver.execute(INSERT.format(uuid4().hex))
-        return True
+def one_turn(outbox: Outbox) -> Callable[[], Awaitable[None]]:
+    """A turn of two messages, as an action records it."""
 
     async def run() -> None:
-        if hot_path.run(work) is None:
-            raise RuntimeError("the hot path was not taken")
+        content = {"direction": "in", "text": "hello", "at_ms": 2, "channel": "chat"}
+        await outbox.record(SESSION, {}, [NewRecord(uuid4().hex, Kind.MESSAGE, content, 2) for _ in range(2)])
 
     return run
 
@@ -69,19 +59,17 @@ async def main() -> None:
     """Measure and print."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
-        transactor = SqliteTransactor(f"sqlite:///{Path(folder) / 'outbox.db'}")
-        hot_path = HotPath(transactor.file)
+        outbox = Outbox(f"sqlite:///{Path(folder) / 'outbox.db'}")
         ways = {
             "a hop to an executor's thread, no work": executor_hop,
-            "Transactor.run, one row": by_thread(transactor),
-            "HotPath.run, one row": in_the_loop(hot_path),
+            "Database.run, one row": one_row(outbox),
+            "Outbox.record, two messages": one_turn(outbox),
         }
         print(f"{'microseconds':40} {'median':>8} {'p95':>8}")
         for name, call in ways.items():
             taken = await microseconds(call, rounds)
             print(f"{name:40} {statistics.median(taken):8.0f} {statistics.quantiles(taken, n=20)[-1]:8.0f}")
-        hot_path.close()
-        await transactor.close()
+        await outbox.close()
 
 
 if __name__ == "__main__":

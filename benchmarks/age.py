@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
-from rasa_kustomer.delivery.outbox.schema import EMPTIED
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox.schema import EMPTIED
 
 Question = Callable[[], Awaitable[Any]]
 ROUNDS = 50

@@ -15,7 +15,7 @@ from tests.searching import choose_profile
 from tests.servers import REQUIRED, Postgres, ServerMissingError, postgres
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.outbox import outbox
+from rasa_kustomer.outbox import outbox
 
 choose_profile()
 

@@ -57,7 +57,7 @@ class Postgres:
         return self._url(name)
 
     def _url(self, database: str) -> str:
-        return f"postgresql+asyncpg://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statement: str, url: str | None = None) -> str:
         """Execute a statement; returns what psql prints, without headings."""

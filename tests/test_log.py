@@ -10,10 +10,10 @@ from tests.actions.bot import Bot, delivered
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.log import MAX_REMEMBERED, Once, one_line
+from rasa_kustomer.outbox import OutboxUnavailableError
 
 FORGED = "call me on 555-0100, ann@example.com\n2026-11-25 09:00:00 ERROR root  - forged"
 PARTS = ("555-0100", "ann@example.com", "forged")

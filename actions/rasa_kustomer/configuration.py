@@ -7,9 +7,9 @@ from typing import Any
 from rasa_kustomer.conversation.identity import Identity, vouched
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
-from rasa_kustomer.delivery.outbox_address import is_no_file
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import Network
+from rasa_kustomer.outbox_address import is_no_file
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
 EventHooks = Mapping[str, list[Callable[..., Any]]]

@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.failures import where
+from rasa_kustomer.outbox import OutboxUnavailableError
 from rasa_kustomer.runtime import Runtime
 
 OUTBOX_SECONDS = 1.0

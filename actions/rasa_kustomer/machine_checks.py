@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
 from rasa_kustomer.finding import Finding, fail, ok, warn
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
+from rasa_kustomer.outbox import Access, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox_address import instead_of
 from rasa_kustomer.settings import Settings, doubtful_variables, exposed_browser_keys
 
 WORKER_SECONDS = 120.0  # a running worker needs seconds, so something has been pending for too long after this
@@ -23,6 +24,8 @@ def check_environment(settings: Settings) -> Iterator[Finding]:
         yield warn("mirror", "KUSTOMER_ENABLE_SYNC is false: turns are not mirrored, only handoffs.")
     if (share := settings.rollout_percent) < 100:
         yield warn("rollout", f"KUSTOMER_ROLLOUT_PERCENT: only {share} % of the senders are served.")
+    if instead := instead_of(settings.outbox_url):
+        yield warn("outbox", f"KUSTOMER_OUTBOX_URL: {instead}")
     yield from check_variables()
     for name in exposed_browser_keys():
         yield warn(

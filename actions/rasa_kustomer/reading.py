@@ -14,7 +14,7 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.messages import Cursor, Reader, Reading, goes_on
 from rasa_kustomer.conversation.people import Following, People, Person, recalled, words_of_current
-from rasa_kustomer.delivery.outbox import Outbox
+from rasa_kustomer.outbox import Outbox
 
 REMEMBERED_SENDERS = 20_000
 

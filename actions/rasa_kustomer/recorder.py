@@ -14,8 +14,8 @@ from cachetools import LRUCache
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.messages import Cursor, SessionMessages
 from rasa_kustomer.conversation.people import People, begun_with
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError, PastUnknownError, Recorded, Renew, SessionKey
 from rasa_kustomer.failures import where
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError, PastUnknownError, Recorded, Renew, SessionKey
 from rasa_kustomer.reading import REMEMBERED_SENDERS, Trackers
 from rasa_kustomer.records import accept, of_person, session_of
 

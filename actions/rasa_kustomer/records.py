@@ -10,7 +10,7 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.messages import Message, SessionMessages
 from rasa_kustomer.conversation.people import mark_of
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, Recorded, Renew, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, Recorded, Renew, SessionKey
 
 MESSAGES_AT_ONCE = 500  # some 10 ms in the event loop
 

@@ -19,12 +19,12 @@ from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.courier import Courier
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Access, Outbox
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.log import Once, one_line
+from rasa_kustomer.outbox import Access, Outbox
 from rasa_kustomer.reading import Trackers
 from rasa_kustomer.recorder import Recorder, Unrecorded
 from rasa_kustomer.settings import Settings, SettingsError

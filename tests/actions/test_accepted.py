@@ -12,7 +12,7 @@ from tests.actions.test_handoff import talk, ticket
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError, OutcomeUnknownError
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError, OutcomeUnknownError
 
 Method = Callable[..., Any]
 DOWN, ODD = OutboxUnavailableError("the server is gone"), ValueError("a text of the customer")

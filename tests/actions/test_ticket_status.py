@@ -10,8 +10,8 @@ from tests.actions.test_handoff import talk, ticket
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError
 
 NO_TICKET, UNAVAILABLE = "You have no open ticket.", "cannot reach"
 

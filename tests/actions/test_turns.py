@@ -14,7 +14,7 @@ from tests.delivery.breaking import break_first_page
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError, SessionKey
+from rasa_kustomer.outbox import OutboxUnavailableError, SessionKey
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "rasa"
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 from tests.chaos.harness import Report, balance, site
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 from servers import resident_mb  # benchmarks/
 
 SHARE = 0.5

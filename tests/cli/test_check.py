@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.checklist import ROLES, grants
 from rasa_kustomer.cli import app
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 SNIPPETS = Path(__file__).parents[2] / "domain_snippets"
 

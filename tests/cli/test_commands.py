@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from rasa_kustomer.cli import COMMANDS, app
 
-HEAVY = ("pydantic", "httpx", "sqlalchemy", "sanic", "rasa_sdk")
+HEAVY = ("pydantic", "httpx", "psycopg", "sanic", "rasa_sdk")
 
 
 def test_the_help_lists_every_command() -> None:

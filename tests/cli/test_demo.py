@@ -48,7 +48,7 @@ def test_a_worker_without_settings_says_why_it_does_nothing(tmp_path: Path) -> N
 def test_a_worker_delivers_what_waits_and_stops_within_five_seconds(threaded_sandbox: Sandbox, tmp_path: Path) -> None:
     record = (
         "import asyncio\n"
-        "from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey\n"
+        "from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey\n"
         "async def main():\n"
         "    outbox = Outbox('sqlite:///outbox.db')\n"
         "    payload = {'direction': 'in', 'text': 'hello', 'at_ms': 5, 'channel': 'chat', 'action': None}\n"

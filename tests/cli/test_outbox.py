@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli import outbox as commands
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 
@@ -147,9 +147,7 @@ def test_retrying_all_does_so_once_for_each_and_ends_waiting_times_also_when_not
 def test_books_that_do_not_balance_are_an_error_that_names_the_usual_reason(outbox_url: str) -> None:
     async def lose() -> None:
         outbox = Outbox(outbox_url)
-        await outbox._transactor.run(
-            lambda connection: connection.exec_driver_sql("DELETE FROM kustomer_record WHERE key = 'key-3'").close()
-        )
+        await outbox.database.run(lambda c: c.change("DELETE FROM kustomer_record WHERE key = 'key-3'"))
         await outbox.close()
 
     asyncio.run(lose())

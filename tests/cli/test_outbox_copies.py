@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rasa_kustomer.cli import app
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 

@@ -14,7 +14,7 @@ from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
 from rasa_kustomer.cli import app
 from rasa_kustomer.cli.reconcile import parse_since
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, SessionKey
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
 WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}

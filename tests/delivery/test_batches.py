@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.searching import examples
 
 from rasa_kustomer.delivery.batches import MOST_BYTES, MOST_ITEMS, Batch, plan_batches
-from rasa_kustomer.delivery.outbox import Claim, Kind, Record
+from rasa_kustomer.outbox import Claim, Kind, Record
 
 
 def room(_customer_id: str) -> int:

@@ -11,7 +11,7 @@ from tests.helpers import SharedClock
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.jobs import GIVE_UP_SECONDS
-from rasa_kustomer.delivery.outbox import DELIVERED
+from rasa_kustomer.outbox import DELIVERED
 
 # One database is enough for what Kustomer does; the outbox's own suite covers both.
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)

@@ -4,7 +4,7 @@ import pytest
 from tests.delivery.office import Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.outbox import SessionKey
+from rasa_kustomer.outbox import SessionKey
 
 MANY = 30
 JOBS = "/v1/conversations/bulk"

@@ -10,7 +10,7 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
+from rasa_kustomer.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
 
 HELLO = ("hello", "hi, how can I help?", "my parcel is late", "I am sorry")
 MESSAGES = "POST /v1/conversations/*/messages"

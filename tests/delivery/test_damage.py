@@ -11,7 +11,7 @@ import pytest
 from tests.delivery.breaking import INDEX_OF_WAITING, break_first_page, break_page_of, files_of
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
 
-from rasa_kustomer.delivery.outbox import Access, Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey, damage
+from rasa_kustomer.outbox import Access, Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey, damage
 
 DEAD_INDEXES = ("kustomer_record_dead", "kustomer_record_dead_of")  # counting reads one of them, recording none
 
@@ -217,7 +217,7 @@ async def test_a_disk_that_is_full_when_a_file_was_set_aside_costs_no_second_fil
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as disk:
-        disk.setattr("rasa_kustomer.delivery.outbox.sqlite_file.prepare", full)
+        disk.setattr("rasa_kustomer.outbox.sqlite.prepare", full)
         for box in (server, worker, server):
             with pytest.raises(OutboxUnavailableError, match="full"):
                 await box.record(OTHER, WHO, [turn(1, OTHER)])

@@ -9,7 +9,7 @@ from tests.helpers import SharedClock
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.delivery import QUICK_TURNS
-from rasa_kustomer.delivery.outbox import DELIVERED
+from rasa_kustomer.outbox import DELIVERED
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)  # it is Kustomer that makes them wait
 MESSAGES = "POST /v1/conversations/*/messages"

@@ -14,8 +14,8 @@ from rasa_kustomer.delivery.housekeeping import (
     SHORT_PAUSE_SECONDS,
     Housekeeping,
 )
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
-from rasa_kustomer.delivery.outbox.maintenance import Maintenance
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
+from rasa_kustomer.outbox.admin import Maintenance
 
 WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)

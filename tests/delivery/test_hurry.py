@@ -11,8 +11,8 @@ from tests.helpers import SharedClock
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)
 MESSAGES = "POST /v1/conversations/*/messages"

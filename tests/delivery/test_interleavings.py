@@ -14,7 +14,7 @@ from tests.searching import examples
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.batches import batchable
-from rasa_kustomer.delivery.outbox import DEAD, Claim, Kind, NewRecord, Outbox, Part, Record, SessionKey, Settled
+from rasa_kustomer.outbox import DEAD, Claim, Kind, NewRecord, Outbox, Part, Record, SessionKey, Settled
 
 T = TypeVar("T")
 WHO: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}

@@ -8,7 +8,7 @@ import pytest
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.outbox import DELIVERED, PENDING, Claim, Outbox, Part, Record, Settled
+from rasa_kustomer.outbox import DELIVERED, PENDING, Claim, Outbox, Part, Record, Settled
 
 DAY_SECONDS = 86_400.0
 STALL_SECONDS = 20.0

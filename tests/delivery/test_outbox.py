@@ -9,7 +9,7 @@ import pytest
 from tests.delivery.office import begin
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.outbox import (
+from rasa_kustomer.outbox import (
     DEAD,
     DELIVERED,
     LEASE_SECONDS,
@@ -38,11 +38,7 @@ def turn(number: int, session: SessionKey = SESSION) -> NewRecord:
 
 
 async def limit_pages(outbox: Outbox, pages: int) -> None:
-    """For both of its connections."""
-    pragma = f"PRAGMA max_page_count={pages}"
-    await outbox._transactor.run(lambda connection: connection.exec_driver_sql(pragma).close())
-    assert outbox._hot_path is not None
-    outbox._hot_path._connect().execute(pragma)
+    await outbox.database.run(lambda c: c.rows(f"PRAGMA max_page_count={pages}"))
 
 
 @pytest.fixture
@@ -588,3 +584,19 @@ async def test_a_database_of_a_newer_release_is_refused_with_the_version(tmp_pat
     with pytest.raises(OutboxUnavailableError, match="schema 99"):
         await newer.record(SESSION, WHO, [turn(2)])
     await newer.close()
+
+
+async def test_the_log_is_moved_into_the_file_beside_the_turns_also_when_nobody_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(f"sqlite:///{path}")
+    with monkeypatch.context() as soon:
+        soon.setattr("rasa_kustomer.outbox.database.CHECKPOINT_SECONDS", 0.0)
+        await outbox.record(SESSION, WHO, [turn(1)])
+    await outbox.counts()  # comes after the checkpoint
+
+    without_log = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
+    assert without_log.execute("SELECT count(*) FROM kustomer_record").fetchone() == (1,)
+    without_log.close()
+    await outbox.close()

@@ -6,14 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
 from tests.helpers import Clock
 from tests.servers import PASSWORD, Postgres
 
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
 
 
 @pytest.fixture
@@ -32,11 +31,9 @@ async def outbox(url: str) -> AsyncIterator[Outbox]:
 @asynccontextmanager
 async def locked_table(url: str) -> AsyncIterator[None]:
     """The table of sessions, locked by somebody else."""
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        await connection.execute(text("LOCK TABLE kustomer_session"))
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute("LOCK TABLE kustomer_session")
         yield
-    await engine.dispose()
 
 
 async def failure(outbox: Outbox) -> str:
@@ -54,7 +51,7 @@ async def test_a_stopped_server_is_reported_in_time_and_used_when_it_is_back(
     await outbox.record(SESSION, WHO, [turn(2)])
     await asyncio.to_thread(postgres_server.stop)
     try:
-        assert "Connect call failed" in await failure(outbox)
+        assert "Connection refused" in await failure(outbox)
         with pytest.raises(OutboxUnavailableError):
             await outbox.claim(8)
         with pytest.raises(OutboxUnavailableError):
@@ -90,7 +87,7 @@ async def test_a_connection_that_is_cut_in_the_middle_of_a_turn_writes_nothing(
         while not await asyncio.to_thread(postgres_server.sql, cut, url):
             assert not recording.done()
         said = await recording
-        assert re.search("terminating connection due to administrator command|connection was closed", said)
+        assert re.search("terminating connection due to administrator command|server closed the connection", said)
 
     assert (await outbox.counts()).accepted == 1
     assert await outbox.record(SESSION, WHO, [turn(1)]) == 1
@@ -110,7 +107,7 @@ async def test_a_locked_table_is_reported_in_time_and_used_when_it_is_free(outbo
         (f":{PASSWORD}@", ":wrong@", "password authentication failed"),
         ("/test_", "/missing_", "does not exist"),
         ("127.0.0.1", "host.invalid", "Name|known|resolution"),
-        (r":\d+/", ":1/", "Connect call failed"),
+        (r":\d+/", ":1/", "Connection refused"),
     ],
 )
 async def test_why_the_server_cannot_be_used_is_said_without_the_password(
@@ -129,7 +126,7 @@ async def test_what_the_server_refuses_is_not_quoted(outbox: Outbox) -> None:
     with pytest.raises(OutboxUnavailableError) as raised:
         await outbox.record(SESSION, WHO, [record])
 
-    assert str(raised.value) == "CharacterNotInRepertoireError (22021)"
+    assert str(raised.value) == "DataError"
 
 
 async def test_outboxes_that_begin_at_the_same_time_make_the_tables_once(url: str) -> None:

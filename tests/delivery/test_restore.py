@@ -11,8 +11,8 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Part, SessionKey
-from rasa_kustomer.delivery.outbox.copies import back_up, restore
+from rasa_kustomer.outbox import Kind, NewRecord, Part, SessionKey
+from rasa_kustomer.outbox.copies import back_up, restore
 
 if TYPE_CHECKING:
     from tests.servers import Postgres

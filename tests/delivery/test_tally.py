@@ -1,27 +1,23 @@
 """The sums that are kept: right whatever is done, by whichever release, and as cheap in an old outbox as in a new."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.outbox import (
+from rasa_kustomer.outbox import (
+    Claim,
     Kind,
     NewRecord,
     Outbox,
     Part,
     SessionKey,
     Settled,
-    leases,
-    maintenance,
-    progress,
-    recording,
-    tidying,
+    retention,
 )
+from rasa_kustomer.outbox.connection import Connection
 
 WHO = {"external_id": None, "email": "ann@example.com", "phone": None, "name": "Ann", "trusted": False}
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
@@ -86,31 +82,30 @@ async def test_the_sums_are_right_after_whatever_is_done(outbox: Outbox) -> None
 async def test_a_lost_record_shows_and_counting_again_does_not_hide_it(outbox: Outbox) -> None:
     """What was accepted is not counted from the records, else the books would always balance."""
     await outbox.record(SESSION, WHO, turns(3))
-    await outbox._transactor.run(lambda c: c.exec_driver_sql("DELETE FROM kustomer_record WHERE key LIKE '%:2'"))
+    await outbox.database.run(lambda c: c.change("DELETE FROM kustomer_record WHERE key = :key", key="rasa:ann:1000:2"))
     assert not (await outbox.counts()).balanced
 
     assert await outbox.maintenance.recount()
     assert not (await outbox.counts()).balanced
 
 
-def drop_additions(connection: Connection) -> None:
+def drop_additions(c: Connection) -> None:
     """Make it an outbox of release 0.1."""
-    if connection.dialect.name == "sqlite":
-        names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all()
-        for name in names:
-            connection.exec_driver_sql(f"DROP TRIGGER {name}").close()
+    if c.is_sqlite:
+        for name in c.column("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            c.change(f"DROP TRIGGER {name}")
     else:
-        connection.exec_driver_sql("DROP FUNCTION kustomer_tally CASCADE").close()
-    connection.exec_driver_sql("DROP TABLE kustomer_tally").close()
+        c.change("DROP FUNCTION kustomer_tally CASCADE")
+    c.change("DROP TABLE kustomer_tally")
     for name in ("session_idle", "session_named", "session_ticket", "record_dead_of"):
-        connection.exec_driver_sql(f"DROP INDEX kustomer_{name}").close()
+        c.change(f"DROP INDEX kustomer_{name}")
 
 
 async def test_an_outbox_of_release_0_1_is_counted_once_and_goes_on(outbox: Outbox, outbox_url: str) -> None:
     await live(outbox)
     await outbox.record(SESSION, WHO, turns(2, first=7))
     before = await outbox.counts()
-    await outbox._transactor.run(drop_additions)
+    await outbox.database.run(drop_additions)
     await outbox.close()
 
     again = Outbox(outbox_url)
@@ -125,17 +120,15 @@ async def test_an_outbox_of_release_0_1_is_counted_once_and_goes_on(outbox: Outb
 async def test_what_release_0_1_writes_in_between_is_counted(outbox: Outbox) -> None:
     """It knows nothing of the sums; the database keeps them."""
     await outbox.record(SESSION, WHO, turns(1))
-    await outbox._transactor.run(
-        lambda c: c.exec_driver_sql(
-            "UPDATE kustomer_session SET accepted = accepted + 1 WHERE key = 'rasa:ann:1000'"
-        ).close()
+    await outbox.database.run(
+        lambda c: c.change("UPDATE kustomer_session SET accepted = accepted + 1 WHERE key = 'rasa:ann:1000'")
     )
-    await outbox._transactor.run(
-        lambda c: c.exec_driver_sql(
+    await outbox.database.run(
+        lambda c: c.change(
             "INSERT INTO kustomer_record"
             " (session_id, key, kind, payload, state, unsure, attempts, not_before, created_at)"
             " SELECT id, 'other', 'message', '{}', 'delivered', false, 0, 0, 0 FROM kustomer_session"
-        ).close()
+        )
     )
 
     counts = await outbox.counts()
@@ -144,19 +137,24 @@ async def test_what_release_0_1_writes_in_between_is_counted(outbox: Outbox) -> 
 
 
 def aged(path: Path, sessions: int) -> Outbox:
-    return Outbox(f"sqlite:///{path}/{sessions}.db")
+    return Outbox(f"sqlite:///{path}/{sessions}.db", now=lambda: NOW)
 
 
 NOW = 1_800_000_000.0
-ASKED_OFTEN: dict[str, Callable[[Connection], Any]] = {
-    "counts": maintenance.counts,
-    "what to claim": lambda c: leases.candidates(c, NOW, limit=8, escalated=False, handoff=False, but_not=()),
-    "what is idle": lambda c: tidying._idle(c, NOW - 3600, ()),
-    "who is to be forgotten": lambda c: tidying._named(c, NOW - 86_400 * 7, ()),
-    "what was left open": lambda c: tidying._let_go(c, NOW),
-    "a sender's latest session": lambda c: recording.latest_session(c, "ann", None),
-    "a sender's tickets": lambda c: recording.tickets(c, "ann"),
-    "a session's dead turns": lambda c: progress.dead_turns(c, SESSION.key),
+OF_ANN = Claim(
+    1, SESSION.key, SESSION.sender_id, WHO, None, None, creating=False, escalated=False, attempts=0, last_sent_ms=0
+)
+ASKED_OFTEN: dict[str, Callable[[Outbox], Awaitable[object]]] = {
+    "counts": lambda outbox: outbox.counts(),
+    "what to claim": lambda outbox: outbox.claim(8, escalated=False, handoff=False),
+    "what is idle": lambda outbox: outbox.maintenance.close_idle(60),
+    "who is to be forgotten": lambda outbox: outbox.maintenance._find(
+        retention._NAMED, {"before": NOW - 86_400 * 7, "but_not": []}
+    ),
+    "what was left open": lambda outbox: outbox.maintenance.let_go(),
+    "a sender's latest session": lambda outbox: outbox.latest_session("ann"),
+    "a sender's tickets": lambda outbox: outbox.tickets("ann"),
+    "a session's dead turns": lambda outbox: outbox.dead_turns(OF_ANN),
 }
 
 
@@ -180,23 +178,23 @@ async def steps(path: Path, sessions: int) -> dict[str, int]:
             " FROM kustomer_session, (SELECT 1 AS i UNION SELECT 2) WHERE key LIKE 'old%'"
         )
     database.close()
-    engine = create_engine(f"sqlite:///{path}/{sessions}.db")
-    found = {}
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        for name, ask in ASKED_OFTEN.items():
-            ask(connection)  # statements are prepared
-            worked = 0
+    outbox, found = aged(path, sessions), {}
+    worked = 0
 
-            def count() -> None:
-                nonlocal worked
-                worked += 1
+    def count() -> None:
+        nonlocal worked
+        worked += 1
 
-            driver.set_progress_handler(count, 10)
-            ask(connection)
-            driver.set_progress_handler(None, 0)
-            found[name] = worked
-    engine.dispose()
+    for name, ask in ASKED_OFTEN.items():
+        await ask(outbox)  # statements are prepared
+        for reads in (True, False):
+            await outbox.database.run(lambda c: c._driver.set_progress_handler(count, 10), reads=reads)
+        worked = 0
+        await ask(outbox)
+        found[name] = worked
+        for reads in (True, False):
+            await outbox.database.run(lambda c: c._driver.set_progress_handler(None, 0), reads=reads)
+    await outbox.close()
     return found
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from tests.delivery.office import ANONYMOUS, Office
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.delivery.delivery import SURPRISES_TO_GIVE_UP
 from rasa_kustomer.delivery.housekeeping import Housekeeping
-from rasa_kustomer.delivery.outbox import Kind, NewRecord, Outbox, SessionKey
+from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 DAY = 86_400.0
 ANN = {
@@ -59,8 +58,8 @@ async def readable(office: Office) -> str:
     if path is not None:
         return "".join(one.read_bytes().decode("latin-1") for one in path.parent.glob(f"{path.name}*"))
     tables = ("kustomer_session", "kustomer_record", "kustomer_meta")
-    rows: list[str] = await office.outbox._transactor.read(
-        lambda c: [str(tuple(row)) for table in tables for row in c.execute(text(f"SELECT * FROM {table}"))]  # noqa: S608
+    rows: list[str] = await office.outbox.database.run(
+        lambda c: [str(dict(row)) for table in tables for row in c.rows(f"SELECT * FROM {table}")]  # noqa: S608
     )
     return "".join(rows)
 
@@ -149,8 +148,8 @@ async def test_a_session_that_a_killed_process_left_open_is_tidied_too(office: O
 
 
 async def spoil(office: Office, table: str, column: str, key: str, value: object = "no JSON") -> None:
-    change = text(f"UPDATE {table} SET {column} = :value WHERE key = :key")  # noqa: S608 - a test's own words
-    await office.outbox._transactor.run(lambda c: c.execute(change, {"value": value, "key": key}).close())
+    change = f"UPDATE {table} SET {column} = :value WHERE key = :key"  # noqa: S608 - a test's own words
+    await office.outbox.database.run(lambda c: c.change(change, value=value, key=key))
 
 
 async def test_a_payload_that_cannot_be_read_does_not_keep_others_from_being_purged(office: Office) -> None:
@@ -200,13 +199,10 @@ async def test_a_closing_whose_key_is_taken_closes_the_others_and_is_not_tried_f
     taken = f"{sessions[0].key}:close:{int(office.clock.now * 1000)}"
     state = await office.outbox.maintenance.entries()
     assert len(state) == 3
-    moment = text("UPDATE kustomer_session SET last_turn_at = :now")
     now = office.clock.now
-    await office.outbox._transactor.run(lambda c: c.execute(moment, {"now": now}).close())
-    record = text("UPDATE kustomer_record SET key = :taken WHERE key = :key")
-    await office.outbox._transactor.run(
-        lambda c: c.execute(record, {"taken": taken, "key": f"{sessions[0].key}:1"}).close()
-    )
+    await office.outbox.database.run(lambda c: c.change("UPDATE kustomer_session SET last_turn_at = :now", now=now))
+    record = "UPDATE kustomer_record SET key = :taken WHERE key = :key"
+    await office.outbox.database.run(lambda c: c.change(record, taken=taken, key=f"{sessions[0].key}:1"))
 
     office.clock.now += 3600
     assert await office.outbox.maintenance.close_idle(30) == 3
@@ -258,7 +254,7 @@ def test_deleted_texts_are_overwritten_whatever_the_build_of_sqlite(tmp_path: Pa
         outbox = Outbox(f"sqlite:///{tmp_path}/outbox.db")
         await outbox.record(SESSION, ANN, turns("hello"))
         await outbox.record(SESSION, ANN, turns("hello", first=2))
-        found: int = await outbox._transactor.read(lambda c: c.exec_driver_sql("PRAGMA secure_delete").scalar_one())
+        found: int = await outbox.database.run(lambda c: c.value("PRAGMA secure_delete"))
         await outbox.close()
         return [found]
 

@@ -13,8 +13,8 @@ from typing import Any
 from rasa_kustomer.configuration import vouched_by
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.events.stream import Stream
+from rasa_kustomer.outbox import Outbox
 from rasa_kustomer.reading import Trackers
 from rasa_kustomer.recorder import Recorder
 from rasa_kustomer.runtime import Runtime

@@ -11,8 +11,8 @@ from tests.events.conftest import build
 from tests.events.talks import Talk
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.events.stream import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, Stream
+from rasa_kustomer.outbox import OutboxUnavailableError
 from rasa_kustomer.runtime import Runtime
 
 CAPTURE = Path(__file__).parents[1] / "fixtures" / "rasa" / "broker-pika-turn1.json"

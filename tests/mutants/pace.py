@@ -37,9 +37,9 @@ MUTANTS = [
     ),
     Mutant(
         "E4: a session that was handed off while it failed does not wait",
-        f"{PRODUCT}/delivery/outbox/leases.py",
-        "case((same, not_before), else_=0.0)",
-        "case((same, not_before), else_=not_before)",
+        f"{PRODUCT}/outbox/queue.py",
+        "THEN CAST(:until AS FLOAT) ELSE 0.0 END",
+        "THEN CAST(:until AS FLOAT) ELSE CAST(:until AS FLOAT) END",
         f"{HURRY} -k fails_while",
     ),
     Mutant(

@@ -2,42 +2,42 @@
 
 from tests.mutants.mutant import Mutant
 
-OUTBOX = "actions/rasa_kustomer/delivery/outbox/"
+OUTBOX = "actions/rasa_kustomer/outbox/"
 DELIVERY = "actions/rasa_kustomer/delivery/"
 TESTS = "tests/delivery/test_restore.py -k sqlite"
 
 MUTANTS = [
     Mutant(
         "E23: A session that is older than the outbox is looked up",
-        OUTBOX + "recording.py",
-        '"creating": _OLD,',
-        '"creating": False,',
+        OUTBOX + "append.py",
+        ":now, {_OLD}, false, false,",
+        ":now, false, false, false,",
         TESTS,
     ),
     Mutant(
         "E23: A turn that is older than the outbox is looked up",
-        OUTBOX + "recording.py",
-        '"unsure": _OLD,',
-        '"unsure": False,',
+        OUTBOX + "append.py",
+        "'pending', {_OLD}, 0, 0.0)",
+        "'pending', false, 0, 0.0)",
         TESTS,
     ),
     Mutant(
         "E23: What is newer than the outbox costs no look-up",
-        OUTBOX + "recording.py",
-        '"creating": _OLD,',
-        '"creating": True,',
+        OUTBOX + "append.py",
+        ":now, {_OLD}, false, false,",
+        ":now, true, false, false,",
         TESTS,
     ),
     Mutant(
         "E23: A turn that seems to come from the future shows by how much Rasa's clock is ahead",
-        OUTBOX + "recording.py",
+        OUTBOX + "append.py",
         "ahead_ms = CLOCK_MARGIN_MS + max(0, max((one.at_ms for one in new), default=0) - int(now * 1000))",
         "ahead_ms = CLOCK_MARGIN_MS",
         TESTS,
     ),
     Mutant(
         "E23: A summary note that was perhaps written is looked up",
-        OUTBOX + "recording.py",
+        OUTBOX + "append.py",
         "session.started_ms if record.kind is Kind.NOTE else _NOW",
         "_NOW",
         TESTS,
@@ -45,36 +45,36 @@ MUTANTS = [
     Mutant(
         "E23: All that waits in a restored copy is looked up",
         OUTBOX + "births.py",
-        "unsure=True, attempts=0",
-        "attempts=0",
+        "SET unsure = true, attempts = 0,",
+        "SET attempts = 0,",
         TESTS,
     ),
     Mutant(
         "E23: Every session of a restored copy is looked up when it goes on",
         OUTBOX + "births.py",
-        '{"creating": True,',
-        '{"creating": False,',
+        "SET creating = true,",
+        "SET creating = false,",
         TESTS,
     ),
     Mutant(
         "E23: A restored copy is in use since the restore",
         OUTBOX + "births.py",
-        "value=str(born_ms))",
-        'value="0")',
+        "    date(c, int(max(",
+        "    date(c, 0 * int(max(",
         TESTS,
     ),
     Mutant(
         "E23: A bulk job of the copy is not asked for its results any more",
         OUTBOX + "births.py",
-        "bulk_job=None, ",
+        "bulk_job = NULL, ",
         "",
         TESTS,
     ),
     Mutant(
         "E23: An outbox of release 0.1 looks nothing up for what it knows",
         OUTBOX + "schema.py",
-        "_date(connection, _first_use(connection, now))",
-        "_date(connection, int(now * 1000))",
+        "date(c, _first_use(c, now))",
+        "date(c, int(now * 1000))",
         TESTS,
     ),
     Mutant(
@@ -142,9 +142,9 @@ MUTANTS = [
     ),
     Mutant(
         "E25: A handoff of a conversation that people have raises it only",
-        OUTBOX + "progress.py",
-        "    if claim.people:",
-        "    if False:",
+        OUTBOX + "queue.py",
+        "if claim.people else ():",
+        "if False else ():",
         TESTS,
     ),
     Mutant(
@@ -178,8 +178,8 @@ MUTANTS = [
     Mutant(
         "A copy that is damaged is not restored",
         OUTBOX + "copies.py",
-        '        if verdict != "ok":',
-        "        if False:",
+        '            if verdict != "ok":',
+        "            if False:",
         "tests/cli/test_outbox_copies.py -k sqlite",
     ),
 ]

@@ -68,7 +68,7 @@ def test_compose_waits_for_a_healthy_database_and_watches_every_service() -> Non
     for name in ("actions", "worker"):
         environment = services[name]["environment"]
         assert environment["KUSTOMER_COURIER"] == "external"
-        assert environment["KUSTOMER_OUTBOX_URL"].startswith("postgresql+asyncpg://")
+        assert environment["KUSTOMER_OUTBOX_URL"].startswith("postgresql://")
         assert services[name]["depends_on"]["database"]["condition"] == "service_healthy"
 
 
@@ -100,4 +100,4 @@ def test_the_image_is_made_of_files_that_exist_and_of_locked_packages() -> None:
     allowed = {line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"}
     assert {name.split("/")[0] for name in copied} == allowed
     assert any("--require-hashes" in line for line in lines)
-    assert re.search(r"^asyncpg==", (ROOT / "requirements/postgres.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(r"^psycopg==", (ROOT / "requirements/postgres.txt").read_text(encoding="utf-8"), re.MULTILINE)

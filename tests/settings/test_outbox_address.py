@@ -6,10 +6,11 @@ import pytest
 from tests.servers import PASSWORD, Postgres
 
 from rasa_kustomer.configuration import read_configuration
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
+from rasa_kustomer.machine_checks import check_environment
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.settings import SettingsError, load_settings
 
-SERVER = "postgresql+asyncpg://bot:hunter2@127.0.0.1/kustomer"
+SERVER = "postgresql://bot:hunter2@127.0.0.1/kustomer"
 
 
 @pytest.fixture(autouse=True)
@@ -51,18 +52,15 @@ def problem(monkeypatch: pytest.MonkeyPatch, url: str) -> str:
         "sqlite:///outbox.db?timeout=5",
         "postgres://bot:hunter2@127.0.0.1/kustomer",
         "postgresql+psycopg2://bot:hunter2@127.0.0.1/kustomer",
-        "postgresql+asyncpg://bot:hunter2@127.0.0.1:99999/kustomer",
+        "postgresql://bot:hunter2@127.0.0.1:99999/kustomer",
         "postgresql+asyncpg://bot:hunter2@127.0.0.1:0/kustomer",
         "postgresql+asyncpg://bot:hunter2@db..example/kustomer",
-        "postgresql+asyncpg://bot:hunter2@127.0.0.1/kust omer",
+        "postgresql://bot:hunter2@127.0.0.1/kust omer",
         f"{SERVER}?ssl=true",
         f"{SERVER}?sslmode=no-verify",
         f"{SERVER}?sslmode=require&ssl=require",
         f"{SERVER}?ssl=require&ssl=disable",
-        f"{SERVER}?sslrootcert=ca.pem",
-        f"{SERVER}?channel_binding=require",
         f"{SERVER}?pgbouncer=true",
-        f"{SERVER}?dbname=other",
         f"{SERVER}?search_path=bot",
         f"{SERVER}?command_timeout=soon",
         f"{SERVER}?statement_cache_size=-1",
@@ -81,9 +79,8 @@ def test_an_address_that_cannot_be_used_or_keeps_nothing_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("query", "cure"),
     [
-        ("sslmode=true", "?ssl=require"),
+        ("sslmode=true", "?sslmode=require"),
         ("pgbouncer=true", "statement_cache_size=0"),
-        ("sslrootcert=x", "PGSSLROOTCERT"),
         ("keepalives=1", "leave it out"),
     ],
 )
@@ -113,6 +110,22 @@ async def test_what_is_accepted_behind_the_question_mark_works(
     assert (await outbox.counts()).accepted == 0
     assert PASSWORD not in outbox.place
     await outbox.close()
+
+
+async def test_an_address_of_an_earlier_release_goes_on_working_and_says_once_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, postgres_server: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    former = postgres_server.fresh().replace("postgresql://", "postgresql+asyncpg://")
+    monkeypatch.setenv("KUSTOMER_OUTBOX_URL", f"{former}?ssl=prefer")
+    for _ in range(2):
+        outbox = Outbox(load_settings().outbox_url)
+        assert (await outbox.counts()).accepted == 0
+        await outbox.close()
+
+    [line] = [one.getMessage() for one in caplog.records]
+    assert "write postgresql://" in line
+    assert PASSWORD not in line
+    assert [one.message for one in check_environment(load_settings()) if one.item == "outbox"] == [line]
 
 
 async def test_whatever_keeps_a_connection_from_being_made_is_an_outbox_that_cannot_be_used(

@@ -48,10 +48,10 @@ def problems(monkeypatch: pytest.MonkeyPatch, **values: str) -> list[str]:
         ("KUSTOMER_CACHE_SIZE", "0"),
         ("KUSTOMER_OUTBOX_URL", "outbox.db"),
         ("KUSTOMER_OUTBOX_URL", "mysql://x:hunter2@x/x"),
-        ("KUSTOMER_OUTBOX_URL", "postgresql://x:hunter2@x/x"),
-        ("KUSTOMER_OUTBOX_URL", "postgresql+asyncpg://x:hunter2@x"),
-        ("KUSTOMER_OUTBOX_URL", "postgresql+asyncpg://x:hunter2@hunter2@x/x"),
-        ("KUSTOMER_OUTBOX_URL", "postgresql+asyncpg://x:hunter2@x:port/x"),
+        ("KUSTOMER_OUTBOX_URL", "postgres://x:hunter2@x/x"),
+        ("KUSTOMER_OUTBOX_URL", "postgresql://x:hunter2@x"),
+        ("KUSTOMER_OUTBOX_URL", "postgresql://x:hunter2@hunter2@x/x"),
+        ("KUSTOMER_OUTBOX_URL", "postgresql://x:hunter2@x:port/x"),
         ("KUSTOMER_SLOT_EMAIL", "my mail"),
         ("KUSTOMER_PHONE_REGION", "Germany"),
         ("KUSTOMER_CHANNELS", "invoicebot"),
@@ -107,10 +107,10 @@ def test_blanks_around_the_key_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql+asyncpg://bot:hunter%402@db.example:5432/kustomer?ssl=require",
-        "postgresql+asyncpg://bot:hunter2@[::1]/kustomer",
-        "postgresql+asyncpg://bot:hunter2@/kustomer?host=/run/postgresql",
-        "postgresql+asyncpg:///kustomer?user=bot&password=hunter2",
+        "postgresql://bot:hunter%402@db.example:5432/kustomer?ssl=require",
+        "postgresql://bot:hunter2@[::1]/kustomer",
+        "postgresql://bot:hunter2@/kustomer?host=/run/postgresql",
+        "postgresql:///kustomer?user=bot&password=hunter2",
     ],
 )
 def test_the_password_of_the_outbox_is_never_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
@@ -124,9 +124,9 @@ def test_the_password_of_the_outbox_is_never_shown(monkeypatch: pytest.MonkeyPat
 
 def test_postgresql_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "asyncpg" else found(name))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "psycopg" else found(name))
 
-    (problem,) = problems(monkeypatch, KUSTOMER_OUTBOX_URL="postgresql+asyncpg://bot:hunter2@db/kustomer")
+    (problem,) = problems(monkeypatch, KUSTOMER_OUTBOX_URL="postgresql://bot:hunter2@db/kustomer")
 
     assert 'pip install "rasa-kustomer[postgres]"' in problem
     assert "hunter2" not in problem

@@ -23,8 +23,8 @@ from rasa_kustomer.conversation.events import Event, mapping
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.conversation.people import People
-from rasa_kustomer.delivery.outbox import NewRecord, OutboxUnavailableError, SessionKey
 from rasa_kustomer.failures import where
+from rasa_kustomer.outbox import NewRecord, OutboxUnavailableError, SessionKey
 from rasa_kustomer.records import identity_fields, session_of_events
 from rasa_kustomer.runtime import Runtime
 

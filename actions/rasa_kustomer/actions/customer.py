@@ -6,9 +6,9 @@ from typing import Any
 
 from rasa_kustomer.actions.base import Call
 from rasa_kustomer.conversation.keys import PREFIX
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound
 from rasa_kustomer.kustomer.models import Conversation, Customer
+from rasa_kustomer.outbox import OutboxUnavailableError
 
 UNKNOWN: dict[str, Any] = {
     "kustomer_customer_id": None,

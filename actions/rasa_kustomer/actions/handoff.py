@@ -7,8 +7,8 @@ from typing import Any
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.ticket import Ticket, accept, compose_ticket
 from rasa_kustomer.conversation.keys import ticket_reference
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, OutboxUnavailableError
 from rasa_kustomer.failures import where
+from rasa_kustomer.outbox import DEAD, DELIVERED, PENDING, OutboxUnavailableError
 
 UNAVAILABLE = "I cannot reach our support team just now. Please try again in a little while."
 CREATED = "I have passed this on to our support team. Your reference is {ticket}."

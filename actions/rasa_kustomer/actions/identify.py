@@ -6,7 +6,7 @@ import json
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.customer import customer_slots
 from rasa_kustomer.actions.ticket import ticket_slots
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
+from rasa_kustomer.outbox import OutboxUnavailableError
 from rasa_kustomer.records import identity_fields, moved
 
 

@@ -1,7 +1,7 @@
 """The bot solved it."""
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction
-from rasa_kustomer.delivery.outbox import Kind, NewRecord
+from rasa_kustomer.outbox import Kind, NewRecord
 
 
 class ActionKustomerResolve(KustomerAction):

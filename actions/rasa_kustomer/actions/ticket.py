@@ -11,7 +11,9 @@ from rasa_kustomer.conversation.hidden import HIDDEN
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
 from rasa_kustomer.conversation.people import mark_of
 from rasa_kustomer.conversation.routing import priority_name
-from rasa_kustomer.delivery.outbox import (
+from rasa_kustomer.delivery.plan import HANDOFF_TAG
+from rasa_kustomer.kustomer.errors import KustomerError
+from rasa_kustomer.outbox import (
     DEAD,
     DELIVERED,
     PENDING,
@@ -22,8 +24,6 @@ from rasa_kustomer.delivery.outbox import (
     OutcomeUnknownError,
     SessionKey,
 )
-from rasa_kustomer.delivery.plan import HANDOFF_TAG
-from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.records import moved
 
 EXPECTED = {

@@ -10,9 +10,9 @@ from rasa_kustomer.actions.customer import open_and_closed
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import PREFIX, ticket_reference
 from rasa_kustomer.conversation.routing import priority_name
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound
 from rasa_kustomer.kustomer.models import Conversation
+from rasa_kustomer.outbox import OutboxUnavailableError
 
 WORDS = {"open": "open", "snoozed": "on hold", "done": "solved"}
 UNAVAILABLE = "I cannot reach our support team just now. Please try again in a little while."

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rasa_kustomer.cli import outbox_copies
 from rasa_kustomer.cli.common import AsJson, Yes, failed, json_text, plain, progress, settings_or_exit
-from rasa_kustomer.delivery.outbox import DEAD, DELIVERED, PENDING, Access, Counts, Kind, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox import DEAD, DELIVERED, PENDING, Access, Counts, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Inspect the outbox, and requeue what is stuck.")

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import typer
 
 from rasa_kustomer.cli.common import Yes, failed, settings_or_exit
-from rasa_kustomer.delivery.outbox import Access, Outbox, OutboxUnavailableError
-from rasa_kustomer.delivery.outbox.births import Marks
-from rasa_kustomer.delivery.outbox.copies import CopyError, back_up
-from rasa_kustomer.delivery.outbox.copies import restore as put_back
+from rasa_kustomer.outbox import Access, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox.births import Marks
+from rasa_kustomer.outbox.copies import CopyError, back_up
+from rasa_kustomer.outbox.copies import restore as put_back
 
 
 def backup(file: Annotated[Path, typer.Argument(help="File to write; must not exist.")]) -> None:

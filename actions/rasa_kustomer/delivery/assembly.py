@@ -11,11 +11,11 @@ from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import KustomerClient
+from rasa_kustomer.outbox import Outbox
 from rasa_kustomer.settings import Settings
 from rasa_kustomer.teams import Teams
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.outbox import Claim, Kind, Record
-from rasa_kustomer.delivery.outbox.bulking import Part
+from rasa_kustomer.outbox import Claim, Kind, Part, Record
 
 HANDFUL = 5  # a job costs about four units (send, ask, read the results), so fewer items are cheaper one by one
 MOST_ITEMS = 100

@@ -17,13 +17,13 @@ from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError, Results
 from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.delivery.outbox import Claim, Outbox
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.recovery import InDoubtError, settle
 from rasa_kustomer.delivery.sending import identity_of, surely_unsent
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.errors import KustomerError, RateLimited, Rejected
 from rasa_kustomer.kustomer.priority import task_priority
+from rasa_kustomer.outbox import Claim, Outbox
 
 Failures = dict[int, Exception]
 

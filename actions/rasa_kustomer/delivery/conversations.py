@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS
-from rasa_kustomer.delivery.outbox import Claim, Found, Kind, Outbox, Turn
 from rasa_kustomer.delivery.plan import Parking
 from rasa_kustomer.delivery.recovery import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
@@ -17,6 +16,7 @@ from rasa_kustomer.kustomer.client import MAX_ITEMS, KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Conversation
 from rasa_kustomer.log import Once
+from rasa_kustomer.outbox import Claim, Found, Kind, Outbox, Turn
 
 REFUSALS_TO_GIVE_UP = 3
 LOOK_AGAIN_SECONDS = 1.0  # for a conversation that a job is making, and an agent waits for

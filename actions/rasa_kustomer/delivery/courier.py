@@ -16,7 +16,6 @@ from rasa_kustomer.delivery.budget import Budget
 from rasa_kustomer.delivery.closings import closable
 from rasa_kustomer.delivery.delivery import Delivery
 from rasa_kustomer.delivery.load import Load
-from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, OutboxUnavailableError
 from rasa_kustomer.delivery.pace import PEOPLE_UNITS, LiveTurns
 from rasa_kustomer.delivery.recovery import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError
@@ -31,6 +30,7 @@ from rasa_kustomer.kustomer.errors import (
 )
 from rasa_kustomer.kustomer.priority import Priority, task_priority
 from rasa_kustomer.log import Once
+from rasa_kustomer.outbox import Claim, Kind, Outbox, OutboxUnavailableError
 
 logger = logging.getLogger(__name__)
 

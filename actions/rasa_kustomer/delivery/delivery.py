@@ -14,7 +14,6 @@ from typing import Any
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.jobs import Jobs
-from rasa_kustomer.delivery.outbox import HANDOFF_KINDS, Claim, Kind, Outbox, OutboxUnavailableError, Record
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.recovery import recover
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
@@ -34,6 +33,7 @@ from rasa_kustomer.kustomer.errors import (
 )
 from rasa_kustomer.kustomer.models import Message
 from rasa_kustomer.log import Once
+from rasa_kustomer.outbox import HANDOFF_KINDS, Claim, Kind, Outbox, OutboxUnavailableError, Record
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rasa_kustomer.delivery.outbox import Outbox, OutboxUnavailableError
 from rasa_kustomer.failures import where
 from rasa_kustomer.log import Once
+from rasa_kustomer.outbox import Outbox, OutboxUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rasa_kustomer.delivery.outbox import Claim
 from rasa_kustomer.delivery.pace import priority_of
 from rasa_kustomer.kustomer.priority import Priority, WorkPriority
+from rasa_kustomer.outbox import Claim
 
 
 class Load:

@@ -9,9 +9,9 @@ from math import inf
 from cachetools import LRUCache
 
 from rasa_kustomer.delivery.budget import WINDOW_SECONDS
-from rasa_kustomer.delivery.outbox import HANDOFF_KINDS, Claim, Kind
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.priority import Priority
+from rasa_kustomer.outbox import HANDOFF_KINDS, Claim, Kind
 
 CUSTOMER_LIMIT = 120  # messages of one customer in a minute (Kustomer API reference, Rate limits)
 REMEMBERED_CUSTOMERS = 10_000

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from rasa_kustomer.delivery.outbox import Claim, Kind
 from rasa_kustomer.kustomer.errors import Rejected
 from rasa_kustomer.kustomer.models import Conversation
+from rasa_kustomer.outbox import Claim, Kind
 
 APP = "rasa"
 HANDOFF_TAG = "bot-handoff"

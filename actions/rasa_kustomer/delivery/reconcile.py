@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.outbox import Kind, Outbox
-from rasa_kustomer.delivery.outbox.auditing import Delivered, Place, by_session
 from rasa_kustomer.kustomer.client import MAX_ITEMS, KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
@@ -23,6 +21,8 @@ from rasa_kustomer.kustomer.errors import (
 )
 from rasa_kustomer.kustomer.models import Conversation, Message, Note
 from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
+from rasa_kustomer.outbox import Kind, Outbox
+from rasa_kustomer.outbox.auditing import Delivered, Place, by_session
 
 T = TypeVar("T")
 FAILURES_TO_GIVE_UP = 3  # conversations in a row that could not be read

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, GIVE_UP_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, Results
-from rasa_kustomer.delivery.outbox import Claim, Kind, Outbox, Part, Record, Settled
 from rasa_kustomer.kustomer.errors import NotFound
+from rasa_kustomer.outbox import Claim, Kind, Outbox, Part, Record, Settled
 
 
 class InDoubtError(Exception):

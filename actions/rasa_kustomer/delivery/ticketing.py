@@ -4,12 +4,12 @@ import logging
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.outbox import Claim, Kind, NewRecord, Outbox, Record, Renew, SessionKey
 from rasa_kustomer.delivery.sending import mended
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, NotAllowed, Rejected
 from rasa_kustomer.kustomer.models import Conversation, Note
 from rasa_kustomer.log import Once
+from rasa_kustomer.outbox import Claim, Kind, NewRecord, Outbox, Record, Renew, SessionKey
 from rasa_kustomer.teams import Pick, Teams
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa
 from rasa_kustomer.conversation.messages import SessionMessages
-from rasa_kustomer.delivery.outbox import KnownSession, Outbox, Renew, SessionKey
+from rasa_kustomer.outbox import KnownSession, Outbox, Renew, SessionKey
 from rasa_kustomer.reading import Trackers
 from rasa_kustomer.records import accept, of_person, session_of
 

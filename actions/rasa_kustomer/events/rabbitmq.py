@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError
 from rasa_kustomer.events.stream import Stream
 from rasa_kustomer.failures import where
 from rasa_kustomer.log import one_line
+from rasa_kustomer.outbox import OutboxUnavailableError
 
 logger = logging.getLogger(__name__)
 

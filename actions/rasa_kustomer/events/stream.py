@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeAlias
 from cachetools import LRUCache
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.delivery.outbox import OutboxUnavailableError, Renew, SessionKey
 from rasa_kustomer.events.exported import HEADER, Exported
 from rasa_kustomer.events.history import History
 from rasa_kustomer.failures import where
+from rasa_kustomer.outbox import OutboxUnavailableError, Renew, SessionKey
 from rasa_kustomer.runtime import Runtime
 
 logger = logging.getLogger(__name__)

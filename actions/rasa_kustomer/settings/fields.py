@@ -17,7 +17,7 @@ from rasa_kustomer.conversation.channels import parse_channels
 from rasa_kustomer.conversation.identity import IdentityNames
 from rasa_kustomer.conversation.regions import region
 from rasa_kustomer.conversation.routing import parse_priority
-from rasa_kustomer.delivery.outbox_address import outbox_address, without_password
+from rasa_kustomer.outbox_address import outbox_address, without_password
 from rasa_kustomer.settings import values
 
 SWITCHED_OFF = "KUSTOMER_ENABLED is false"
@@ -160,7 +160,7 @@ class Settings(BaseModel):
     outbox_url: Annotated[str, AfterValidator(outbox_address)] = _setting(
         "Delivery",
         "Where turns wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several machines"
-        " (postgresql+asyncpg://user:password@host/database, with rasa-kustomer[postgres] installed).",
+        " (postgresql://user:password@host/database, with rasa-kustomer[postgres] installed).",
         DEFAULT_OUTBOX_URL,
         DEFAULT_OUTBOX_URL,
         shown=False,  # it may hold a password

@@ -4,26 +4,30 @@ Nothing here quotes the address, since it may hold a password.
 """
 
 import importlib.util
+import math
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote
 
 SQLITE_SCHEMES = frozenset({"sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"})
-POSTGRES_SCHEME = "postgresql+asyncpg"
+POSTGRES_SCHEME = "postgresql"
+FORMER_SCHEME = "postgresql+asyncpg"
+"""Of releases until 0.1; the names that its driver had behind the ? are still understood."""
+INSTEAD = f"write {POSTGRES_SCHEME}:// instead of {FORMER_SCHEME}://, which names a driver that is no longer used"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 _POSTGRES_URL = re.compile(
-    r"[^:/]+://([^:/@?]*(:[^:/@?]*)?@)?([\w.-]+|\[[0-9a-fA-F:]+\])?(:(?P<port>\d{1,5}))?/[^/?@]+(\?(?P<query>[^@]*))?"
+    r"[^:/]+://((?P<user>[^:/@?]*)(:(?P<password>[^:/@?]*))?@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\])?(:(?P<port>\d{1,5}))?"
+    r"/(?P<dbname>[^/?@]+)(\?(?P<query>[^@]*))?"
 )
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _PASSWORD = re.compile(r"(://[^:/@]*:|[?&]password=)[^@&]+")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_TEXTS = frozenset({"host", "user", "password", "database", "application_name", "options",
-                    "passfile", "krbsrvname"})  # fmt: skip
+_TEXTS = frozenset({"host", "user", "password", "database", "dbname", "application_name", "options", "passfile",
+                    "krbsrvname", "sslrootcert", "sslcert", "sslkey", "sslcrl"})  # fmt: skip
 _WHOLE = frozenset({"port", "prepared_statement_cache_size", "statement_cache_size", "max_cached_statement_lifetime",
                     "max_cacheable_statement_size"})  # fmt: skip
 _SECONDS = frozenset({"timeout", "connect_timeout", "command_timeout"})
@@ -32,22 +36,24 @@ _WORDS = {
     "sslmode": SSL_MODES,
     "target_session_attrs": ("any", "primary", "standby", "read-write", "read-only", "prefer-standby"),
     "gsslib": ("gssapi", "sspi"),
-    "channel_binding": ("disable", "prefer"),  # the driver has none, so this is what it does
+    "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer", "allow"),
 }
-_OF_THE_URL = frozenset({"host", "port", "user", "password", "database", "prepared_statement_cache_size"})
-_OF_THE_SERVER = frozenset({"application_name", "options"})
-_NOTHING = frozenset({"channel_binding", "gssencmode"})  # the driver does so anyway
-_RENAMED = {"sslmode": "ssl"}
-_INSTEAD = {
-    "sslrootcert": "set the variable PGSSLROOTCERT",
-    "sslcert": "set the variable PGSSLCERT",
-    "sslkey": "set the variable PGSSLKEY",
-    "sslcrl": "set the variable PGSSLCRL",
-    "channel_binding": "leave it out, the driver has no channel binding",
-    "pgbouncer": "write statement_cache_size=0&prepared_statement_cache_size=0",
-    "dbname": "write the database behind the host: /database",
-}
+_RENAMED = {"ssl": "sslmode", "database": "dbname", "timeout": "connect_timeout"}
+_DRIVERS_OWN = _WHOLE - {"port"} | {"command_timeout"}  # of the former driver; each statement has a limit of ours
+_INSTEAD = {"pgbouncer": "write statement_cache_size=0, so that no statement is prepared"}
+
+
+class Server(NamedTuple):
+    """A PostgreSQL server's address.
+
+    Attributes:
+        arguments: As `psycopg.connect` takes them.
+        instead: What should be written instead; empty when it is written well.
+    """
+
+    arguments: dict[str, Any]
+    instead: str
 
 
 def outbox_address(value: str) -> str:
@@ -59,7 +65,7 @@ def outbox_address(value: str) -> str:
     scheme = value.split(":", 1)[0] if "://" in value else ""
     if scheme in SQLITE_SCHEMES:
         _judge_file(value.partition("://")[2])
-    elif scheme == POSTGRES_SCHEME:
+    elif scheme in {POSTGRES_SCHEME, FORMER_SCHEME}:
         _judge_server(value)
     elif re.match(r"postgres(ql)?(\+\w+)?$", scheme, re.IGNORECASE):
         raise ValueError(f"must start with sqlite:/// or {POSTGRES_SCHEME}://; write {POSTGRES_SCHEME}:// here")
@@ -68,23 +74,28 @@ def outbox_address(value: str) -> str:
     return value
 
 
-def driver_arguments(query: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What stands behind the ? of an address that was judged, as what remains there and as the driver's arguments."""
-    remaining: dict[str, Any] = {}
-    arguments: dict[str, Any] = {}
-    server: dict[str, Any] = {}
-    for name, value in query.items():
-        if name in _OF_THE_URL:
-            remaining[name] = value
-        elif name in _OF_THE_SERVER:
-            server[name] = value
-        elif name in _WHOLE:
-            arguments[name] = int(value)
-        elif name in _SECONDS:
-            arguments[name.removeprefix("connect_")] = float(value)
-        elif name not in _NOTHING:
-            arguments[_RENAMED.get(name, name)] = value
-    return remaining, arguments | {"server_settings": server}
+def server_of(value: str) -> Server:
+    """The server of an address that was judged."""
+    read = _POSTGRES_URL.fullmatch(value)
+    assert read is not None  # noqa: S101 - it was judged
+    parts = read.groupdict()
+    named = {name: unquote(parts[name]).strip("[]") for name in ("user", "password", "host", "dbname") if parts[name]}
+    arguments: dict[str, Any] = named | ({"port": parts["port"]} if parts["port"] else {})
+    for name, text in parse_qsl(parts["query"] or "", keep_blank_values=True):
+        if name == "statement_cache_size" and text == "0":
+            arguments["prepare_threshold"] = None
+        elif name == "host" and "host" in arguments:
+            arguments["host"] += f",{text}"
+        elif name in _SECONDS - _DRIVERS_OWN:
+            arguments["connect_timeout"] = math.ceil(float(text))
+        elif name not in _DRIVERS_OWN:
+            arguments[_RENAMED.get(name, name)] = text
+    return Server(arguments, instead_of(value))
+
+
+def instead_of(value: str) -> str:
+    """What to write instead of an address that goes on working; empty when it is written well."""
+    return INSTEAD if value.startswith(f"{FORMER_SCHEME}://") else ""
 
 
 def is_no_file(value: str) -> bool:
@@ -129,11 +140,11 @@ def _judge_server(value: str) -> None:
         )
     if read["port"] and not 1 <= int(read["port"]) <= 65_535:
         raise ValueError("has a port that is not between 1 and 65535")
-    if read[3] and not read[3].startswith("[") and not _HOST.fullmatch(read[3]):
+    if read["host"] and not read["host"].startswith("[") and not _HOST.fullmatch(read["host"]):
         raise ValueError("names a host that cannot exist")
     _judge_query(read["query"] or "")
-    if any(importlib.util.find_spec(package) is None for package in ("asyncpg", "greenlet")):
-        raise ValueError('PostgreSQL needs two more packages: pip install "rasa-kustomer[postgres]"')
+    if importlib.util.find_spec("psycopg") is None:
+        raise ValueError('PostgreSQL needs one more package: pip install "rasa-kustomer[postgres]"')
 
 
 def _judge_query(query: str) -> None:
@@ -146,7 +157,7 @@ def _judge_query(query: str) -> None:
         if name in _WORDS and value in _WORDS[name]:
             continue
         if name in {"ssl", "sslmode"}:
-            raise ValueError(f"has another {name} than {', '.join(SSL_MODES)}; write ?ssl=require to encrypt")
+            raise ValueError(f"has another {name} than {', '.join(SSL_MODES)}; write ?sslmode=require to encrypt")
         if name in _INSTEAD:
             raise ValueError(f"has {name} behind the ?, which the driver does not know: {_INSTEAD[name]}")
         if name in _WORDS:

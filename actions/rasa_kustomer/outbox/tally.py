@@ -5,18 +5,15 @@ back and forth. What was accepted comes from the sessions and what was delivered
 them still means something.
 """
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, bindparam, func, select, text
+from rasa_kustomer.outbox.connection import Connection
 
-metadata = MetaData()
-tally = Table(
-    "kustomer_tally",
-    metadata,
-    # On PostgreSQL each connection has a row of its own, so that transactions neither wait for each other nor deadlock.
-    Column("writer", Integer, primary_key=True, autoincrement=False),
-    Column("accepted", BigInteger, nullable=False),
-    Column("delivered", BigInteger, nullable=False),
-)
-
+# On PostgreSQL each connection has a row of its own, so that transactions neither wait for each other nor deadlock.
+_TABLE = """
+CREATE TABLE IF NOT EXISTS kustomer_tally (
+    writer INTEGER NOT NULL PRIMARY KEY,
+    accepted BIGINT NOT NULL,
+    delivered BIGINT NOT NULL
+)"""
 _SQLITE = {
     "kustomer_tally_session_new": (
         "AFTER INSERT ON kustomer_session WHEN NEW.accepted <> 0 OR NEW.purged <> 0",
@@ -67,53 +64,58 @@ BEGIN
 END $$
 """
 _EXACT = """
-SELECT (SELECT coalesce(sum(accepted), 0) FROM kustomer_session),
-       (SELECT count(*) FROM kustomer_record WHERE state = 'delivered')
-       + (SELECT coalesce(sum(purged), 0) FROM kustomer_session)
-"""
+SELECT (SELECT coalesce(sum(accepted), 0) FROM kustomer_session) AS accepted,
+    (SELECT count(*) FROM kustomer_record WHERE state = 'delivered')
+    + (SELECT coalesce(sum(purged), 0) FROM kustomer_session) AS delivered"""
+_KEPT = "SELECT sum(accepted) AS accepted, sum(delivered) AS delivered FROM kustomer_tally"
 
 
-def installed(connection: Connection) -> bool:
+def installed(c: Connection) -> bool:
     """Whether the sums are kept; not in an outbox of release 0.1, nor where a backup program left the triggers out."""
-    if connection.dialect.name == "postgresql":
+    names = list(_SQLITE if c.is_sqlite else _POSTGRES)
+    if c.is_sqlite:
+        triggers = "sqlite_master WHERE type = 'trigger' AND name"
+    else:
         tables = "to_regclass('kustomer_session'), to_regclass('kustomer_record')"
-        names, where = list(_POSTGRES), f"pg_trigger WHERE tgrelid IN ({tables}) AND tgname"
-    else:
-        names, where = list(_SQLITE), "sqlite_master WHERE type = 'trigger' AND name"
-    query = text(f"SELECT count(*) FROM {where} IN :names")  # noqa: S608 - no value from outside
-    found = connection.execute(query.bindparams(bindparam("names", names, expanding=True))).scalar_one()
-    return bool(found == len(names))
+        triggers = f"pg_trigger WHERE tgrelid IN ({tables}) AND tgname"
+    return bool(c.value(f"SELECT count(*) FROM {triggers} IN :names", names=names) == len(names))
 
 
-def install(connection: Connection) -> None:
+def install(c: Connection) -> None:
     """Keep the sums from now on; what is there is counted once."""
-    metadata.create_all(connection)
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("DROP FUNCTION IF EXISTS kustomer_tally() CASCADE")  # with triggers that are left
-        connection.exec_driver_sql(_POSTGRES_FUNCTION)
-        for name, event in _POSTGRES.items():
-            connection.exec_driver_sql(f"CREATE TRIGGER {name} {event} EXECUTE FUNCTION kustomer_tally()")
-    else:
+    c.change(_TABLE)
+    if c.is_sqlite:
         for name, (event, change) in _SQLITE.items():
-            run = f"{event} BEGIN UPDATE kustomer_tally SET {change}; END"  # noqa: S608 - no value from outside
-            connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {run}").close()
-    recount(connection)  # last: by now writers wait for this transaction
+            c.change(f"CREATE TRIGGER IF NOT EXISTS {name} {event} BEGIN UPDATE kustomer_tally SET {change}; END")
+    else:
+        c.change("DROP FUNCTION IF EXISTS kustomer_tally() CASCADE")  # with triggers that are left
+        c.change(_POSTGRES_FUNCTION)
+        for name, event in _POSTGRES.items():
+            c.change(f"CREATE TRIGGER {name} {event} EXECUTE FUNCTION kustomer_tally()")
+    recount(c)  # last: by now writers wait for this transaction
 
 
-def exact(connection: Connection) -> tuple[int, int]:
+def exact(c: Connection) -> tuple[int, int]:
     """Accepted and delivered, counted row by row."""
-    accepted, delivered = connection.exec_driver_sql(_EXACT).one()
-    return int(accepted), int(delivered)
+    return _sums(c, _EXACT)
 
 
-def recount(connection: Connection) -> None:
-    """Put the sums right."""
-    accepted, delivered = exact(connection)
-    connection.execute(tally.delete())
-    connection.execute(tally.insert().values(writer=0, accepted=accepted, delivered=delivered))
-
-
-def read(connection: Connection) -> tuple[int, int]:
+def read(c: Connection) -> tuple[int, int]:
     """Accepted and delivered, as kept."""
-    accepted, delivered = connection.execute(select(func.sum(tally.c.accepted), func.sum(tally.c.delivered))).one()
-    return int(accepted or 0), int(delivered or 0)
+    return _sums(c, _KEPT)
+
+
+def recount(c: Connection) -> None:
+    """Put the sums right."""
+    accepted, delivered = exact(c)
+    c.change("DELETE FROM kustomer_tally")
+    c.change(
+        "INSERT INTO kustomer_tally (writer, accepted, delivered) VALUES (0, :accepted, :delivered)",
+        accepted=accepted,
+        delivered=delivered,
+    )
+
+
+def _sums(c: Connection, sql: str) -> tuple[int, int]:
+    [row] = c.rows(sql)
+    return int(row["accepted"] or 0), int(row["delivered"] or 0)

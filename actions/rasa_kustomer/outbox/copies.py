@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import create_engine, inspect
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import StaticPool
-
-from rasa_kustomer.delivery.outbox import births
-from rasa_kustomer.delivery.outbox.births import Marks
-from rasa_kustomer.delivery.outbox.schema import SchemaTooNewError, check_version, metadata
-from rasa_kustomer.delivery.outbox.sqlite_engine import BUSY_TIMEOUT_MS
+from rasa_kustomer.outbox.births import Marks, restored
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.errors import SchemaTooNewError
+from rasa_kustomer.outbox.schema import TABLES, check_version, has_tables
+from rasa_kustomer.outbox.sqlite import BUSY_TIMEOUT_MS
 
 LOGS = ("-wal", "-shm")
 
@@ -77,12 +74,12 @@ def _sound_copy(source: Path, target: Path) -> Iterator[Path]:
             read.backup(written)  # in one step, so that writers neither wait nor make it begin again
             written.execute("PRAGMA journal_mode=DELETE")
             [(verdict,), *_] = written.execute("PRAGMA integrity_check(1)").fetchall()
-        if verdict != "ok":
-            raise CopyError(f"{source} is damaged ({verdict}).")
-        _check_tables(source, target)
+            if verdict != "ok":
+                raise CopyError(f"{source} is damaged ({verdict}).")
+            _check_tables(source, written)
         yield target
-    except (sqlite3.Error, SQLAlchemyError, OSError) as error:
-        raise CopyError(f"{source} cannot be used: {getattr(error, 'orig', None) or error}") from None
+    except (sqlite3.Error, OSError) as error:
+        raise CopyError(f"{source} cannot be used: {error}") from None
     finally:
         for suffix in ("", "-journal", *LOGS):
             target.with_name(target.name + suffix).unlink(missing_ok=True)
@@ -94,23 +91,22 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_MS / 1_000, isolation_level=None)
 
 
-def _check_tables(source: Path, target: Path) -> None:
-    with create_engine(f"sqlite:///{target}", poolclass=StaticPool).connect() as connection:
-        found = inspect(connection).get_table_names()
-        if not set(metadata.tables) <= set(found):
-            raise CopyError(f"{source} is no outbox.")
-        try:
-            check_version(connection)
-        except SchemaTooNewError as error:
-            raise CopyError(str(error)) from None
+def _check_tables(source: Path, copy: sqlite3.Connection) -> None:
+    copy.row_factory = sqlite3.Row
+    connection = Connection(copy, is_sqlite=True)
+    if not has_tables(connection, TABLES):
+        raise CopyError(f"{source} is no outbox.")
+    try:
+        check_version(connection)
+    except SchemaTooNewError as error:
+        raise CopyError(str(error)) from None
 
 
 def _mark(path: Path, now: float) -> Marks:
-    engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool)
-    with engine.begin() as connection:
-        marks = births.restored(connection, now)
-    engine.dispose()
-    return marks
+    with closing(_open(path)) as driver, driver:  # the inner one commits
+        driver.row_factory = sqlite3.Row
+        driver.execute("BEGIN IMMEDIATE")
+        return restored(Connection(driver, is_sqlite=True), now)
 
 
 def _keep(outbox: Path) -> Path:

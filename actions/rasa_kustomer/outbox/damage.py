@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from rasa_kustomer.delivery.outbox.transactor import OutboxUnavailableError
+from rasa_kustomer.outbox.errors import OutboxUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -1,23 +1,25 @@
 """The durable outbox: every turn is written here before anything is sent (docs/architecture.md)."""
 
-from rasa_kustomer.delivery.outbox.auditing import KnownSession
-from rasa_kustomer.delivery.outbox.bulking import Part, Settled
-from rasa_kustomer.delivery.outbox.entries import (
+from rasa_kustomer.outbox.auditing import KnownSession
+from rasa_kustomer.outbox.entries import (
     HANDOFF_KINDS,
     Claim,
     Counts,
     Kind,
     NewRecord,
-    PastUnknownError,
+    Part,
     Record,
     Recorded,
     Renew,
     SessionKey,
+    Settled,
 )
-from rasa_kustomer.delivery.outbox.outbox import LEASE_SECONDS, Outbox
-from rasa_kustomer.delivery.outbox.recalling import Found, Turn
-from rasa_kustomer.delivery.outbox.schema import DEAD, DELIVERED, PENDING
-from rasa_kustomer.delivery.outbox.transactor import Access, OutboxUnavailableError, OutcomeUnknownError
+from rasa_kustomer.outbox.errors import OutboxUnavailableError, OutcomeUnknownError, PastUnknownError
+from rasa_kustomer.outbox.outbox import Outbox
+from rasa_kustomer.outbox.queue import LEASE_SECONDS
+from rasa_kustomer.outbox.recalling import Found, Turn
+from rasa_kustomer.outbox.schema import DEAD, DELIVERED, PENDING
+from rasa_kustomer.outbox.sqlite import Access
 
 __all__ = [
     "DEAD",

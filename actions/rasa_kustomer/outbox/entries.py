@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from rasa_kustomer.outbox.schema import EMPTIED
+
 
 class Kind(str, Enum):
     """What a record does in Kustomer; each is one request."""
@@ -52,10 +54,6 @@ class NewRecord(NamedTuple):
     kind: Kind
     payload: dict[str, Any]
     at_ms: int = 0
-
-
-class PastUnknownError(Exception):
-    """What the caller takes for recorded is not here: the database is another one than it was. Bring everything."""
 
 
 class Recorded(NamedTuple):
@@ -127,6 +125,28 @@ class Claim:
     records: list[Record] = field(default_factory=list)
 
 
+class Part(NamedTuple):
+    """A record that is sent, be it by itself or in a bulk job.
+
+    Attributes:
+        session_id: Row of its session.
+        record: The record, with the number of its attempt.
+        sent_ms: The `sentAt` that it is given, epoch milliseconds; 0 for what has none.
+    """
+
+    session_id: int
+    record: Record
+    sent_ms: int
+
+
+class Settled(NamedTuple):
+    """A record that ends: Kustomer holds it now, and its id there; or it never will, for the reason."""
+
+    part: Part
+    kustomer_id: str | None = None
+    dead_because: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How much the outbox holds.
@@ -160,3 +180,10 @@ def load(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def known_identity(text: str) -> dict[str, Any]:
+    """Who it is; nobody, when that cannot be read: whatever else a row holds, it costs no other session."""
+    known, nobody = load(text), load(EMPTIED)
+    sound = {name for name, value in known.items() if isinstance(value, bool if name == "trusted" else str)}
+    return {name: known[name] if name in sound else nobody[name] for name in nobody}

@@ -1,0 +1,253 @@
+"""What is done by the clock: close what is idle, remove what was settled long ago, and forget whom it was about.
+
+Each transaction is short, since turns wait while it writes. What is done for a row is done for it alone after a
+surprise, so that a row that cannot be dealt with costs itself and no other.
+"""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rasa_kustomer.failures import where
+from rasa_kustomer.outbox.connection import Connection
+from rasa_kustomer.outbox.database import Transactions, reading, transaction
+from rasa_kustomer.outbox.entries import dump
+from rasa_kustomer.outbox.errors import OutboxUnavailableError
+from rasa_kustomer.outbox.schema import DEAD, DELIVERED, EMPTIED
+
+logger = logging.getLogger(__name__)
+
+Ids = list[int]
+Surprised = Callable[[str], Any]
+
+CLOSED_AT_ONCE = 100
+REMOVED_AT_ONCE = 1_000
+FAILURES_TO_GIVE_UP = 3  # of rows in a row: it is the database then, and no row
+LOG_SECONDS = 2.0
+WIPED = "its text was deleted, it is too old (KUSTOMER_RETENTION_DAYS, or rasa-kustomer outbox purge)"
+
+_WAITS = "EXISTS (SELECT 1 FROM kustomer_record WHERE session_id = s.id AND state = 'pending')"
+_RESTS = f"s.open_since IS NULL AND s.accepted > 0 AND NOT {_WAITS}"  # as the indexes of such sessions have it
+_CLOSABLE = f"""
+FROM kustomer_session s WHERE {_RESTS} AND s.closed = false AND s.escalated = false
+    AND s.conversation_id IS NOT NULL AND s.last_turn_at < :before"""
+_IDLE = f"SELECT s.id {_CLOSABLE} AND s.id NOT IN :but_not ORDER BY s.last_turn_at LIMIT {CLOSED_AT_ONCE}"
+# What another process closes just now is none of ours.
+_TO_CLOSE = f"SELECT s.id, s.key, s.last_turn_at {_CLOSABLE} AND s.id IN :ids FOR UPDATE SKIP LOCKED"
+_ADD_CLOSING = """
+INSERT INTO kustomer_record (session_id, key, kind, payload, state, unsure, attempts, not_before, created_at)
+VALUES (:session_id, :key, 'close', '{}', 'pending', false, 0, 0.0, :now)"""
+_COUNT_CLOSING = "UPDATE kustomer_session SET accepted = accepted + 1, open_since = :now WHERE id IN :ids"
+_LEFT_OPEN = f"""
+SELECT s.id FROM kustomer_session s
+WHERE s.open_since IS NOT NULL AND NOT (s.leased_by IS NOT NULL AND s.leased_until > :now) AND NOT {_WAITS}
+LIMIT {REMOVED_AT_ONCE} FOR UPDATE SKIP LOCKED"""
+_LET_GO = f"UPDATE kustomer_session AS s SET open_since = NULL WHERE id IN :ids AND NOT {_WAITS}"
+# Records of sessions that had a turn since are kept, so that a server which reads their tracker again knows them.
+_SETTLED = """
+FROM kustomer_record r JOIN kustomer_session s ON s.id = r.session_id
+WHERE r.state = :state AND r.settled_at < :before AND s.last_turn_at < :before"""
+_PURGEABLE = f"SELECT r.id {_SETTLED} AND r.id NOT IN :but_not ORDER BY r.id LIMIT {REMOVED_AT_ONCE}"
+_TO_PURGE = f"""
+SELECT r.id, r.session_id, r.payload {_SETTLED} AND r.id IN :ids FOR UPDATE OF r SKIP LOCKED"""
+_COUNT_PURGED = """
+UPDATE kustomer_session SET purged = purged + :count,
+    purged_ms = CASE WHEN purged_ms > :newest THEN purged_ms ELSE :newest END
+WHERE id = :id"""
+# A session without any other record is not met by `_forget` afterwards.
+_COUNT_DEAD = """
+UPDATE kustomer_session SET accepted = accepted - :count,
+    identity = CASE WHEN accepted = :count THEN :emptied ELSE identity END,
+    purged_ms = CASE WHEN purged_ms > :newest THEN purged_ms ELSE :newest END
+WHERE id = :id"""
+_FORGETTABLE = f"{_RESTS} AND s.identity <> '{EMPTIED}' AND s.last_turn_at < :before"
+_NAMED = f"""
+SELECT s.id FROM kustomer_session s WHERE {_FORGETTABLE} AND s.id NOT IN :but_not
+ORDER BY s.last_turn_at LIMIT {REMOVED_AT_ONCE}"""
+_FORGET = f"UPDATE kustomer_session AS s SET identity = :emptied WHERE s.id IN :ids AND {_FORGETTABLE}"
+_TEXTS = f"""
+SELECT r.id {_SETTLED} AND s.open_since IS NULL AND (r.reason IS NULL OR r.reason <> :wiped)
+    AND r.id NOT IN :but_not ORDER BY r.id LIMIT {REMOVED_AT_ONCE}"""
+_TO_WIPE = "SELECT id, payload FROM kustomer_record WHERE id IN :ids AND state = 'dead'"
+_WIPE = "UPDATE kustomer_record SET payload = :payload, reason = :wiped WHERE id = :id AND state = 'dead'"
+
+
+class Removed(NamedTuple):
+    """What one batch removed.
+
+    Attributes:
+        records: Delivered records that were deleted.
+        sessions: Sessions of which nobody can be told any more.
+        texts: Dead records that lost their texts.
+    """
+
+    records: int = 0
+    sessions: int = 0
+    texts: int = 0
+
+
+class Retention(Transactions):
+    """What is done from time to time, several processes at once if need be.
+
+    Every method is a few transactions and raises `OutboxUnavailableError` when the database cannot be used just now.
+    """
+
+    @transaction
+    def let_go(self, c: Connection) -> None:
+        """Take back what processes that died between a session's last record and its release left marked as open."""
+        if ids := c.column(_LEFT_OPEN, now=self.now()):
+            c.change(_LET_GO, ids=ids)
+
+    async def close_idle(self, minutes: float, *, surprised: Surprised = logger.warning) -> int:
+        """Queue the closing of one batch of conversations that were quiet for `minutes` and never handed off.
+
+        Args:
+            minutes: How long they were quiet.
+            surprised: Told which place of the code failed for a row, which is left out.
+
+        Returns:
+            How many were queued (0: done).
+        """
+        before = self.now() - minutes * 60
+        return await self._batch(_IDLE, {"before": before}, lambda ids: self._close(ids, before), surprised)
+
+    @transaction
+    def _close(self, c: Connection, ids: Ids, before: float) -> int:
+        """Queue the closing of the sessions' conversations, and remember it until their next turns.
+
+        Its key has the time of the last accepted turn, not of the last sent one: a turn that was refused reopens a
+        session too, and its second closing needs a key of its own.
+        """
+        c.effects.append(self.work_arrived.set)
+        found, now = c.rows(_TO_CLOSE, ids=ids, before=before), self.now()
+        keys = {row["id"]: f"{row['key']}:close:{int(row['last_turn_at'] * 1000)}" for row in found}
+        known = set(c.column("SELECT key FROM kustomer_record WHERE key IN :keys", keys=list(keys.values())))
+        new = [{"session_id": id_, "key": key, "now": now} for id_, key in keys.items() if key not in known]
+        c.change_each(_ADD_CLOSING, new)
+        c.change(_COUNT_CLOSING, ids=[one["session_id"] for one in new], now=now)
+        c.change("UPDATE kustomer_session SET closed = true WHERE id IN :ids", ids=list(keys))
+        return len(found)
+
+    @reading
+    def count_purgeable(self, c: Connection, *, older_than_seconds: float, dead: bool = False) -> int:
+        """How many records `purge` would delete in all."""
+        return int(c.value(f"SELECT count(*) {_SETTLED}", **self._settled(older_than_seconds, dead=dead)))
+
+    async def purge(
+        self, *, older_than_seconds: float, dead: bool = False, surprised: Surprised = logger.warning
+    ) -> int:
+        """Delete one batch of settled records older than a time; returns how many (0: done)."""
+        values = self._settled(older_than_seconds, dead=dead)
+        return await self._batch(_PURGEABLE, values, lambda ids: self._purge(ids, values), surprised)
+
+    def _settled(self, older_than_seconds: float, *, dead: bool) -> dict[str, Any]:
+        return {"state": DEAD if dead else DELIVERED, "before": self.now() - older_than_seconds}
+
+    @transaction
+    def _purge(self, c: Connection, ids: Ids, values: dict[str, Any]) -> int:
+        """Delete those of the records that may still be deleted, once also when two do it at the same time."""
+        chosen = c.rows(_TO_PURGE, ids=ids, **values)
+        moments = defaultdict[int, list[int]](list)
+        for row in chosen:
+            moments[row["session_id"]].append(_at_ms(row["payload"]))
+        c.change_each(
+            _COUNT_DEAD if values["state"] == DEAD else _COUNT_PURGED,
+            [
+                {"id": session_id, "count": len(theirs), "newest": max(theirs), "emptied": EMPTIED}
+                for session_id, theirs in moments.items()
+            ],
+        )
+        c.change("DELETE FROM kustomer_record WHERE id IN :ids", ids=[row["id"] for row in chosen])
+        return len(chosen)
+
+    async def retire(self, *, older_than_seconds: float, surprised: Surprised = logger.warning) -> Removed:
+        """Remove one batch of all that is older than a time: delivered records, then who it was and what died.
+
+        What a session has waiting stays with all that its delivery needs; "was recorded already", the ticket's
+        reference and the counts stay too. At the end nothing of what went can be read from the files.
+
+        Returns:
+            How much went; nothing: done.
+        """
+        if deleted := await self.purge(older_than_seconds=older_than_seconds, surprised=surprised):
+            return Removed(records=deleted)
+        values = self._settled(older_than_seconds, dead=True)
+        before = values["before"]
+        forgotten = await self._batch(_NAMED, {"before": before}, lambda ids: self._forget(ids, before), surprised)
+        wiped = await self._batch(_TEXTS, {**values, "wiped": WIPED}, self._wipe, surprised)
+        if not forgotten and not wiped and self.database.path is not None:
+            await asyncio.to_thread(_empty_log, self.database.path)
+        return Removed(sessions=forgotten, texts=wiped)
+
+    @transaction
+    def _forget(self, c: Connection, ids: Ids, before: float) -> int:
+        """Remove who it was, of those of the sessions that are still at rest."""
+        return c.change(_FORGET, ids=ids, before=before, emptied=EMPTIED)
+
+    @transaction
+    def _wipe(self, c: Connection, ids: Ids) -> int:
+        """The rows stay, so that it is seen what was refused, and that turns are known when they come again."""
+        found = c.rows(_TO_WIPE, ids=ids)
+        times = {row["id"]: dump({"at_ms": _at_ms(row["payload"])}) for row in found}
+        c.change_each(_WIPE, [{"id": id_, "payload": time, "wiped": WIPED} for id_, time in times.items()])
+        return len(found)
+
+    @reading
+    def _find(self, c: Connection, sql: str, values: dict[str, Any]) -> Ids:
+        return c.column(sql, **values)
+
+    async def _batch(
+        self, find: str, values: dict[str, Any], work: Callable[[Ids], Awaitable[int]], surprised: Surprised
+    ) -> int:
+        """Deal with the first rows for which something can be done; returns with how many."""
+        failed: Ids = []
+        while ids := await self._find(find, {**values, "but_not": failed}):
+            if done := await _deal_with(ids, work, surprised):
+                return done
+            failed += ids
+        return 0
+
+
+async def _deal_with(ids: Ids, work: Callable[[Ids], Awaitable[int]], surprised: Surprised) -> int:
+    try:
+        return await work(ids)
+    except Exception:  # noqa: BLE001 - told below, row by row
+        done = failed = 0
+    for one in ids:
+        try:
+            done += await work([one])
+            failed = 0
+        except Exception as error:
+            failed += 1
+            if isinstance(error, OutboxUnavailableError) and failed >= FAILURES_TO_GIVE_UP:
+                raise
+            surprised(f"A row of the outbox is left out, tidying it up failed: {where(error)}")
+    return done
+
+
+def _at_ms(payload: str) -> int:
+    """When a record's turn was said; 0 for what has no time, or cannot be read."""
+    try:
+        return int(json.loads(payload).get("at_ms") or 0)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return 0
+
+
+def _empty_log(path: Path) -> None:
+    """Move what was written into the file, where deleted things are overwritten, and empty the log that still has them.
+
+    While others read, some of it stays until the next time.
+    """
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=LOG_SECONDS)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        logger.debug("The outbox's log was not emptied just now: %s", type(error).__name__)
