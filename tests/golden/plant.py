@@ -1,0 +1,276 @@
+"""The product at work in one lane against a pretend Kustomer. The only module here that knows names of the product.
+
+Whoever renames what is inside the product changes this file, and no scenario and no golden file.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.actions.bot import Bot
+from tests.golden.one_lane import World, clock_and_dice, requests_in_lane
+
+from rasa_kustomer import runtime
+from rasa_kustomer.delivery.outbox.copies import back_up, restore
+from rasa_kustomer.delivery.outbox.hot_path import HotPath, NotAtOnceError
+from rasa_kustomer.delivery.outbox.postgres import PostgresTransactor
+from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
+from rasa_kustomer.sandbox import Sandbox
+
+BEGAN = 1_748_854_800.0  # 2025-06-02 09:00 UTC; in the past, since PostgreSQL compares leases with its own clock
+PATIENCE_SECONDS = 400.0
+HELD = ("hang", "latency")
+KINDS = ("customers", "conversations", "messages", "notes", "bulk")
+NAMED_KINDS = ("users", "teams", "queues", "tags")
+_ID = re.compile(r"\b[0-9a-f]{24}\b")
+
+Entry = dict[str, Any]
+
+
+class Plant:
+    """Settings, a pretend Kustomer, and everything between Rasa's calls and the requests.
+
+    Args:
+        world: Clock and loop.
+        folder: Where the outbox is.
+        patch: Takes back what is changed.
+        outbox_url: Where turns wait; None for a file in the folder.
+    """
+
+    def __init__(self, world: World, folder: Path, patch: pytest.MonkeyPatch, outbox_url: str | None = None) -> None:
+        self.world, self._patch = world, patch
+        self.outbox = folder / "outbox.db"
+        self.sandbox = Sandbox()
+        self.sandbox.rules.bulk_seconds = 0
+        self._names = _Names(self.sandbox)
+        self._notes: list[tuple[int, Entry]] = []
+        self.configure(
+            api_key=self.sandbox.api_key,
+            default_team_id="Support",
+            rate_share="1",
+            timeout_seconds="2",
+            outbox_url=outbox_url or f"sqlite:///{self.outbox}",
+        )
+
+    def configure(self, **values: str) -> None:
+        """Settings by their field names; they count from the next start."""
+        for name, value in values.items():
+            self._patch.setenv(f"KUSTOMER_{name.upper()}", value)
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Kustomer is there, and the product is stopped at the end."""
+        async with self.sandbox.serve():
+            self.configure(base_url=self.sandbox.url)
+            with requests_in_lane(self.world, lambda: len(self.sandbox.requests), self._held):
+                yield
+                await self.stop()
+
+    def chat(self, sender: str = "ann", **slots: Any) -> "Chat":
+        """A conversation of a sender, which has begun."""
+        chat = Chat(self, sender)
+        chat.slots |= slots
+        return chat
+
+    async def start(self) -> None:
+        """Start the action server's part; an outbox that is made now is older than all chats that follow."""
+        await runtime.current().outbox.counts()
+        await asyncio.sleep(5.0)
+
+    async def stop(self) -> None:
+        """Stop it as an action server that is shut down."""
+        await runtime.shut_down()
+
+    def copy(self) -> Path:
+        """The outbox as it is now, as `rasa-kustomer outbox backup` copies it."""
+        copy = self.outbox.with_name(f"copy-{len(list(self.outbox.parent.iterdir()))}.db")
+        back_up(self.outbox, copy)
+        return copy
+
+    async def crash(self) -> None:
+        """The process dies now: what it did after this moment has never been, as far as the outbox knows."""
+        copy = self.copy()
+        await self.stop()
+        copy.replace(self.outbox)
+
+    async def put_back(self, copy: Path) -> None:
+        """`rasa-kustomer outbox restore`, while nothing runs; an hour later chats go on."""
+        await self.stop()
+        self.world.pass_over(3_600.0)
+        restore(copy, self.outbox, time.time())
+
+    async def lose_outbox(self) -> None:
+        """The disk is gone; an hour later chats go on with an empty one."""
+        await self.stop()
+        self.outbox.unlink()
+        self.world.pass_over(3_600.0)
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let so much time pass."""
+        await asyncio.sleep(seconds)
+
+    async def delivered(self, pending: int = 0) -> None:
+        """Let time pass until no more than so much waits, and what is done in the background is done."""
+        end = self.world.seconds + PATIENCE_SECONDS
+        while (counts := await runtime.current().outbox.counts()).pending > pending:
+            assert self.world.seconds < end, (counts, self.log()[-30:])
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(6.0)
+
+    async def counted(self) -> None:
+        """Note what the outbox holds."""
+        counts = await runtime.current().outbox.counts()
+        names = ("accepted", "delivered", "pending", "dead")
+        self.note(outbox={name: getattr(counts, name) for name in names})
+
+    def heading(self, text: str) -> None:
+        """Note what comes now."""
+        self.note(now=text)
+
+    def note(self, **entry: Any) -> None:
+        """Put a line between the requests."""
+        self._names.look()
+        self._notes.append((len(self.sandbox.requests), entry))
+
+    def lose(self, kind: str) -> None:
+        """Kustomer loses all rows of a kind."""
+        self._names.look()
+        for row in list(self.sandbox.state.table(kind)):
+            self.sandbox.state.drop(kind, row)
+        self.sandbox.state.commit()
+
+    def log(self) -> list[Entry]:
+        """Everything that was asked of Kustomer, told the user or noted, in order; ids are named by what they are."""
+        self._names.look()
+        entries: list[Entry] = []
+        notes = list(self._notes)
+        for place, one in enumerate(self.sandbox.requests):
+            while notes and notes[0][0] <= place:
+                entries.append(notes.pop(0)[1])
+            address = f"{one.path}?{one.query}" if one.query else one.path
+            entry: Entry = {"request": f"{one.method} {address}"}
+            if one.body is not None:
+                entry["body"] = one.body
+            entries.append(entry | {"answer": one.fault or one.status})
+        return self._names.put_into([*entries, *(entry for _, entry in notes)])
+
+    def _held(self) -> bool:
+        latest = self.sandbox.requests[-1]
+        return latest.status is None and (latest.fault or "").startswith(HELD)
+
+
+class Chat(Bot):
+    """One conversation with a bot, at the clock's time; what the user hears and what the bot knows is noted."""
+
+    def __init__(self, plant: Plant, sender: str) -> None:
+        super().__init__(sender)
+        self._plant = plant
+
+    def apply(self, event: str, **fields: Any) -> None:
+        self._plant.world.pass_over(1.0)
+        self.events.append({"event": event, "timestamp": time.time(), **fields})
+
+    async def call(self, name: str, **tracker: Any) -> list[dict[str, Any]]:
+        before = len(self.said)
+        events = await super().call(name, **tracker)
+        slots = {event["name"]: event["value"] for event in events if event["event"] == "slot"}
+        if slots:
+            self._plant.note(action=name, slots=slots)
+        for message in self.said[before:]:
+            self._plant.note(hears=message["text"])
+        return events
+
+    async def starts(self) -> None:
+        """Rasa starts the session by our action, as it does for the first message."""
+        for event in await self.call("action_session_start"):
+            kind = event.pop("event")
+            self.apply(kind, **{name: value for name, value in event.items() if name != "timestamp"})
+
+    async def says(self, *texts: str) -> None:
+        """Whole turns, each answered by the bot and with the hook at its end."""
+        for text in texts:
+            await self.turn(text, f"You said: {text}")
+
+    async def wants_a_human(self, text: str = "I want a human") -> None:
+        """A turn that ends in a handoff."""
+        self.user(text, "human_handoff")
+        await self.call("action_kustomer_handoff")
+
+    async def is_done(self) -> None:
+        """The bot closes the chat."""
+        self.user("thanks", "thanks")
+        await self.call("action_kustomer_resolve")
+
+
+class _Names:
+    """Names for ids: `<conversation 1>` is the first that was made, `<team Support>` has its own name."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._known: dict[str, str] = {}
+        self._numbers = dict.fromkeys(KINDS, 0)
+
+    def look(self) -> None:
+        """Name what is there now."""
+        state = self._sandbox.state
+        for kind in NAMED_KINDS:
+            for row_id, row in state.table(kind).items():
+                self._known[row_id] = f"<{kind[:-1]} {row['name']}>"
+        for kind in KINDS:
+            for row_id in state.table(kind):
+                if row_id not in self._known:
+                    self._numbers[kind] += 1
+                    self._known[row_id] = f"<{kind.removesuffix('s')} {self._numbers[kind]}>"
+
+    def put_into(self, value: Any) -> Any:
+        """The same with names."""
+        if isinstance(value, dict):
+            return {self.put_into(name): self.put_into(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self.put_into(one) for one in value]
+        return _ID.sub(lambda found: self._known.get(found[0], found[0]), value) if isinstance(value, str) else value
+
+
+def play(scenario: Callable[[Plant], Awaitable[None]], folder: Path, outbox_url: str | None = None) -> list[Entry]:
+    """Run a scenario from an empty outbox and an empty Kustomer; what was sent and said."""
+    world = World(BEGAN)
+    with _alone(world, folder) as patch:
+
+        async def everything() -> list[Entry]:
+            plant = Plant(world, folder, patch, outbox_url)
+            async with plant.served():
+                await scenario(plant)
+            return plant.log()
+
+        return world.run(everything())
+
+
+@contextmanager
+def _alone(world: World, folder: Path) -> Iterator[pytest.MonkeyPatch]:
+    """No settings of this machine, and all transactions in the lane."""
+    with pytest.MonkeyPatch.context() as patch, clock_and_dice(world, "rasa_kustomer"):
+        for name in [name for name in os.environ if name.startswith("KUSTOMER_")]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        patch.setattr(HotPath, "run", _not_at_once)
+        for transactor in (SqliteTransactor, PostgresTransactor):
+            for name in ("run", "read"):
+                patch.setattr(transactor, name, _in_lane(world, getattr(transactor, name)))
+        yield patch
+
+
+def _not_at_once(*_arguments: Any) -> Any:
+    raise NotAtOnceError
+
+
+def _in_lane(world: World, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def run(*arguments: Any, **named: Any) -> Any:
+        return await world.in_lane(lambda: method(*arguments, **named))
+
+    return run
