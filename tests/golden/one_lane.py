@@ -11,9 +11,11 @@ import math
 import random
 import selectors
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -22,7 +24,7 @@ import pytest
 import time_machine
 
 T = TypeVar("T")
-LOOK_SECONDS = 0.05  # real ones, for what comes from another thread or over a socket; it wakes the loop by itself
+LOOK_SECONDS = 1.0  # real ones, for what comes from another thread or over a socket; it wakes the loop by itself
 
 
 @dataclass(eq=False)
@@ -67,6 +69,10 @@ class World:
         """Let the clock jump; what was to be done meanwhile is done now."""
         self.seconds = math.ceil((self.seconds + seconds) * 1_000 - 1e-6) / 1_000  # whole steps: no float lags behind
         self._clock.move_to(self._began + self.seconds)
+
+    def pass_to(self, step: float) -> None:
+        """Let the clock jump to the next multiple of so many seconds; what took a little longer or shorter is level."""
+        self.pass_over(step - self.seconds % step)
 
     async def in_lane(self, work: Callable[[], Awaitable[T]], held: Callable[[], bool] = lambda: False) -> T:
         """Do it when nobody else is at it.
@@ -122,8 +128,14 @@ async def _end_all() -> None:
 
 
 class _Loop(asyncio.SelectorEventLoop):
+    """What comes from outside, over a socket or from a thread, is taken only when there is nothing else to do.
+
+    So it does not depend on how fast that was, between which two steps of the others it comes.
+    """
+
     def __init__(self, world: World) -> None:
         self._world = world
+        self._from_threads: deque[Callable[[], object]] = deque()
         super().__init__(_Selector(world))
 
     def time(self) -> float:
@@ -134,6 +146,21 @@ class _Loop(asyncio.SelectorEventLoop):
         self._world.in_thread(future)
         return future
 
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **context: Any) -> Any:
+        self._from_threads.append(partial(self.call_soon, callback, *args, **context))
+        return super().call_soon_threadsafe(_nothing)  # wakes the loop
+
+    def take_from_threads(self) -> bool:
+        """Do next what threads have handed over; whether there was anything."""
+        handed_over = bool(self._from_threads)
+        while self._from_threads:
+            self._from_threads.popleft()()
+        return handed_over
+
+
+def _nothing() -> None:
+    pass
+
 
 class _Selector(selectors.SelectSelector):
     def __init__(self, world: World) -> None:
@@ -141,10 +168,10 @@ class _Selector(selectors.SelectSelector):
         self._world = world
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return []
         events = super().select(0)
-        while not events and (timeout is None or timeout > 0):
-            if self._world.step_aside():
-                break
+        while not events and not self._world.loop.take_from_threads() and not self._world.step_aside():
             if self._world.at_work:
                 events = super().select(LOOK_SECONDS)
             elif timeout is None:

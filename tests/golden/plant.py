@@ -7,16 +7,18 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.actions.bot import Bot
 from tests.golden.one_lane import World, clock_and_dice, requests_in_lane
 
 from rasa_kustomer import runtime
+from rasa_kustomer.delivery.outbox import Outbox
 from rasa_kustomer.delivery.outbox.copies import back_up, restore
 from rasa_kustomer.delivery.outbox.hot_path import HotPath, NotAtOnceError
 from rasa_kustomer.delivery.outbox.postgres import PostgresTransactor
@@ -24,8 +26,15 @@ from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
 from rasa_kustomer.sandbox import Sandbox
 
 BEGAN = 1_748_854_800.0  # 2025-06-02 09:00 UTC; in the past, since PostgreSQL compares leases with its own clock
-PATIENCE_SECONDS = 400.0
-HELD = ("hang", "latency")
+PATIENCE_SECONDS = 1_200.0
+LONG_SECONDS = 40.0
+HELD = "hang"
+WAITING = {
+    "action_session_start",
+    "action_kustomer_handoff",
+    "action_kustomer_identify",
+    "action_kustomer_ticket_status",
+}
 KINDS = ("customers", "conversations", "messages", "notes", "bulk")
 NAMED_KINDS = ("users", "teams", "queues", "tags")
 _ID = re.compile(r"\b[0-9a-f]{24}\b")
@@ -48,7 +57,7 @@ class Plant:
         self.outbox = folder / "outbox.db"
         self.sandbox = Sandbox()
         self.sandbox.rules.bulk_seconds = 0
-        self._names = _Names(self.sandbox)
+        self._names = Names()
         self._notes: list[tuple[int, Entry]] = []
         self.configure(
             api_key=self.sandbox.api_key,
@@ -62,6 +71,10 @@ class Plant:
         """Settings by their field names; they count from the next start."""
         for name, value in values.items():
             self._patch.setenv(f"KUSTOMER_{name.upper()}", value)
+
+    def write(self, name: str, text: str) -> None:
+        """A file in the bot's folder."""
+        (self.outbox.parent / name).write_text(text, encoding="utf-8")
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
@@ -81,7 +94,7 @@ class Plant:
     async def start(self) -> None:
         """Start the action server's part; an outbox that is made now is older than all chats that follow."""
         await runtime.current().outbox.counts()
-        await asyncio.sleep(5.0)
+        await self.pass_by(5.0)
 
     async def stop(self) -> None:
         """Stop it as an action server that is shut down."""
@@ -112,16 +125,28 @@ class Plant:
         self.world.pass_over(3_600.0)
 
     async def pass_by(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let so much time pass, or a little more: to a moment that does not depend on how long the work took."""
         await asyncio.sleep(seconds)
+        self.world.pass_to(10.0)
+
+    async def later(self, minutes: int) -> None:
+        """Let much time pass, of which the product sees a moment in each minute."""
+        for _ in range(minutes):
+            self.world.pass_to(60.0)
+            await asyncio.sleep(2.0)
+        self.world.pass_to(60.0)
 
     async def delivered(self, pending: int = 0) -> None:
         """Let time pass until no more than so much waits, and what is done in the background is done."""
-        end = self.world.seconds + PATIENCE_SECONDS
+        began = self.world.seconds
         while (counts := await runtime.current().outbox.counts()).pending > pending:
-            assert self.world.seconds < end, (counts, self.log()[-30:])
+            waited = self.world.seconds - began
+            assert waited < PATIENCE_SECONDS, (counts, self.log()[-30:])
             await asyncio.sleep(0.5)
-        await asyncio.sleep(6.0)
+            if waited > LONG_SECONDS:
+                self.world.pass_to(8.0)  # less than between two signs of life
+        await asyncio.sleep(2.0)
+        self.world.pass_to(60.0)
 
     async def counted(self) -> None:
         """Note what the outbox holds."""
@@ -135,19 +160,38 @@ class Plant:
 
     def note(self, **entry: Any) -> None:
         """Put a line between the requests."""
-        self._names.look()
+        self._names.learn(self.kustomer())
         self._notes.append((len(self.sandbox.requests), entry))
 
     def lose(self, kind: str) -> None:
         """Kustomer loses all rows of a kind."""
-        self._names.look()
+        self._names.learn(self.kustomer())
         for row in list(self.sandbox.state.table(kind)):
             self.sandbox.state.drop(kind, row)
         self.sandbox.state.commit()
 
+    async def finish_jobs(self) -> None:
+        """All bulk jobs that Kustomer has are done; a page that somebody opens shows it."""
+        self.world.pass_over(3_600.0)
+        async with httpx.AsyncClient(trust_env=False) as browser:
+            await browser.get(self.sandbox.url)
+
+    def kustomer(self) -> dict[str, list[Any]]:
+        """All that Kustomer holds."""
+        return {kind: list(self.sandbox.state.table(kind).values()) for kind in (*KINDS, *NAMED_KINDS, "org")}
+
+    def hold(self, kustomer: dict[str, list[Any]]) -> None:
+        """Let Kustomer hold this and nothing else; its jobs are done."""
+        for kind, rows in kustomer.items():
+            for row in list(self.sandbox.state.table(kind)):
+                self.sandbox.state.drop(kind, row)
+            for row in rows:
+                self.sandbox.state.put(kind, row)
+        self.sandbox.state.commit()
+
     def log(self) -> list[Entry]:
         """Everything that was asked of Kustomer, told the user or noted, in order; ids are named by what they are."""
-        self._names.look()
+        self._names.learn(self.kustomer())
         entries: list[Entry] = []
         notes = list(self._notes)
         for place, one in enumerate(self.sandbox.requests):
@@ -171,10 +215,11 @@ class Chat(Bot):
     def __init__(self, plant: Plant, sender: str) -> None:
         super().__init__(sender)
         self._plant = plant
+        self.age_seconds = 0.0  # how long ago it is
 
     def apply(self, event: str, **fields: Any) -> None:
-        self._plant.world.pass_over(1.0)
-        self.events.append({"event": event, "timestamp": time.time(), **fields})
+        self._plant.world.pass_to(1.0)
+        self.events.append({"event": event, "timestamp": time.time() - self.age_seconds, **fields})
 
     async def call(self, name: str, **tracker: Any) -> list[dict[str, Any]]:
         before = len(self.said)
@@ -184,6 +229,8 @@ class Chat(Bot):
             self._plant.note(action=name, slots=slots)
         for message in self.said[before:]:
             self._plant.note(hears=message["text"])
+        if name in WAITING:
+            self._plant.world.pass_to(5.0)
         return events
 
     async def starts(self) -> None:
@@ -202,28 +249,31 @@ class Chat(Bot):
         self.user(text, "human_handoff")
         await self.call("action_kustomer_handoff")
 
+    async def starts_with_a_handoff(self) -> None:
+        """Nothing was said before."""
+        self.start()
+        await self.wants_a_human()
+
     async def is_done(self) -> None:
         """The bot closes the chat."""
         self.user("thanks", "thanks")
         await self.call("action_kustomer_resolve")
 
 
-class _Names:
+class Names:
     """Names for ids: `<conversation 1>` is the first that was made, `<team Support>` has its own name."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self) -> None:
         self._known: dict[str, str] = {}
         self._numbers = dict.fromkeys(KINDS, 0)
 
-    def look(self) -> None:
-        """Name what is there now."""
-        state = self._sandbox.state
+    def learn(self, kustomer: Mapping[str, Sequence[Entry]]) -> None:
+        """Name what Kustomer holds now."""
         for kind in NAMED_KINDS:
-            for row_id, row in state.table(kind).items():
-                self._known[row_id] = f"<{kind[:-1]} {row['name']}>"
+            for row in kustomer[kind]:
+                self._known[row["id"]] = f"<{kind[:-1]} {row['name']}>"
         for kind in KINDS:
-            for row_id in state.table(kind):
+            for row_id in [row["id"] for row in kustomer[kind]]:
                 if row_id not in self._known:
                     self._numbers[kind] += 1
                     self._known[row_id] = f"<{kind.removesuffix('s')} {self._numbers[kind]}>"
@@ -237,9 +287,11 @@ class _Names:
         return _ID.sub(lambda found: self._known.get(found[0], found[0]), value) if isinstance(value, str) else value
 
 
-def play(scenario: Callable[[Plant], Awaitable[None]], folder: Path, outbox_url: str | None = None) -> list[Entry]:
-    """Run a scenario from an empty outbox and an empty Kustomer; what was sent and said."""
-    world = World(BEGAN)
+def play(
+    scenario: Callable[[Plant], Awaitable[None]], folder: Path, outbox_url: str | None = None, *, after_hours: int = 0
+) -> list[Entry]:
+    """Run a scenario from an empty Kustomer, as a rule with an empty outbox; what was sent and said."""
+    world = World(BEGAN + 3_600.0 * after_hours)
     with _alone(world, folder) as patch:
 
         async def everything() -> list[Entry]:
@@ -260,9 +312,16 @@ def _alone(world: World, folder: Path) -> Iterator[pytest.MonkeyPatch]:
         patch.chdir(folder)
         patch.setattr(HotPath, "run", _not_at_once)
         for transactor in (SqliteTransactor, PostgresTransactor):
-            for name in ("run", "read"):
+            for name in ("run", "read", "close"):
                 patch.setattr(transactor, name, _in_lane(world, getattr(transactor, name)))
         yield patch
+
+
+async def make_tables(url: str) -> None:
+    """An empty outbox."""
+    outbox = Outbox(url)
+    await outbox.counts()
+    await outbox.close()
 
 
 def _not_at_once(*_arguments: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from tests.golden.golden import compare, written
 from tests.golden.plant import play
 from tests.golden.registry import SCENARIOS
-from tests.golden.scenarios import faults  # noqa: F401 - enter their scenarios
+from tests.golden.scenarios import faults, handoffs, jobs, people, upkeep  # noqa: F401 - they enter their scenarios
 
 WIRE = Path(__file__).parent / "wire"
 
