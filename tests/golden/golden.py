@@ -11,7 +11,8 @@ HOW = "Is that meant? Then: pytest tests/golden --regolden (CONTRIBUTING.md)"
 
 SAME = "Each conversation is what it was; only the order between them differs, which nothing promises."
 _SUBJECT = re.compile(
-    r'"request": "[A-Z]+ [^"]*?(?:(<conversation \d+>)|(externalId=rasa%3A[a-z0-9-]+))|"externalId": "(rasa:[a-z0-9-]+)'
+    r'"request": "[A-Z]+ [^"]*?(?:<conversation ([a-z0-9-]+)|externalId=rasa%3A([a-z0-9-]+))'
+    r'|"externalId": "rasa:([a-z0-9-]+)'
 )
 
 

@@ -146,7 +146,7 @@ class _Loop(asyncio.SelectorEventLoop):
         self._world.in_thread(future)
         return future
 
-    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **context: Any) -> Any:
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **context: Any) -> Any:  # type: ignore[override]  # as above
         self._from_threads.append(partial(self.call_soon, callback, *args, **context))
         return super().call_soon_threadsafe(_nothing)  # wakes the loop
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -202,7 +203,8 @@ class Plant:
             if one.body is not None:
                 entry["body"] = one.body
             entries.append(entry | {"answer": one.fault or one.status})
-        return self._names.put_into([*entries, *(entry for _, entry in notes)])
+        named: list[Entry] = self._names.put_into([*entries, *(entry for _, entry in notes)])
+        return named
 
     def _held(self) -> bool:
         latest = self.sandbox.requests[-1]
@@ -261,22 +263,27 @@ class Chat(Bot):
 
 
 class Names:
-    """Names for ids: `<conversation 1>` is the first that was made, `<team Support>` has its own name."""
+    """Names for ids, by what they are: `<conversation ann>`, `<team Support>`; whatever was made first."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
-        self._numbers = dict.fromkeys(KINDS, 0)
+        self._numbers: Counter[str] = Counter()
 
     def learn(self, kustomer: Mapping[str, Sequence[Entry]]) -> None:
         """Name what Kustomer holds now."""
-        for kind in NAMED_KINDS:
+        for kind in (*NAMED_KINDS, *KINDS):
             for row in kustomer[kind]:
-                self._known[row["id"]] = f"<{kind[:-1]} {row['name']}>"
-        for kind in KINDS:
-            for row_id in [row["id"] for row in kustomer[kind]]:
-                if row_id not in self._known:
-                    self._numbers[kind] += 1
-                    self._known[row_id] = f"<{kind.removesuffix('s')} {self._numbers[kind]}>"
+                if row["id"] not in self._known:
+                    self._known[row["id"]] = self._name(kind.removesuffix("s"), row)
+
+    def _name(self, kind: str, row: Entry) -> str:
+        emails = [one["email"] for one in row.get("emails") or ()]
+        about = str(row.get("externalId") or next(iter(emails), row.get("name") or ""))
+        if kind in {"conversation", "customer"}:
+            about = about.removeprefix("rasa:").partition(":")[0]
+        name = f"{kind} {about}".rstrip()
+        self._numbers[name] += 1
+        return f"<{name}>" if self._numbers[name] == 1 and kind != "bulk" else f"<{name} {self._numbers[name]}>"
 
     def put_into(self, value: Any) -> Any:
         """The same with names."""

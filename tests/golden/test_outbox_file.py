@@ -8,14 +8,17 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.golden.golden import by_conversation, compare, written
 from tests.golden.make_outbox import FOLDER, KUSTOMER, POSTGRES, SQLITE, build
 from tests.golden.plant import Plant, play
-from tests.golden.rows import rows, schema
+from tests.golden.rows import Row, rows, schema
 from tests.servers import Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NEWER = 2  # records of the session in which a newer release wrote something that this one does not know
 DELIVERED = FOLDER / "delivered.json"
@@ -69,7 +72,7 @@ def test_what_is_written_now_is_what_the_release_before_wrote(kustomer: dict[str
     The same chats and failures are played with the present code, and what they leave is compared with what they left
     then: the same tables, columns, indexes and triggers, and in every row the same values, but for moments and the
     names of owners. The release before reads these rows with its own statements, which know nothing of who wrote them;
-    so whatever it did with its own file it does with ours. Its code is run on such a file by `rollback_trial.py`.
+    so whatever it did with its own file it does with ours.
     """
     file, now_held = build(tmp_path)
 
@@ -81,7 +84,7 @@ def test_the_file_holds_every_state(kustomer: dict[str, Any]) -> None:
     """Else the other tests would prove less than they say."""
     held = rows(SQLITE, kustomer)
     records, sessions = held["kustomer_record"], held["kustomer_session"]
-    states = {
+    states: dict[str, Callable[[Row], Any]] = {
         "pending": lambda row: row["state"] == "pending" and not row["unsure"] and not row["not_before"],
         "in doubt": lambda row: row["state"] == "pending" and row["unsure"] and row["attempts"] and not row["bulk_at"],
         "perhaps sent by an earlier copy": lambda row: row["unsure"] and not row["attempts"],
@@ -92,10 +95,10 @@ def test_the_file_holds_every_state(kustomer: dict[str, Any]) -> None:
         "dead and wiped": lambda row: row["state"] == "dead" and "hello" not in row["payload"],
         "delivered": lambda row: row["state"] == "delivered" and row["kustomer_id"],
         "of a newer release": lambda row: row["kind"] == "reaction",
-        **{kind: lambda row, kind=kind: row["kind"] == kind and row["state"] == "pending" for kind in KINDS},
     }
     assert [name for name, is_so in states.items() if not any(map(is_so, records))] == []
-    of_sessions = {
+    assert set(KINDS) <= {row["kind"] for row in records if row["state"] == "pending"}
+    of_sessions: dict[str, Callable[[Row], Any]] = {
         "leased": lambda row: row["leased_by"],
         "being made": lambda row: row["creating"] and not row["bulk_at"] and row["leased_by"],
         "being made in a bulk job": lambda row: row["creating"] and row["bulk_at"],

@@ -1,5 +1,7 @@
 """Many chats at once go in bulk jobs: what these cost, and every way in which they go wrong."""
 
+from typing import Any
+
 from tests.golden.plant import Chat, Plant
 from tests.golden.registry import scenario
 
@@ -29,7 +31,7 @@ async def spent(plant: Plant) -> None:
     await plant.pass_by(1)
 
 
-async def told_badly(plant: Plant, *failures: str) -> None:
+async def told_badly(plant: Plant, *failures: Any) -> None:
     for failure in failures:
         plant.heading(failure)
         await spent(plant)
