@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.golden import postgres_dump
-from tests.golden.plant import Chat, Plant, play
+from tests.golden.chat import Chat
+from tests.golden.plant import Plant, play
 
 FOLDER = Path(__file__).parent / "outbox"
 SQLITE, POSTGRES, KUSTOMER = FOLDER / "outbox.sqlite", FOLDER / "outbox.sql", FOLDER / "kustomer.json"

@@ -1,21 +1,20 @@
-"""The product at work in one lane against a pretend Kustomer. The only module here that knows names of the product.
+"""The product at work in one lane against a pretend Kustomer. The only module here that knows names inside the product.
 
-Whoever renames what is inside the product changes this file, and no scenario and no golden file.
+Whoever renames what is inside the product changes this file, and no scenario, and no golden file.
 """
 
 import asyncio
 import os
-import re
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.actions.bot import Bot
+from tests.golden.chat import Chat
+from tests.golden.names import KINDS, NAMED_KINDS, Entry, Names
 from tests.golden.one_lane import World, clock_and_dice, requests_in_lane
 
 from rasa_kustomer import runtime
@@ -28,19 +27,8 @@ from rasa_kustomer.sandbox import Sandbox
 
 BEGAN = 1_748_854_800.0  # 2025-06-02 09:00 UTC; in the past, since PostgreSQL compares leases with its own clock
 PATIENCE_SECONDS = 1_200.0
-LONG_SECONDS = 40.0
+LONG_SECONDS = 15.0
 HELD = "hang"
-WAITING = {
-    "action_session_start",
-    "action_kustomer_handoff",
-    "action_kustomer_identify",
-    "action_kustomer_ticket_status",
-}
-KINDS = ("customers", "conversations", "messages", "notes", "bulk")
-NAMED_KINDS = ("users", "teams", "queues", "tags")
-_ID = re.compile(r"\b[0-9a-f]{24}\b")
-
-Entry = dict[str, Any]
 
 
 class Plant:
@@ -58,7 +46,7 @@ class Plant:
         self.outbox = folder / "outbox.db"
         self.sandbox = Sandbox()
         self.sandbox.rules.bulk_seconds = 0
-        self._names = Names()
+        self._names, self._guests = Names(), 0
         self._notes: list[tuple[int, Entry]] = []
         self.configure(
             api_key=self.sandbox.api_key,
@@ -88,9 +76,14 @@ class Plant:
 
     def chat(self, sender: str = "ann", **slots: Any) -> "Chat":
         """A conversation of a sender, which has begun."""
-        chat = Chat(self, sender)
+        chat = Chat(sender, self.world, self.note)
         chat.slots |= slots
         return chat
+
+    def another_name(self) -> str:
+        """A sender's name that nobody has."""
+        self._guests += 1
+        return f"guest-{self._guests}"
 
     async def start(self) -> None:
         """Start the action server's part; an outbox that is made now is older than all chats that follow."""
@@ -209,89 +202,6 @@ class Plant:
     def _held(self) -> bool:
         latest = self.sandbox.requests[-1]
         return latest.status is None and (latest.fault or "").startswith(HELD)
-
-
-class Chat(Bot):
-    """One conversation with a bot, at the clock's time; what the user hears and what the bot knows is noted."""
-
-    def __init__(self, plant: Plant, sender: str) -> None:
-        super().__init__(sender)
-        self._plant = plant
-        self.age_seconds = 0.0  # how long ago it is
-
-    def apply(self, event: str, **fields: Any) -> None:
-        self._plant.world.pass_to(1.0)
-        self.events.append({"event": event, "timestamp": time.time() - self.age_seconds, **fields})
-
-    async def call(self, name: str, **tracker: Any) -> list[dict[str, Any]]:
-        before = len(self.said)
-        events = await super().call(name, **tracker)
-        slots = {event["name"]: event["value"] for event in events if event["event"] == "slot"}
-        if slots:
-            self._plant.note(action=name, slots=slots)
-        for message in self.said[before:]:
-            self._plant.note(hears=message["text"])
-        if name in WAITING:
-            self._plant.world.pass_to(5.0)
-        return events
-
-    async def starts(self) -> None:
-        """Rasa starts the session by our action, as it does for the first message."""
-        for event in await self.call("action_session_start"):
-            kind = event.pop("event")
-            self.apply(kind, **{name: value for name, value in event.items() if name != "timestamp"})
-
-    async def says(self, *texts: str) -> None:
-        """Whole turns, each answered by the bot and with the hook at its end."""
-        for text in texts:
-            await self.turn(text, f"You said: {text}")
-
-    async def wants_a_human(self, text: str = "I want a human") -> None:
-        """A turn that ends in a handoff."""
-        self.user(text, "human_handoff")
-        await self.call("action_kustomer_handoff")
-
-    async def starts_with_a_handoff(self) -> None:
-        """Nothing was said before."""
-        self.start()
-        await self.wants_a_human()
-
-    async def is_done(self) -> None:
-        """The bot closes the chat."""
-        self.user("thanks", "thanks")
-        await self.call("action_kustomer_resolve")
-
-
-class Names:
-    """Names for ids, by what they are: `<conversation ann>`, `<team Support>`; whatever was made first."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
-        self._numbers: Counter[str] = Counter()
-
-    def learn(self, kustomer: Mapping[str, Sequence[Entry]]) -> None:
-        """Name what Kustomer holds now."""
-        for kind in (*NAMED_KINDS, *KINDS):
-            for row in kustomer[kind]:
-                if row["id"] not in self._known:
-                    self._known[row["id"]] = self._name(kind.removesuffix("s"), row)
-
-    def _name(self, kind: str, row: Entry) -> str:
-        emails = [one["email"] for one in row.get("emails") or ()]
-        about = str(row.get("externalId") or next(iter(emails), row.get("name") or ""))
-        if kind in {"conversation", "customer"}:
-            about = about.removeprefix("rasa:").partition(":")[0]
-        name = f"{kind} {about}".rstrip()
-        self._numbers[name] += 1
-        return f"<{name}>" if self._numbers[name] == 1 and kind != "bulk" else f"<{name} {self._numbers[name]}>"
-
-    def put_into(self, value: Any) -> Any:
-        """The same with names."""
-        if isinstance(value, dict):
-            return {self.put_into(name): self.put_into(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [self.put_into(one) for one in value]
-        return _ID.sub(lambda found: self._known.get(found[0], found[0]), value) if isinstance(value, str) else value
 
 
 def play(

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.golden.plant import Names
+from tests.golden.names import Names
 
 MOMENTS = frozenset(
     ("bulk_at", "last_turn_at", "open_since", "not_before", "leased_until", "created_at", "settled_at")

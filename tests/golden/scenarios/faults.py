@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from tests.golden.plant import Chat, Plant
+from tests.golden.chat import Chat
+from tests.golden.plant import Plant
 from tests.golden.registry import scenario
 
 FAULTS = (
@@ -18,6 +19,7 @@ FAULTS = (
     "status:403",
     "status:404",
 )
+OF_A_LIST = ("reset-before", "bad-json", "429:org", "status:403", "status:404")  # that is read once by each process
 Talk = Callable[[Chat], Awaitable[None]]
 
 
@@ -39,7 +41,7 @@ async def is_served(chat: Chat) -> None:
 async def each_fault(plant: Plant, match: str, talk: Talk, *, anew: bool = False) -> None:
     """A chat for each fault, which hits the first request that matches; `anew`: of a process of its own."""
     await plant.start()
-    for fault in FAULTS:
+    for fault in OF_A_LIST if anew else FAULTS:
         plant.heading(fault)
         plant.sandbox.fail(match, fault)
         await talk(plant.chat(fault.replace(":", "-")))
@@ -114,7 +116,7 @@ async def fault_at_look_up_after_lost_answer(plant: Plant) -> None:
         plant.heading(made)
         plant.sandbox.fail(made, "reset-after")
         plant.sandbox.fail(asked, "status:503")
-        chat = plant.chat(f"at-{len(plant.sandbox.requests)}")
+        chat = plant.chat(plant.another_name())
         await says_hello(chat)
         await chat.wants_a_human()
         await plant.delivered()
@@ -129,7 +131,7 @@ async def refused_for_good(plant: Plant) -> None:
     for match in ("POST /v1/conversations/*/messages", "POST /v1/conversations/*/notes", "PATCH /v1/conversations/*"):
         plant.heading(match)
         plant.sandbox.fail(match, "status:400", times=None)
-        chat = plant.chat(f"at-{len(plant.sandbox.requests)}")
+        chat = plant.chat(plant.another_name())
         await says_hello(chat)
         await chat.wants_a_human()
         await plant.delivered()
@@ -231,7 +233,7 @@ async def duplicates_are_adopted(plant: Plant) -> None:
     for match in ("POST /v1/customers", "POST /v1/conversations", "POST /v1/conversations/*/messages"):
         plant.heading(match)
         plant.sandbox.fail(match, "status-after:400")
-        await says_hello(plant.chat(f"at-{len(plant.sandbox.requests)}"))
+        await says_hello(plant.chat(plant.another_name()))
         await plant.delivered()
     await plant.counted()
 
@@ -250,7 +252,7 @@ async def a_process_that_dies(plant: Plant) -> None:
         "PATCH /v1/conversations/*",
     ):
         plant.heading(match)
-        chat = plant.chat(f"at-{len(plant.sandbox.requests)}")
+        chat = plant.chat(plant.another_name())
         plant.sandbox.fail(match, "hang-after")
         await says_hello(chat)
         await chat.wants_a_human()

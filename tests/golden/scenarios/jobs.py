@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.golden.plant import Chat, Plant
+from tests.golden.chat import Chat
+from tests.golden.plant import Plant
 from tests.golden.registry import scenario
 
 PEOPLE = 6  # one more than is cheaper one by one
@@ -71,7 +72,7 @@ async def jobs_of_which_nothing_is_told(plant: Plant) -> None:
 
 
 async def job_fault(plant: Plant, match: str) -> None:
-    for fault in ("reset-before", "reset-after", "status:503", "bad-json", "429:org", "status:400", "status:403"):
+    for fault in ("reset-before", "reset-after", "429:org", "status:400", "status:403"):
         plant.heading(fault)
         await spent(plant)
         plant.sandbox.fail(match, fault)
@@ -101,11 +102,11 @@ async def fault_at_job_of_messages(plant: Plant) -> None:
 @scenario
 async def fault_at_look_at_job(plant: Plant) -> None:
     for match in ("GET /v1/bulk/*/batches", "GET /v1/bulk/*"):
-        for fault in ("reset-before", "status:503", "429:customer", "status:404", "status:403"):
+        for fault in ("reset-before", "status:404", "status:403"):
             plant.heading(f"{match} {fault}")
             await spent(plant)
             plant.sandbox.fail(match, fault, times=2)
-            await gathered(plant, f"{fault.replace(':', '-')}-{len(plant.sandbox.requests)}")
+            await gathered(plant, plant.another_name())
             await plant.delivered()
             plant.sandbox.heal()
             await plant.stop()
@@ -147,7 +148,7 @@ async def a_process_that_dies_with_a_job(plant: Plant) -> None:
             plant.configure(timeout_seconds="60")
             await spent(plant)
             plant.sandbox.fail(match, fault)
-            await gathered(plant, f"at-{len(plant.sandbox.requests)}")
+            await gathered(plant, plant.another_name())
             await plant.pass_by(9)
             await plant.crash()
             plant.sandbox.heal()
@@ -166,7 +167,7 @@ async def closings_in_a_job(plant: Plant) -> None:
         await spent(plant)
         if fault:
             plant.sandbox.fail("PUT /v1/conversations/bulk", fault)
-        chats = await gathered(plant, f"at-{len(plant.sandbox.requests)}")
+        chats = await gathered(plant, plant.another_name())
         await plant.delivered()
         for chat in chats:
             await chat.is_done()

@@ -1,6 +1,7 @@
 """What happens by the clock or by an operator: closing, purging, copies that are put back, an outbox that is lost."""
 
-from tests.golden.plant import Chat, Plant
+from tests.golden.chat import Chat
+from tests.golden.plant import Plant
 from tests.golden.registry import scenario
 
 
