@@ -71,6 +71,11 @@ class Postgres:
         self._run("pg_dump", "--format=custom", "--table=kustomer_*", f"--file={file}", *self._login(url))
         return file
 
+    def plain_dump(self, url: str) -> str:
+        """The same as SQL that people can read."""
+        rows = ("--inserts", "--no-owner", "--no-privileges")
+        return self._run("pg_dump", *rows, *self._login(url))
+
     def restore(self, file: Path, url: str) -> None:
         """Put a dump back with `pg_restore`."""
         self._run("pg_restore", "--clean", "--if-exists", "--single-transaction", *self._login(url), file)
