@@ -17,13 +17,11 @@ from tests.golden.chat import Chat
 from tests.golden.names import KINDS, NAMED_KINDS, Entry, Names
 from tests.golden.one_lane import World, clock_and_dice, requests_in_lane
 
+from kustomer_sandbox import Sandbox
 from rasa_kustomer import runtime
-from rasa_kustomer.delivery.outbox import Outbox
-from rasa_kustomer.delivery.outbox.copies import back_up, restore
-from rasa_kustomer.delivery.outbox.hot_path import HotPath, NotAtOnceError
-from rasa_kustomer.delivery.outbox.postgres import PostgresTransactor
-from rasa_kustomer.delivery.outbox.sqlite import SqliteTransactor
-from rasa_kustomer.sandbox import Sandbox
+from rasa_kustomer.outbox import Outbox
+from rasa_kustomer.outbox.copies import back_up, restore
+from rasa_kustomer.outbox.database import Database
 
 BEGAN = 1_748_854_800.0  # 2025-06-02 09:00 UTC; in the past, since PostgreSQL compares leases with its own clock
 PATIENCE_SECONDS = 1_200.0
@@ -223,14 +221,12 @@ def play(
 @contextmanager
 def _alone(world: World, folder: Path) -> Iterator[pytest.MonkeyPatch]:
     """No settings of this machine, and all transactions in the lane."""
-    with pytest.MonkeyPatch.context() as patch, clock_and_dice(world, "rasa_kustomer"):
+    with pytest.MonkeyPatch.context() as patch, clock_and_dice(world, "rasa_kustomer", "kustomer_sandbox"):
         for name in [name for name in os.environ if name.startswith("KUSTOMER_")]:
             patch.delenv(name)
         patch.chdir(folder)
-        patch.setattr(HotPath, "run", _not_at_once)
-        for transactor in (SqliteTransactor, PostgresTransactor):
-            for name in ("run", "read", "close"):
-                patch.setattr(transactor, name, _in_lane(world, getattr(transactor, name)))
+        for name in ("run", "close"):
+            patch.setattr(Database, name, _in_lane(world, getattr(Database, name)))
         yield patch
 
 
@@ -239,10 +235,6 @@ async def make_tables(url: str) -> None:
     outbox = Outbox(url)
     await outbox.counts()
     await outbox.close()
-
-
-def _not_at_once(*_arguments: Any) -> Any:
-    raise NotAtOnceError
 
 
 def _in_lane(world: World, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
