@@ -247,11 +247,11 @@ class Queue(Transitions):
 
     async def delivered(self, claim: Claim, record: Record, *, kustomer_id: str | None, sent_ms: int | None) -> None:
         """Settle a record that Kustomer holds now."""
-        await self._settle([Settled(Part(claim.id, record, sent_ms or 0), kustomer_id)])
+        await self._settle([Settled(Part(claim.id, record, sent_ms or 0), kustomer_id)], in_job=False)
 
     async def dead(self, claim: Claim, record: Record, reason: str) -> None:
         """Settle a record that Kustomer will never take."""
-        await self._settle([Settled(Part(claim.id, record, 0), dead_because=reason)])
+        await self._settle([Settled(Part(claim.id, record, 0), dead_because=reason)], in_job=False)
 
     async def defer(self, record: Record, *, seconds: float, reason: str) -> None:
         """Let one record wait; the rest of its session goes on."""

@@ -103,7 +103,7 @@ def prepare(c: Connection, now: float) -> None:
         c.rows("SELECT pg_advisory_xact_lock(:number)", number=_LOCK)
     if not has_tables(c, TABLES[:1]):
         for statement in (*_CREATE, *_ADDED):
-            c.change(statement.replace("BIGSERIAL", "INTEGER") if c.is_sqlite else statement)
+            c.change(_of_sqlite(statement) if c.is_sqlite else statement)
         c.change(_NOTE, name="schema_version", value=str(SCHEMA_VERSION))
         date(c, int(now * 1000))
         tally.install(c)
@@ -115,6 +115,11 @@ def prepare(c: Connection, now: float) -> None:
         for statement in _ADDED:
             c.change(statement)
         tally.install(c)
+
+
+def _of_sqlite(statement: str) -> str:
+    """With the types of SQLite's own row numbers, word for word as all releases have written them."""
+    return statement.replace("BIGSERIAL", "INTEGER NOT NULL").replace("session_id BIGINT", "session_id INTEGER")
 
 
 def has_tables(c: Connection, names: tuple[str, ...]) -> bool:

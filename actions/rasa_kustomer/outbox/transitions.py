@@ -26,8 +26,9 @@ _BEGIN_CONVERSATION = f"UPDATE kustomer_session SET creating = true WHERE {SAME_
 _BEGIN_CONVERSATION_IN_JOB = f"UPDATE kustomer_session SET creating = true, bulk_at = :now WHERE {SAME_SESSION}"
 _SETTLE = """
 UPDATE kustomer_record SET state = :state, kustomer_id = :kustomer_id, reason = :reason, settled_at = :now,
-    unsure = false, bulk_at = NULL, bulk_job = NULL
+    unsure = false
 WHERE id = :id"""
+_OUT_OF_JOB = "UPDATE kustomer_record SET bulk_at = NULL, bulk_job = NULL WHERE id = :id"
 LATEST = "CASE WHEN last_sent_ms > :sent_ms THEN last_sent_ms ELSE :sent_ms END"
 """A session's last `sentAt` with one more: an answer that comes late, after a lost lease, must not turn it back."""
 _PROGRESS = f"UPDATE kustomer_session SET attempts = 0, last_sent_ms = {LATEST} WHERE id = :id"
@@ -68,8 +69,8 @@ class Transitions(Transactions):
         return {claim.id for claim in claims if c.change(sql, now=now, **same_session(claim, self.owner))}
 
     @transaction
-    def _settle(self, c: Connection, ended: Sequence[Settled]) -> None:
-        """End records: delivered, or dead with the reason."""
+    def _settle(self, c: Connection, ended: Sequence[Settled], *, in_job: bool) -> None:
+        """End records: delivered, or dead with the reason. Those of a job are out of it then."""
         current = _current(c, self.owner, (one.part.record for one in ended))
         now, progress = self.now(), dict[int, int]()
         rows = [
@@ -87,6 +88,8 @@ class Transitions(Transactions):
             if part.record.id in current:
                 progress[part.session_id] = max(part.sent_ms, progress.get(part.session_id, 0))
         c.change_each(_SETTLE, rows)
+        if in_job:
+            c.change_each(_OUT_OF_JOB, [{"id": row["id"]} for row in rows])
         c.change_each(_PROGRESS, [{"id": id_, "sent_ms": sent_ms} for id_, sent_ms in progress.items()])
         c.effects.append(self.settled.set)
 
@@ -131,7 +134,7 @@ class Bulk(Transitions):
 
     async def delivered(self, done: Sequence[Settled]) -> None:
         """Settle records that Kustomer holds now."""
-        await self._settle(done)
+        await self._settle(done, in_job=True)
 
     async def unsent(self, parts: Sequence[Part]) -> None:
         """Take back `begin`: the job certainly was not accepted, and the records may be part of another."""
