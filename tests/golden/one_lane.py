@@ -7,6 +7,7 @@ still; when nobody is, and nothing can be done, it jumps to the next timer. Noth
 
 import asyncio
 import gc
+import heapq
 import math
 import random
 import selectors
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -127,6 +129,15 @@ async def _end_all() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class _Timer(asyncio.TimerHandle):
+    """Of two for the same moment the one that was set first goes first, however many others there are."""
+
+    number: int
+
+    def __lt__(self, other: "_Timer") -> bool:  # type: ignore[override]  # there are only these
+        return (self.when(), self.number) < (other.when(), other.number)
+
+
 class _Loop(asyncio.SelectorEventLoop):
     """What comes from outside, over a socket or from a thread, is taken only when there is nothing else to do.
 
@@ -136,10 +147,18 @@ class _Loop(asyncio.SelectorEventLoop):
     def __init__(self, world: World) -> None:
         self._world = world
         self._from_threads: deque[Callable[[], object]] = deque()
+        self._numbers = count()
         super().__init__(_Selector(world))
 
     def time(self) -> float:
         return self._world.seconds
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:
+        timer = _Timer(when, callback, args, self, context)
+        timer.number = next(self._numbers)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]  # asyncio's own would not keep the order
+        timer._scheduled = True  # type: ignore[attr-defined]  # as there
+        return timer
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override]  # typeshed has two type variables more
         future = super().run_in_executor(executor, func, *args)
