@@ -17,7 +17,7 @@ WORKER_SECONDS = 120.0  # a running worker needs seconds, so something has been 
 def check_environment(settings: Settings) -> Iterator[Finding]:
     """Switches, missing settings, and keys that a front-end build may have published."""
     if settings.off_because:
-        yield fail("settings", f"The plugin does nothing: {settings.off_because}. Set it (.env.template).")
+        yield fail("settings", f"The plugin does nothing: {settings.off_because}. Fix that in .env (.env.template).")
     else:
         yield ok("settings", f"Kustomer is at {settings.api_url}")
     if not settings.enable_sync:

@@ -35,7 +35,7 @@ class DemoFailedError(RuntimeError):
 
 def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, to look around.")] = False,
-    port: Annotated[int, typer.Option(help="Port of the desk page; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port of the desk page; 0 takes a free one.", min=0, max=65535)] = 0,
 ) -> None:
     """Play two conversations and show what the agents see. Needs no Kustomer account and no Rasa server."""
     try:
@@ -149,7 +149,7 @@ async def _ann_wants_a_person(http: httpx.AsyncClient) -> None:
 
 
 async def _visitor_is_helped(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
-    console.rule("2. Somebody unknown is helped by the bot, while Kustomer is down for a moment")
+    console.rule("2. A visitor is helped by the bot while Kustomer is down for a moment")
     chat = await _chat(http, "visitor-0815")
     await _turn(chat, "Hi, do you ship to Norway?", "shipping", "Yes, in three to five days.")
     await _delivered(http)
@@ -157,7 +157,7 @@ async def _visitor_is_helped(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
     console.print("  [red]Kustomer goes down[/]")
     await _turn(chat, "And what does it cost?", "shipping_cost", "9 euros; nothing from 60 euros on.")
     await _turn(chat, "Great, that helps. Thank you!", "thanks", "You are welcome!", action="action_kustomer_resolve")
-    console.print(f"  [dim]the bot went on; in the outbox wait {await _waiting(http)} records[/]")
+    console.print(f"  [dim]the bot went on; {await _waiting(http)} records wait in the outbox[/]")
     sandbox.heal()
     console.print("  [green]Kustomer is back[/]")
     await _delivered(http)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from tests.chaos import broker, disk, drain, kill, lost_answers, outage, rate_limit, search, units
+from tests.chaos import broker, damage, disk, drain, kill, lost_answers, outage, rate_limit, search, units
 from tests.chaos.harness import Report
 from tests.servers import ServerMissingError, postgres
 
@@ -45,6 +45,7 @@ PARTS: dict[str, Part] = {
     "drain": lambda report, options: drain.run(
         report, turns=6_000 if options.short else 100_000, rate_limit=400 if options.short else 2_000
     ),
+    "damage": lambda report, options: damage.run(report, times=2 if options.short else 10),
     "broker": lambda report, options: broker.run(report, seconds=3 if options.short else 10),
     "search": lambda report, options: search.run(
         report, interleavings=100 if options.short else 5_000, others=100 if options.short else 1_000
@@ -58,7 +59,7 @@ LONG = {"units", "drain"}  # they need time to mean something
 # runs the other parts meanwhile. `disk` measures answers and comes last, when the kills are over.
 LANES = (
     ("kill, SQLite", "kill, PostgreSQL and two servers"),
-    ("lost answers", "outage", "rate limit", "search", "broker", "disk"),
+    ("lost answers", "outage", "rate limit", "search", "broker", "damage", "disk"),
 )
 
 

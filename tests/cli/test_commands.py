@@ -24,6 +24,12 @@ def test_every_command_explains_itself(name: str) -> None:
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0
     assert f" {name} [OPTIONS]" in result.output
+    assert "completion" not in result.output, "it is the shell's matter, and only the whole command could offer it"
+
+
+@pytest.mark.parametrize("name", ["demo", "sandbox"])
+def test_a_port_that_does_not_exist_is_wrong_use(name: str) -> None:
+    assert CliRunner().invoke(app, [name, "--port", "65536"]).exit_code == 2
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -15,6 +16,7 @@ from tests.searching import examples
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.batches import batchable
 from rasa_kustomer.outbox import DEAD, Claim, Kind, NewRecord, Outbox, Part, Record, SessionKey, Settled
+from rasa_kustomer.outbox import outbox as outbox_module
 
 T = TypeVar("T")
 WHO: dict[str, Any] = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
@@ -22,6 +24,12 @@ SESSIONS = [SessionKey(f"rasa:{name}:1", name, 1) for name in ("ann", "bob", "ev
 LEASE_IS_OVER_SECONDS = 20.0
 IDLE_MINUTES = 1.0
 TURN: dict[str, Any] = {"direction": "in", "text": "x", "channel": "chat"}
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No order of events depends on a slow disk, however many are tried."""
+    monkeypatch.setattr(outbox_module, "PATIENCE_SECONDS", 300.0)
 
 
 class Flight(NamedTuple):

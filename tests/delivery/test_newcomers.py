@@ -16,6 +16,11 @@ BULK = "POST /v1/customers/bulk"
 SINGLE = "POST /v1/customers"
 
 
+@pytest.fixture(autouse=True)
+def _jobs_are_quick(sandbox: Sandbox) -> None:
+    sandbox.rules.bulk_seconds = 0.0  # its clock is not ours, and ours would run out of patience
+
+
 def calls(sandbox: Sandbox) -> Counter[str]:
     return Counter(f"{one.method} {one.path}" for one in sandbox.requests)
 
@@ -38,7 +43,16 @@ async def test_many_cost_one_job_and_are_known_then(office: Office, sandbox: San
     assert calls(sandbox)[SINGLE] == 0
 
 
-async def test_a_few_are_made_one_by_one(office: Office, sandbox: Sandbox) -> None:
+async def test_three_cost_one_job_too(office: Office, sandbox: Sandbox) -> None:
+    for one in MANY[:3]:
+        office.newcomers.expect(one)
+    await everybody_is_made(office, 3)
+
+    assert calls(sandbox)[BULK] == 1
+    assert calls(sandbox)[SINGLE] == 0
+
+
+async def test_one_is_made_without_a_job(office: Office, sandbox: Sandbox) -> None:
     office.newcomers.expect(MANY[0])
     office.newcomers.expect(MANY[0])
     await everybody_is_made(office, 1)

@@ -3,8 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
 from tests.helpers import Clock
 from tests.servers import PASSWORD, Postgres
 
-from rasa_kustomer.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox import Claim, Kind, NewRecord, Outbox, OutboxUnavailableError, Part
 
 
 @pytest.fixture
@@ -190,3 +191,51 @@ async def test_it_goes_on_after_it_was_closed(outbox: Outbox) -> None:
     await outbox.close()
 
     assert (await outbox.counts()).accepted == 1
+
+
+Several: TypeAlias = tuple[Outbox, Claim, Claim]
+
+
+@pytest.fixture
+async def several(url: str) -> AsyncIterator[Several]:
+    """An outbox with two leased sessions, the second first, of which the first one lies behind in the table."""
+    outbox = Outbox(f"{url}?options=-c enable_indexscan=off -c enable_bitmapscan=off")
+    await outbox.record(SESSION, WHO, [turn(1)])
+    await outbox.record(OTHER, WHO, [turn(1, OTHER)])
+    first, second = sorted(await outbox.claim(8), key=lambda claim: claim.id)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        for one in (second, first):
+            await connection.execute("UPDATE kustomer_session SET not_before = 9 WHERE id = %s", [one.id])
+    yield outbox, second, first
+    await outbox.close()
+
+
+async def _begin(outbox: Outbox, claims: Sequence[Claim]) -> object:
+    return await outbox.bulk.begin([Part(claim.id, claim.records[0], 0) for claim in claims])
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda outbox, claims: outbox.heartbeat([claim.id for claim in claims]),
+        lambda outbox, claims: outbox.resolved(*claims),
+        lambda outbox, claims: outbox.bulk.begin_conversations(claims),
+        lambda outbox, _claims: outbox.maintenance.retry(),
+        _begin,
+    ],
+    ids=["heartbeat", "resolved", "begin_conversations", "retry", "begin"],
+)
+async def test_several_sessions_are_locked_in_one_order_so_that_nothing_deadlocks(
+    url: str, work: Callable[[Outbox, Sequence[Claim]], Awaitable[object]], several: Several
+) -> None:
+    """Whoever waits for the first session holds none of the later ones."""
+    outbox, second, first = several
+    async with await psycopg.AsyncConnection.connect(url) as other:
+        await other.execute("SELECT FROM kustomer_session WHERE id = %s FOR UPDATE", [first.id])
+        working = asyncio.ensure_future(work(outbox, [second, first]))
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as watcher:
+            waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            while not (await watcher.execute(waits)).rowcount:
+                assert not working.done()
+        await other.execute("SELECT FROM kustomer_session WHERE id = %s FOR UPDATE NOWAIT", [second.id])
+    await working

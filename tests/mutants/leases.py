@@ -10,4 +10,18 @@ MUTANTS = [
         "other_pid == pid",
         "tests/delivery/test_outbox.py",
     ),
+    Mutant(
+        "A heartbeat locks its sessions in the order of all others",
+        "actions/rasa_kustomer/outbox/queue.py",
+        "leased_by = :owner ORDER BY id FOR UPDATE",
+        "leased_by = :owner FOR UPDATE",
+        "tests/delivery/test_outbox_postgres.py -k deadlocks",
+    ),
+    Mutant(
+        "Conversations are begun in the order of their sessions' ids",
+        "actions/rasa_kustomer/outbox/transitions.py",
+        'sorted(claims, key=attrgetter("id"))',
+        "list(claims)",
+        "tests/delivery/test_outbox_postgres.py -k deadlocks",
+    ),
 ]

@@ -1,5 +1,6 @@
 """`make chaos` says how it ended: by its exit code and in a line for each part."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # as make chaos does
 
 from tests import servers
-from tests.chaos import broker, run
+from tests.chaos import broker, run, units
 from tests.chaos.harness import Report
 from tests.chaos.run import Options
 
@@ -62,3 +63,11 @@ def test_a_broken_promise_counts_for_more(
 def test_all_is_well_with_0(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome({"other": kept}, monkeypatch) == run.HOLDS
     assert capsys.readouterr().out.endswith("All promises hold.\n")
+
+
+def test_the_guide_to_sizing_states_the_limits_that_are_measured() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sizing.md").read_text(encoding="utf-8")
+    for kind in units.KINDS:
+        limit, measured = re.findall(rf"^\| {kind.name} \| ([\d.]+) \| ([\d.]+) \|$", page, re.MULTILINE)[0]
+        assert float(limit) == kind.most
+        assert float(measured) <= kind.most

@@ -17,7 +17,7 @@ from rasa_kustomer.cli.common import AsJson, Yes, failed, json_text, plain, prog
 from rasa_kustomer.outbox import DEAD, DELIVERED, PENDING, Access, Counts, Kind, Outbox, OutboxUnavailableError
 
 T = TypeVar("T")
-app = typer.Typer(no_args_is_help=True, help="Inspect the outbox, and requeue what is stuck.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Inspect the outbox, and requeue what is stuck.")
 console = Console()
 PAGE = 500
 MUCH = 2_000  # records; fewer are done before a progress bar can be read

@@ -11,7 +11,7 @@ from typing import Any
 
 from rasa_kustomer.conversation.customer_body import create_body
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.delivery.batches import HANDFUL, MOST_ITEMS
+from rasa_kustomer.delivery.batches import MOST_ITEMS
 from rasa_kustomer.delivery.breaker import Breaker
 from rasa_kustomer.delivery.jobs import Jobs, NotPermittedError
 from rasa_kustomer.delivery.pace import GATHER_SECONDS
@@ -24,6 +24,7 @@ from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priorit
 logger = logging.getLogger(__name__)
 
 MOST_EXPECTED = 10_000
+FEW = 2  # a job costs two to four requests, one person two: looked for by what was not asked for yet, and made
 
 
 class Newcomers:
@@ -73,7 +74,7 @@ class Newcomers:
             expected, self._expected = self._expected, {}
             wanted = expected | {cache_key(one): one for one in people}
             strangers = [one for one in wanted.values() if not self._directory.knows(one)]
-            if len(strangers) <= HANDFUL or not self._jobs.permitted:
+            if len(strangers) <= FEW or not self._jobs.permitted:
                 self._expected = {key: one for key, one in expected.items() if one in strangers} | self._expected
                 return
             for start in range(0, len(strangers), MOST_ITEMS):

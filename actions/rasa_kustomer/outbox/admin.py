@@ -18,6 +18,10 @@ _COLUMNS = """r.id, r.key, r.kind, r.state, r.attempts, r.reason, r.kustomer_id,
     s.key AS session, s.conversation_id"""
 _FROM = "FROM kustomer_record r JOIN kustomer_session s ON s.id = r.session_id WHERE r.id > :after"
 _CHOSEN = "state = 'dead' AND coalesce(reason <> :wiped, true)"
+_TO_RETRY = """
+SELECT s.id FROM kustomer_session s WHERE s.id IN :ids OR s.not_before > 0
+    OR EXISTS (SELECT 1 FROM kustomer_record WHERE session_id = s.id AND state = 'pending' AND not_before > 0)
+ORDER BY s.id FOR UPDATE"""
 _REVIVE = "UPDATE kustomer_record SET state = 'pending', not_before = 0.0, unsure = true, settled_at = NULL WHERE "
 _REOPEN = "UPDATE kustomer_session SET open_since = coalesce(open_since, :now) WHERE id IN :ids"
 
@@ -83,6 +87,7 @@ class Maintenance(Retention):
         values: dict[str, Any] = {"wiped": WIPED} | ({} if ids is None else {"chosen": ids})
         chosen = _CHOSEN if ids is None else f"{_CHOSEN} AND id IN :chosen"
         touched = c.column(f"SELECT DISTINCT session_id FROM kustomer_record WHERE {chosen}", **values)
+        c.column(_TO_RETRY, ids=touched)
         revived = c.change(f"{_REVIVE}{chosen}", **values)
         c.change("UPDATE kustomer_record SET not_before = 0.0 WHERE state = 'pending' AND not_before > 0")
         c.change("UPDATE kustomer_session SET not_before = 0.0 WHERE not_before > 0")

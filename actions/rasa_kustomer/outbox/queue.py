@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Collection
+from operator import attrgetter
 from typing import Any
 from uuid import uuid4
 
@@ -42,8 +43,7 @@ WHERE s.open_since IS NOT NULL AND {_DUE} AND {_FREE} AND EXISTS ({_PENDING} AND
 _LEASE = f"SELECT * FROM kustomer_session s WHERE id IN :ids AND {_FREE} FOR UPDATE SKIP LOCKED"
 _HOLD = """
 UPDATE kustomer_session SET leased_by = :owner, leased_until = lease_clock(:now) + :seconds WHERE id IN :ids"""
-_EXTEND = """
-UPDATE kustomer_session SET leased_until = lease_clock(:now) + :seconds WHERE id IN :ids AND leased_by = :owner"""
+_HELD = "SELECT id FROM kustomer_session WHERE id IN :ids AND leased_by = :owner ORDER BY id FOR UPDATE"
 _DUE_RECORDS = f"""
 SELECT id, key, kind, payload, unsure, attempts, bulk_at, bulk_job, sent_ms FROM kustomer_record
 WHERE session_id = :session_id AND state = 'pending' AND {_DUE}
@@ -203,7 +203,8 @@ class Queue(Transitions):
     @transaction
     def heartbeat(self, c: Connection, ids: Collection[int]) -> None:
         """Keep the leases of the sessions at hand, as far as they are still ours; all others run out."""
-        c.change(_EXTEND, ids=list(ids), owner=self.owner, now=self.now(), seconds=LEASE_SECONDS)
+        held = c.column(_HELD, ids=list(ids), owner=self.owner)
+        c.change(_HOLD, ids=held, owner=self.owner, now=self.now(), seconds=LEASE_SECONDS)
 
     @transaction
     def free_dead_owners(self, c: Connection) -> None:
@@ -234,7 +235,7 @@ class Queue(Transitions):
 
         A session that was found with people stays with them: a ticket that waits raises theirs and takes nothing.
         """
-        for claim in claims:
+        for claim in sorted(claims, key=attrgetter("id")):
             known = {name: getattr(claim, name) for name in ("customer_id", "conversation_id", "creating", "bulk_at")}
             c.change(_RESOLVED, escalated=claim.escalated, **known, **same_session(claim, self.owner))
             for row in c.rows(_WAITING_TICKETS, session_id=claim.id) if claim.people else ():

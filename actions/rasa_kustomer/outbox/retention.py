@@ -159,7 +159,7 @@ class Retention(Transactions):
             _COUNT_DEAD if values["state"] == DEAD else _COUNT_PURGED,
             [
                 {"id": session_id, "count": len(theirs), "newest": max(theirs), "emptied": EMPTIED}
-                for session_id, theirs in moments.items()
+                for session_id, theirs in sorted(moments.items())
             ],
         )
         c.change("DELETE FROM kustomer_record WHERE id IN :ids", ids=[row["id"] for row in chosen])

@@ -3,10 +3,13 @@
 SQLite gives the number of a purged record out again, another file numbers from 1, and after a lost lease somebody else
 may have begun anew: what an answer says then is about something else. So each of these changes those records only
 whose key and attempt are still the same, and whose session `owner` still holds.
+
+Whatever changes several sessions locks them in the order of their ids, so that no two transactions wait for each other.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from operator import attrgetter
 
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Transactions, transaction
@@ -66,7 +69,8 @@ class Transitions(Transactions):
         """As `_begin`, for the creation of the sessions' conversations."""
         sql = _BEGIN_CONVERSATION_IN_JOB if in_job else _BEGIN_CONVERSATION
         now = self.now()
-        return {claim.id for claim in claims if c.change(sql, now=now, **same_session(claim, self.owner))}
+        ordered = sorted(claims, key=attrgetter("id"))
+        return {claim.id for claim in ordered if c.change(sql, now=now, **same_session(claim, self.owner))}
 
     @transaction
     def _settle(self, c: Connection, ended: Sequence[Settled], *, in_job: bool) -> None:
