@@ -153,7 +153,7 @@ class _Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._world.seconds
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:  # type: ignore[override]  # as below
         timer = _Timer(when, callback, args, self, context)
         timer.number = next(self._numbers)
         heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]  # asyncio's own would not keep the order
