@@ -2,8 +2,8 @@
 
 Exit code 0: all promises hold. 1: one does not. 3: those that could be tried hold, a server for the others is missing.
 
-`--short` takes some minutes, leaves out what measures only, and is what CI runs; `--only NAME` runs one part, of which
-`kill` takes `--kills`, `--servers` and `--outbox-url` as well.
+`--short` takes some minutes, leaves out what measures only and what searches at random, and is what CI runs;
+`--only NAME` runs one part, of which `kill` takes `--kills`, `--servers` and `--outbox-url` as well.
 """
 
 import argparse
