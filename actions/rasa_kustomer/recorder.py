@@ -171,6 +171,19 @@ class Recorder:
         reached = (await self._read_on(self._places.get(sender_id), sender_id, events, at_start)).cursor
         return reached.people if reached else begun_with(at_start)
 
+    async def is_kept(self, sender_id: str) -> bool:
+        """Whether the outbox alone tells who speaks in the sender's session, as a new process will have to find out.
+
+        It does not know somebody who was named and has said nothing so far.
+
+        Raises:
+            OutboxUnavailableError: The outbox cannot be asked.
+        """
+        place = self._places.get(sender_id)
+        if self._vouched is None or place is None:
+            return place is not None
+        return place.cursor.people.are(await self._people_of(place.session))
+
     async def words_of_current(
         self, sender_id: str, events: Sequence[Mapping[str, Any]], at_start: Identity | None = None
     ) -> Sequence[Mapping[str, Any]]:
@@ -246,11 +259,13 @@ class Recorder:
         if not headless or goes_on(events, cursor):
             return None
         latest = await self._outbox.latest_session(sender_id, next_start)
-        if latest is None:
-            return None
-        key = session_of(sender_id, latest.started_ms).key
-        rows = await self._outbox.conversations(sender_id, latest.started_ms)
-        return recalled([(row_key[len(key) + 1 :], Identity(sender_id, **fields)) for row_key, fields in rows])
+        return await self._people_of(session_of(sender_id, latest.started_ms)) if latest else None
+
+    async def _people_of(self, session: SessionKey) -> People:
+        """Who spoke in a session, by the outbox."""
+        rows = await self._outbox.conversations(session.sender_id, session.started_ms)
+        marks = ((key[len(session.key) + 1 :], fields) for key, fields in rows)
+        return recalled([(mark, Identity(session.sender_id, **fields)) for mark, fields in marks])
 
     def _speaking(self, place: _Place) -> SessionKey | None:
         mark = place.cursor.people.current.mark

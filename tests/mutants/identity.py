@@ -160,4 +160,32 @@ MUTANTS = [
         "pass",
         "tests/delivery/test_courier.py -k signs_in_after",
     ),
+    Mutant(
+        "A message without words adds nothing to a person",
+        PEOPLE,
+        "told = person.completed(before) if speaks else before",
+        "told = person.completed(before)",
+        "tests/events/test_people.py -k without_words",
+    ),
+    Mutant(
+        "Whoever spoke last is recorded last, so that a new process finds them again",
+        "actions/rasa_kustomer/conversation/turns.py",
+        "self._messages.pop(mark, [])",
+        "self._messages.get(mark, [])",
+        "tests/events/test_people.py -k spoke_last",
+    ),
+    Mutant(
+        "The broker keeps what named somebody who has said nothing so far",
+        "actions/rasa_kustomer/events/stream.py",
+        "sender.exported is not None or await self._runtime.recorder.is_kept(sender_id)",
+        "True",
+        "tests/events/test_people.py -k said_nothing",
+    ),
+    Mutant(
+        "Visitors who never speak do not hold up the event stream",
+        "actions/rasa_kustomer/events/stream.py",
+        " or held > MOST_HELD",
+        "",
+        "tests/events/test_stream.py -k never_speak",
+    ),
 ]

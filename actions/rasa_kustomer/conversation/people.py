@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.speech import said_by_user
 
 SESSION_METADATA = "session_started_metadata"  # Rasa's slot with the metadata of the message that began the session
 Vouched = Callable[[object], Identity | None]
@@ -53,25 +54,34 @@ class People(NamedTuple):
         """Whose conversation it is."""
         return next((one for one in self.known if one.mark == mark), Person())
 
+    def are(self, others: "People") -> bool:
+        """Whether two tell the same of who speaks and who spoke."""
+        return set(self.known) == set(others.known) and self.current.mark == others.current.mark
+
     def after(self, event: Mapping[str, Any], vouched: Vouched) -> "People":
-        """The same after an event of the session."""
+        """The same after an event of the session.
+
+        A message without words, such as a reminder, tells who is there, but nothing more of somebody who is known:
+        what is known of a person is stored with what they say.
+        """
         if event.get("event") == "user":
             named = vouched(message_metadata(event))
-            people = self._named(named) if named else self
+            people = self._named(named, speaks=bool(said_by_user(event))) if named else self
             return people._replace(heard=True, next=None)
         if event.get("event") == "slot" and event.get("name") == SESSION_METADATA:
             named = vouched(event.get("value"))
             return self._replace(next=named) if self.heard else begun_with(named) if named else self
         return self
 
-    def _named(self, person: Identity) -> "People":
+    def _named(self, person: Identity, *, speaks: bool) -> "People":
         if not self.known:
             return self._replace(known=(Person(person),), signed_in=self.heard)
         first_asked = [self.at, *(index for index in range(len(self.known)) if index != self.at)]
         for index in first_asked:
             before = self.known[index].identity
             if before and person.is_same_person(before):
-                same = self.known[index]._replace(identity=person.completed(before))
+                told = person.completed(before) if speaks else before
+                same = self.known[index]._replace(identity=told)
                 return self._replace(known=(*self.known[:index], same, *self.known[index + 1 :]), at=index)
         return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known))
 
