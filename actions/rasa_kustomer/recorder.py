@@ -28,12 +28,14 @@ class _Place(NamedTuple):
         session: The sender's latest session, as the first person in it has it.
         spoken: Marks of the people in it who have said something.
         last: The last message of the sender that is in the outbox.
+        claimed: Who speaks by their own account, as stored with it.
     """
 
     cursor: Cursor
     session: SessionKey
     spoken: frozenset[str]
     last: Recorded
+    claimed: Identity
 
 
 class Recorder:
@@ -77,8 +79,8 @@ class Recorder:
         Args:
             sender_id: Rasa's sender id.
             events: `tracker.events`, the latest session and perhaps more.
-            identity: The person as known now, for turns of whom the channel names nobody; a session that is over
-                keeps the one that it had.
+            identity: Who speaks by their own account, for turns of whom the channel names nobody; a session that is
+                over keeps the one that it had.
             at_start: Whom the slot with the metadata of the session's start names, if the channel vouches for them.
             renew: When it replaces the one that the current session has.
 
@@ -120,12 +122,15 @@ class Recorder:
             if silent and not await self._outbox.session_state(theirs.key):
                 complete = complete and over  # nobody will speak in it any more
                 continue
-            late = Renew.WITH_NEW_TURNS if part.person.identity else Renew.NEVER
-            person = part.person.identity or self._unnamed(identity, over=over)
-            last = await self.accept(theirs, person, part, late if over else renew, after=last)
+            late = Renew.UNLESS_BEHIND if part.person.identity else Renew.NEVER
+            last = await self.accept(
+                theirs, part.person.identity or identity, part, late if over else renew, after=last
+            )
             spoken |= {part.person.mark}
         if session is not None and last and complete and reached and reached.started_ms in {None, session.started_ms}:
-            place = self._places[sender_id] = _Place(reached, session, spoken, last)
+            if place and not reading.sessions and identity != place.claimed and not reached.people.known:
+                await self._outbox.record(session, identity_fields(identity), [], after=last, renew=renew)
+            place = self._places[sender_id] = _Place(reached, session, spoken, last, identity)
             return self._speaking(place)
         self.forget(sender_id)
         return None
@@ -270,10 +275,6 @@ class Recorder:
     def _speaking(self, place: _Place) -> SessionKey | None:
         mark = place.cursor.people.current.mark
         return of_person(place.session, mark) if mark in place.spoken else None
-
-    def _unnamed(self, identity: Identity, *, over: bool) -> Identity:
-        """Who spoke where the channel named nobody: not the one whom it names by now, in a session that is over."""
-        return Identity(identity.sender_id) if over and identity.trusted and self._vouched else identity
 
     async def _session(self, sender_id: str, part: SessionTurns, later: Sequence[SessionTurns]) -> SessionKey:
         """The session that a part belongs to; a part without a start continues the latest one in the outbox."""

@@ -90,7 +90,7 @@ class Unrecorded:
         for sender_id, call in list(self._waiting.items()):
             try:
                 await self._recorder.record_turns(
-                    sender_id, call.events, call.identity, at_start=call.at_start, renew=Renew.WITH_NEW_TURNS
+                    sender_id, call.events, call.identity, at_start=call.at_start, renew=Renew.UNLESS_BEHIND
                 )
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
                 logger.debug("Turns are tried again later: %s", where(error))

@@ -8,7 +8,7 @@ import pytest
 from tests.events.rasa import Queue, hook, people, process, recorded
 from tests.helpers import Clock
 
-from rasa_kustomer.events.stream import Stream
+from rasa_kustomer.events.stream import QUIET_SECONDS, Stream
 
 START = 1_795_330_500
 REMINDER = "EXTERNAL: reminder"
@@ -121,4 +121,61 @@ async def test_a_message_without_words_adds_nothing_to_a_person(tmp_path: Path) 
     known = people(tmp_path / "hook")
     assert [one["external_id"] for one in known.values()] == [None]
     assert people(tmp_path / "stream") == known
-    assert not queue.unacknowledged
+
+
+async def test_a_bots_answer_goes_to_whom_a_message_without_words_names(tmp_path: Path) -> None:
+    """A shared device: what the bot answers to a reminder of one person is nothing for the one before."""
+    events = [*started(), *said(1, "one", ANN), *said(2, "two", BOB), *said(3, REMINDER, ANN, "Your parcel is here")]
+    async with process(tmp_path) as runtime:
+        await Queue(events).deliver(Stream(runtime))
+
+    assert by_person(tmp_path) == {"C-A": ["one", "Your parcel is here"], "C-B": ["two"]}
+
+
+async def test_what_a_reminder_tells_of_a_person_is_stored_with_the_bots_answer(tmp_path: Path) -> None:
+    mail, both = {"email": "a@example.com"}, {**ANN, "email": "a@example.com"}
+    async with process(tmp_path) as runtime:
+        await Queue([*started(mail), *said(1, "one", mail), *said(2, REMINDER, both, "Hello")]).deliver(Stream(runtime))
+
+    assert by_person(tmp_path) == {"C-A": ["one", "Hello"]}
+
+
+async def test_whom_a_reminder_names_has_not_said_the_words_before_it(tmp_path: Path) -> None:
+    """However much of it is read at once."""
+    events = [*started(), *said(1, "one", {}), *said(2, REMINDER, ANN)]
+    async with process(tmp_path) as runtime:
+        stream, queue = Stream(runtime, now=Clock()), Queue(events)
+        stream.connected()
+        await queue.deliver(stream)
+        await stream.record(everything=True)
+
+    assert [one["external_id"] for one in people(tmp_path).values()] == [None]
+
+
+async def test_who_speaks_by_their_own_account_is_stored_without_new_words(tmp_path: Path) -> None:
+    """A form's slot may come after the broker paused in the middle of a turn, and the visitor says nothing more."""
+    clock, [spoken, end] = Clock(), said(1, "a@example.com", {})
+    slot = {"sender_id": "u1", "event": "slot", "name": "email", "value": "a@example.com", "timestamp": START + 10.5}
+    async with process(tmp_path) as runtime:
+        stream, queue = Stream(runtime, now=clock), Queue([*started(), spoken])
+        await queue.deliver(stream)
+        clock.now += QUIET_SECONDS
+        await queue.look(stream)
+        assert [one["email"] for one in people(tmp_path).values()] == [None]
+        queue.publish(slot, end)
+        await queue.deliver(stream)
+
+    assert [one["email"] for one in people(tmp_path).values()] == ["a@example.com"]
+
+
+async def test_a_stream_that_lags_behind_the_hook_takes_nobodys_identity_back(tmp_path: Path) -> None:
+    events = [*started(), *said(1, "one", {}), *said(2, "two", {})]
+    slot = {"sender_id": "u1", "event": "slot", "name": "email", "value": "old@example.com", "timestamp": START + 10.5}
+    late = [*events[:2], slot, *events[2:]]
+    tracker = {"sender_id": "u1", "events": late, "slots": {"email": "new@example.com"}, "latest_message": {}}
+    async with process(tmp_path) as runtime:
+        await hook(runtime, tracker)
+    async with process(tmp_path) as runtime:
+        await Queue(late[:4]).deliver(Stream(runtime))
+
+    assert [one["email"] for one in people(tmp_path).values()] == ["new@example.com"]

@@ -86,8 +86,8 @@ MUTANTS = [
     Mutant(
         "F20 Another person has a conversation of their own",
         PEOPLE,
-        "return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known))",
-        "return self._replace(known=(Person(person),))",
+        "return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known), named=None)",
+        "return self._replace(known=(Person(person),), named=None)",
         SPEAK,
     ),
     Mutant(
@@ -161,11 +161,39 @@ MUTANTS = [
         "tests/delivery/test_courier.py -k signs_in_after",
     ),
     Mutant(
-        "A message without words adds nothing to a person",
+        "Whom a message without words names counts only when something is said",
         PEOPLE,
-        "told = person.completed(before) if speaks else before",
-        "told = person.completed(before)",
+        " if said_by_user(event) else people",
+        "",
         "tests/events/test_people.py -k without_words",
+    ),
+    Mutant(
+        "What a message without words tells of a person counts with the bot's answer",
+        PEOPLE,
+        'if event.get("event") == "bot" and self.named and said_by_bot(event):',
+        "if False:",
+        "tests/events/test_people.py -k answer",
+    ),
+    Mutant(
+        "Whom the latest message names is not taken for who said the words before it",
+        "actions/rasa_kustomer/runtime.py",
+        "None if names_somebody(sender_id, message_metadata) else message_metadata",
+        "message_metadata",
+        "tests/events/test_people.py -k words_before",
+    ),
+    Mutant(
+        "Who speaks by their own account is stored without new words, too",
+        RECORDER,
+        "if place and not reading.sessions and identity != place.claimed and not reached.people.known:",
+        "if False:",
+        "tests/events/test_people.py -k own_account",
+    ),
+    Mutant(
+        "Who lags behind others takes nobody's identity back",
+        "actions/rasa_kustomer/delivery/outbox/recording.py",
+        "if added or (latest is not None and latest[0] == reached[-1]):",
+        "if True:",
+        "tests/events/test_people.py -k lags",
     ),
     Mutant(
         "Whoever spoke last is recorded last, so that a new process finds them again",

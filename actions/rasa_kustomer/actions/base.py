@@ -115,7 +115,8 @@ class Call:
         return self.runtime.recorder.session_of_events(self.sender_id, self.events, began_ms, mark)
 
     async def _record_turns(self) -> SessionKey | None:
-        told = (self.sender_id, self.events, self.identity, self.at_start)
+        claimed = self.runtime.claimed(self.sender_id, self.slots, self.latest_message.get("metadata"))
+        told = (self.sender_id, self.events, claimed, self.at_start)
         try:
             return await self.runtime.recorder.record_turns(*told)
         except Exception:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.speech import said_by_user
+from rasa_kustomer.conversation.speech import said_by_bot, said_by_user
 
 SESSION_METADATA = "session_started_metadata"  # Rasa's slot with the metadata of the message that began the session
 Vouched = Callable[[object], Identity | None]
@@ -37,6 +37,7 @@ class People(NamedTuple):
         heard: Whether a message came.
         signed_in: Whether the first was named only after messages, which are taken for theirs.
         next: Whom the next session begins with, as far as it is told already.
+        named: Whom a message without words, such as a reminder, has named since; it counts when something is said.
     """
 
     known: tuple[Person, ...] = ()
@@ -44,11 +45,13 @@ class People(NamedTuple):
     heard: bool = False
     signed_in: bool = False
     next: Identity | None = None
+    named: Identity | None = None
 
     @property
     def current(self) -> Person:
         """Who speaks."""
-        return self.known[self.at] if self.known else Person()
+        people = self.with_current(self.named)
+        return people.known[people.at] if people.known else Person()
 
     def by_mark(self, mark: str) -> Person:
         """Whose conversation it is."""
@@ -56,34 +59,34 @@ class People(NamedTuple):
 
     def are(self, others: "People") -> bool:
         """Whether two tell the same of who speaks and who spoke."""
-        return set(self.known) == set(others.known) and self.current.mark == others.current.mark
+        return set(self.known) == set(others.known) and self.current == others.current
 
     def after(self, event: Mapping[str, Any], vouched: Vouched) -> "People":
-        """The same after an event of the session.
-
-        A message without words, such as a reminder, tells who is there, but nothing more of somebody who is known:
-        what is known of a person is stored with what they say.
-        """
+        """The same after an event of the session."""
         if event.get("event") == "user":
-            named = vouched(message_metadata(event))
-            people = self._named(named, speaks=bool(said_by_user(event))) if named else self
-            return people._replace(heard=True, next=None)
+            people = self._replace(named=vouched(message_metadata(event)) or self.named, heard=True, next=None)
+            return people.with_current(people.named, signed_in=self.heard) if said_by_user(event) else people
+        if event.get("event") == "bot" and self.named and said_by_bot(event):
+            return self.with_current(self.named)
         if event.get("event") == "slot" and event.get("name") == SESSION_METADATA:
             named = vouched(event.get("value"))
             return self._replace(next=named) if self.heard else begun_with(named) if named else self
         return self
 
-    def _named(self, person: Identity, *, speaks: bool) -> "People":
+    def with_current(self, person: Identity | None, *, signed_in: bool = True) -> "People":
+        """The same when it is the person who speaks."""
+        if person is None:
+            return self
         if not self.known:
-            return self._replace(known=(Person(person),), signed_in=self.heard)
+            return self._replace(known=(Person(person),), signed_in=signed_in, named=None)
         first_asked = [self.at, *(index for index in range(len(self.known)) if index != self.at)]
         for index in first_asked:
             before = self.known[index].identity
             if before and person.is_same_person(before):
-                told = person.completed(before) if speaks else before
-                same = self.known[index]._replace(identity=told)
-                return self._replace(known=(*self.known[:index], same, *self.known[index + 1 :]), at=index)
-        return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known))
+                same = self.known[index]._replace(identity=person.completed(before))
+                known = (*self.known[:index], same, *self.known[index + 1 :])
+                return self._replace(known=known, at=index, named=None)
+        return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known), named=None)
 
 
 def begun_with(person: Identity | None) -> People:

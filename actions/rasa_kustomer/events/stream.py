@@ -177,13 +177,13 @@ class Stream:
                 history.recall(state["identity"] if state else {})
             for end in history.ends():
                 told = history.knowledge(end)
-                person = self._runtime.person(sender_id, told.slots, told.message_metadata)
+                person = self._runtime.claimed(sender_id, told.slots, told.message_metadata)
                 events = history.events[:end]
                 if sender.exported:
                     await sender.exported.record(sender_id, events, person)
                     continue
                 session = await self._runtime.recorder.record_turns(
-                    sender_id, events, person, renew=Renew.WITH_NEW_TURNS
+                    sender_id, events, person, renew=Renew.UNLESS_BEHIND
                 )
             if session is None and not sender.exported:
                 return history.safe == len(history.events)

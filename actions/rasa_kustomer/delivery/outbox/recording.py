@@ -114,6 +114,14 @@ _KNOWN = _Statement(
         )
     )
 )
+_LATEST = _Statement(
+    lambda _: (
+        select(records.c.key)
+        .where(records.c.session_id == bindparam("session"), records.c.kind == Kind.MESSAGE.value)
+        .order_by(records.c.id.desc())
+        .limit(1)
+    )
+)
 _ESCALATE = _Statement(lambda _: _this_session.values(escalated=True, not_before=0.0))
 
 
@@ -174,7 +182,10 @@ def accept(
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         _TOUCH.run(on, session=row_id, added=added, now=now, closed_now=closed)
-        if renew is Renew.WITH_NEW_TURNS and person != opening["identity"]:
+    if renew is Renew.UNLESS_BEHIND and person != opening["identity"]:
+        reached = [one.key for one in new if one.kind is Kind.MESSAGE] or [after.message if after else ""]
+        latest = _LATEST.run(on, session=row_id).fetchone()
+        if added or (latest is not None and latest[0] == reached[-1]):
             _OPEN.run(on, **opening)
     return added
 
