@@ -11,10 +11,10 @@ from rasa_kustomer.conversation.channels import NOT_NAMED
 from rasa_kustomer.conversation.choices import Offers
 from rasa_kustomer.conversation.events import Event
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.messages import Cursor, Reader, Reading, goes_on
 from rasa_kustomer.conversation.people import Following, People, Person, recalled, words_of_current
-from rasa_kustomer.outbox import Outbox
+from rasa_kustomer.outbox import Outbox, SessionKey
+from rasa_kustomer.records import session_of
 
 REMEMBERED_SENDERS = 20_000
 
@@ -87,6 +87,12 @@ class Trackers:
             people = people._replace(known=(*people.known, Person(None, "?")), at=len(people.known))
         return words_of_current(events, Following(events, vouched=vouched, people=people, at_start=at_start))
 
+    async def people_of(self, session: SessionKey) -> People:
+        """Who spoke in a session, by the outbox."""
+        rows = await self._outbox.conversations(session.sender_id, session.started_ms)
+        marks = ((key[len(session.key) + 1 :], fields) for key, fields in rows)
+        return recalled([(mark, Identity(session.sender_id, **fields)) for mark, fields in marks])
+
     async def _read(self, reader: Reader) -> Reading:
         for _ in reader.slices():
             await asyncio.sleep(0)
@@ -105,11 +111,7 @@ class Trackers:
         if not headless or goes_on(events, cursor):
             return None
         latest = await self._outbox.latest_session(sender_id, next_start)
-        if latest is None:
-            return None
-        key = session_key(sender_id, latest.started_ms)
-        rows = await self._outbox.conversations(sender_id, latest.started_ms)
-        return recalled([(row_key[len(key) + 1 :], Identity(sender_id, **fields)) for row_key, fields in rows])
+        return await self.people_of(session_of(sender_id, latest.started_ms)) if latest else None
 
 
 def _head(events: Sequence[Any]) -> tuple[bool, int | None]:

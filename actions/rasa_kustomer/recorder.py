@@ -17,7 +17,7 @@ from rasa_kustomer.conversation.people import People, begun_with
 from rasa_kustomer.failures import where
 from rasa_kustomer.outbox import Outbox, OutboxUnavailableError, PastUnknownError, Recorded, Renew, SessionKey
 from rasa_kustomer.reading import REMEMBERED_SENDERS, Trackers
-from rasa_kustomer.records import accept, of_person, session_of
+from rasa_kustomer.records import accept, identity_fields, of_person, session_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,14 @@ class _Place(NamedTuple):
         session: The sender's latest session, as the first person in it has it.
         spoken: Marks of the people in it who have said something.
         last: The last message of the sender that is in the outbox.
+        claimed: Who speaks by their own account, as stored with it.
     """
 
     cursor: Cursor
     session: SessionKey
     spoken: frozenset[str]
     last: Recorded
+    claimed: Identity
 
 
 class Recorder:
@@ -83,8 +85,8 @@ class Recorder:
         Args:
             sender_id: Rasa's sender id.
             events: `tracker.events`, the latest session and perhaps more.
-            identity: The person as known now, for turns of whom the channel names nobody; a session that is over
-                keeps the one that it had.
+            identity: Who speaks by their own account, for turns of whom the channel names nobody; a session that is
+                over keeps the one that it had.
             at_start: Whom the slot with the metadata of the session's start names, if the channel vouches for them.
             renew: When it replaces the one that the current session has.
 
@@ -117,12 +119,14 @@ class Recorder:
             if silent and not await self._outbox.session_state(theirs.key):
                 complete = complete and over  # nobody will speak in it any more
                 continue
-            late = Renew.WITH_NEW_TURNS if part.person.identity else Renew.NEVER
-            person = part.person.identity or self._unnamed(identity, over=over)
+            late = Renew.UNLESS_BEHIND if part.person.identity else Renew.NEVER
+            person = part.person.identity or identity
             last = await accept(self._outbox, theirs, person, part, late if over else renew, after=last)
             spoken |= {part.person.mark}
         if session is not None and last and complete and reached and reached.started_ms in {None, session.started_ms}:
-            place = self._places[sender_id] = _Place(reached, session, spoken, last)
+            if place and not reading.sessions and identity != place.claimed and not reached.people.known:
+                await self._outbox.record(session, identity_fields(identity), [], after=last, renew=renew)
+            place = self._places[sender_id] = _Place(reached, session, spoken, last, identity)
             return self._speaking(place)
         self.forget(sender_id)
         return None
@@ -135,6 +139,19 @@ class Recorder:
         reached = (await self.trackers.read_on(sender_id, events, place and place.cursor, at_start)).cursor
         return reached.people if reached else begun_with(at_start)
 
+    async def is_kept(self, sender_id: str) -> bool:
+        """Whether the outbox alone tells who speaks in the sender's session, as a new process will have to find out.
+
+        It does not know somebody who was named and has said nothing so far.
+
+        Raises:
+            OutboxUnavailableError: The outbox cannot be asked.
+        """
+        place = self._places.get(sender_id)
+        if not self.trackers.vouched_for or place is None:
+            return place is not None
+        return place.cursor.people.are(await self.trackers.people_of(place.session))
+
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""
         self._places.pop(sender_id, None)
@@ -142,10 +159,6 @@ class Recorder:
     def _speaking(self, place: _Place) -> SessionKey | None:
         mark = place.cursor.people.current.mark
         return of_person(place.session, mark) if mark in place.spoken else None
-
-    def _unnamed(self, identity: Identity, *, over: bool) -> Identity:
-        """Who spoke where the channel named nobody: not the one whom it names by now, in a session that is over."""
-        return Identity(identity.sender_id) if over and identity.trusted and self.trackers.vouched_for else identity
 
     async def _session(self, sender_id: str, part: SessionMessages, later: Sequence[SessionMessages]) -> SessionKey:
         """The session that a part belongs to; a part without a start continues the latest one in the outbox."""
@@ -223,7 +236,7 @@ class Unrecorded:
         failures = 0
         for sender_id, call in list(self._waiting.items()):
             try:
-                await self._recorder.record_turns(*call, renew=Renew.WITH_NEW_TURNS)
+                await self._recorder.record_turns(*call, renew=Renew.UNLESS_BEHIND)
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
                 logger.debug("Turns are tried again later: %s", where(error))
                 failures += 1

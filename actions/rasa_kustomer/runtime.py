@@ -118,6 +118,17 @@ class Runtime:
             phone_region=settings.phone_region,
         )
 
+    def claimed(self, sender_id: str, slots: Mapping[str, Any], message_metadata: Any) -> Identity:
+        """Who speaks by their own account, for words that come with nobody's name from the channel.
+
+        Whom a channel vouches for is told by the event of each message (`People`), not by the latest of them.
+        """
+        names_somebody = vouched_by(self.settings)
+        if names_somebody is None:
+            return self.person(sender_id, slots, message_metadata)
+        told = {**slots, SESSION_METADATA: None} if names_somebody(sender_id, slots.get(SESSION_METADATA)) else slots
+        return self.person(sender_id, told, None if names_somebody(sender_id, message_metadata) else message_metadata)
+
     def at_start(self, sender_id: str, slots: Mapping[str, Any]) -> Identity | None:
         """Whom the channel named when the session started; None when it vouches for nobody."""
         read = vouched_by(self.settings)

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 PLUGIN_NAME = "rasa-kustomer"
 HEALTH_ROUTE = "/kustomer/health"
+GC_THRESHOLDS = 50_000, 10, 100  # a full collection every few hundred calls with long trackers, not with each
+_GC_BEFORE = gc.get_threshold()
 
 _hook = pluggy.HookimplMarker("rasa_sdk")
 
@@ -62,10 +64,11 @@ async def _start(_app: Any, *_: Any) -> None:
     _make_heard()
     runtime.current()
     # This is done to the whole process, whosever it is, and undone in `_stop` (docs/admins.md).
-    # Long trackers make Python collect garbage often, and what was imported is looked through every time for nothing:
-    # tens of milliseconds within a bot's turn (benchmarks/run.py, 200 turns).
+    # A long tracker is 100,000 objects, gone with the call: Python takes them for garbage in the making and looks
+    # through everything that was imported, tens of milliseconds within a bot's turn (benchmarks/run.py, 200 turns).
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _make_heard() -> None:
@@ -80,6 +83,7 @@ def _make_heard() -> None:
 
 async def _stop(_app: Any, *_: Any) -> None:
     gc.unfreeze()
+    gc.set_threshold(*_GC_BEFORE)
     try:
         await runtime.shut_down()
     except Exception as error:  # noqa: BLE001 - others have something to stop, too

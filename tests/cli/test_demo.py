@@ -45,7 +45,7 @@ def test_a_worker_without_settings_says_why_it_does_nothing(tmp_path: Path) -> N
     assert (done.returncode, "KUSTOMER_API_KEY" in done.stderr) == (1, True)
 
 
-def test_a_worker_delivers_what_waits_and_stops_within_five_seconds(threaded_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_worker_delivers_what_waits_and_stops_when_told_to(threaded_sandbox: Sandbox, tmp_path: Path) -> None:
     record = (
         "import asyncio\n"
         "from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey\n"

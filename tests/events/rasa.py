@@ -47,7 +47,7 @@ async def hook(runtime: Runtime, tracker: Mapping[str, Any]) -> None:
     """`action_listen`, as actions/base.py does it."""
     sender = sender_part(tracker["sender_id"])
     metadata = tracker["latest_message"].get("metadata")
-    person = runtime.person(sender, tracker["slots"], metadata)
+    person = runtime.claimed(sender, tracker["slots"], metadata)
     await runtime.recorder.record_turns(sender, tracker["events"], person)
 
 

@@ -11,6 +11,7 @@ from tests.events.conftest import build
 from tests.events.talks import Talk
 from tests.helpers import Clock
 
+from rasa_kustomer.events.rabbitmq import PREFETCH
 from rasa_kustomer.events.stream import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, Stream
 from rasa_kustomer.outbox import OutboxUnavailableError
 from rasa_kustomer.runtime import Runtime
@@ -154,6 +155,23 @@ async def test_a_session_in_which_nobody_speaks_is_not_held_for_ever(runtime: Ru
     clock.now += HELD_SECONDS
     await stream.record()
     assert receipt.acknowledged
+
+
+async def test_visitors_who_never_speak_do_not_hold_up_the_others(runtime: Runtime) -> None:
+    """RabbitMQ sends no more while 1,000 messages are not acknowledged; a page that opens chats makes many."""
+    stream, given = Stream(runtime, now=Clock()), []
+    for number in range(300):
+        talk = Talk(f"visitor-{number}", random.Random(number))
+        talk.start()
+        for body in talk.published():
+            given.append(Receipt())
+            assert stream.take(body, given[-1])
+        await stream.record(everything=True)
+    assert len(given) > PREFETCH
+
+    acknowledged = [receipt.acknowledged for receipt in given]
+    assert acknowledged.count(False) <= PREFETCH / 2
+    assert acknowledged == sorted(acknowledged, reverse=True)  # the latest are held, who may still speak
 
 
 @pytest.mark.parametrize(

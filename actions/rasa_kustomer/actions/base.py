@@ -115,7 +115,8 @@ class Call:
         return session_of_events(self.sender_id, self.events, began_ms, mark)
 
     async def _record_turns(self) -> SessionKey | None:
-        return await self.runtime.unrecorded.record_turns(self.sender_id, self.events, self.identity, self.at_start)
+        claimed = self.runtime.claimed(self.sender_id, self.slots, self.latest_message.get("metadata"))
+        return await self.runtime.unrecorded.record_turns(self.sender_id, self.events, claimed, self.at_start)
 
     async def record(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
         """Accept records of a session, with the person as known now.

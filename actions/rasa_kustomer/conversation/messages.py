@@ -226,7 +226,9 @@ class Reader:
         return self._earlier_offers.title(text, at)
 
     def _say(self, key: str, direction: Literal["in", "out"], text: str, at: int, action: str | None) -> None:
-        self._messages.setdefault(self._following.people.current.mark, []).extend(
+        mark = self._following.people.current.mark
+        said = self._messages[mark] = self._messages.pop(mark, [])  # whoever spoke last comes last
+        said.extend(
             Message(keys.part_key(key, number), direction, part, at // 1000, self._channel, action)
             for number, part in enumerate(split(text), start=1)
         )

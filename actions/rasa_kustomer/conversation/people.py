@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rasa_kustomer.conversation.events import Event
 from rasa_kustomer.conversation.identity import Identity
+from rasa_kustomer.conversation.rendering import said_by_bot, said_by_user
 
 Vouched = Callable[[object], Identity | None]
 """Reads the person whom metadata name; None when they name nobody."""
@@ -36,6 +37,7 @@ class People(NamedTuple):
         heard: Whether a message came.
         signed_in: Whether the first was named only after messages, which are taken for theirs.
         next: Whom the next session begins with, as far as it is told already.
+        named: Whom a message without words, such as a reminder, has named since; it counts when something is said.
     """
 
     known: tuple[Person, ...] = ()
@@ -43,37 +45,48 @@ class People(NamedTuple):
     heard: bool = False
     signed_in: bool = False
     next: Identity | None = None
+    named: Identity | None = None
 
     @property
     def current(self) -> Person:
         """Who speaks."""
-        return self.known[self.at] if self.known else Person()
+        people = self.with_current(self.named)
+        return people.known[people.at] if people.known else Person()
 
     def by_mark(self, mark: str) -> Person:
         """Whose conversation it is."""
         return next((one for one in self.known if one.mark == mark), Person())
 
+    def are(self, others: "People") -> bool:
+        """Whether two tell the same of who speaks and who spoke."""
+        return set(self.known) == set(others.known) and self.current == others.current
+
     def after(self, event: Event, vouched: Vouched) -> "People":
         """The same after an event of the session."""
         if event.kind == "user":
-            named = vouched(event.sender_metadata)
-            people = self._named(named) if named else self
-            return people._replace(heard=True, next=None)
+            people = self._replace(named=vouched(event.sender_metadata) or self.named, heard=True, next=None)
+            return people.with_current(people.named, signed_in=self.heard) if said_by_user(event) else people
+        if event.kind == "bot" and self.named and said_by_bot(event):
+            return self.with_current(self.named)
         if event.tells_session_metadata:
             named = vouched(event.value)
             return self._replace(next=named) if self.heard else begun_with(named) if named else self
         return self
 
-    def _named(self, person: Identity) -> "People":
+    def with_current(self, person: Identity | None, *, signed_in: bool = True) -> "People":
+        """The same when it is the person who speaks."""
+        if person is None:
+            return self
         if not self.known:
-            return self._replace(known=(Person(person),), signed_in=self.heard)
+            return self._replace(known=(Person(person),), signed_in=signed_in, named=None)
         first_asked = [self.at, *(index for index in range(len(self.known)) if index != self.at)]
         for index in first_asked:
             before = self.known[index].identity
             if before and person.is_same_person(before):
                 same = self.known[index]._replace(identity=person.completed(before))
-                return self._replace(known=(*self.known[:index], same, *self.known[index + 1 :]), at=index)
-        return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known))
+                known = (*self.known[:index], same, *self.known[index + 1 :])
+                return self._replace(known=known, at=index, named=None)
+        return self._replace(known=(*self.known, Person(person, mark_of(person))), at=len(self.known), named=None)
 
 
 def begun_with(person: Identity | None) -> People:

@@ -47,7 +47,7 @@ class Exported:
             self._latest = session
             if self._taken[session.key]:
                 theirs = of_person(session, part.person.mark)
-                await accept(self._outbox, theirs, part.person.identity or identity, part, Renew.WITH_NEW_TURNS)
+                await accept(self._outbox, theirs, part.person.identity or identity, part, Renew.UNLESS_BEHIND)
 
     def _session(self, sender_id: str, part: SessionMessages) -> SessionKey:
         if part.started_ms is not None:

@@ -28,7 +28,7 @@ QUIET_SECONDS = 0.5  # a turn without its action_listen (a paused conversation) 
 CALM_SECONDS = 1.0  # the same where events may come in another order than they happened
 UNSETTLED_SECONDS = 10.0  # after a connection is made; Rasa comes back within 5 s of its broker, as it is
 HELD_SECONDS = 600.0  # RabbitMQ closes channels that hold messages for half an hour
-MOST_HELD = 500
+MOST_HELD = 500  # messages of all senders; RabbitMQ sends no more than 1,000 that are not acknowledged
 
 
 _Whose: TypeAlias = tuple[str, bool]
@@ -51,6 +51,7 @@ class _Sender:
         receipts: Of messages that are not acknowledged yet.
         turn_ended: Whether the turn is complete.
         disordered: Whether an event came after others that happened later; there may be more.
+        kept: Whether a new process finds in the outbox all that the events told.
     """
 
     history: History
@@ -58,6 +59,7 @@ class _Sender:
     receipts: list[Receipt] = field(default_factory=list)
     turn_ended: bool = False
     disordered: bool = False
+    kept: bool = False
     changed: bool = False
     heard_at: float = 0.0
     held_since: float = 0.0
@@ -125,19 +127,16 @@ class Stream:
         Raises:
             OutboxUnavailableError: Nothing more can be recorded just now; try again later.
         """
+        held = sum(len(sender.receipts) for sender in self._waiting.values())
         for whose, sender in list(self._waiting.items()):
             ends = everything and not sender.exported  # of what was exported the broker keeps the whole
             if sender.changed and (ends or self._is_over(sender)):
-                done = await self._record(whose, sender)
+                sender.kept = await self._record(whose, sender)
                 sender.changed = sender.disordered = False
-                if done:
-                    sender.history.settle()
-                    await self._release(whose, sender)
-                    continue
-            # Nobody has spoken yet: if this process dies, the start of the session is to be seen by the next.
-            known = sender.history.safe == len(sender.history.events)
+            # Somebody was named who has said nothing so far: if this process dies, the next one is to see it again.
             too_long = self._now() - sender.held_since >= HELD_SECONDS
-            if not sender.changed and (known or too_long or len(self._waiting) > MOST_HELD):
+            if not sender.changed and (sender.kept or too_long or held > MOST_HELD):
+                held -= len(sender.receipts)
                 await self._release(whose, sender)
 
     def forget_receipts(self) -> None:
@@ -162,9 +161,12 @@ class Stream:
         return sender.turn_ended or quiet >= QUIET_SECONDS
 
     async def _record(self, whose: _Whose, sender: _Sender) -> bool:
-        """Record what is new, each session with the person as known at its end; False while nobody has spoken in one.
+        """Record what is new, each session with the person as known at its end.
 
         A turn that cannot be recorded for a reason of its own is left out: it must not hold up all others for ever.
+
+        Returns:
+            Whether a new process finds in the outbox all that the events told.
         """
         (sender_id, _), history = whose, sender.history
         session: SessionKey | None = None
@@ -175,21 +177,25 @@ class Stream:
                 history.recall(state["identity"] if state else {})
             for end in history.ends():
                 told = history.knowledge(end)
-                person = self._runtime.person(sender_id, told.slots, told.message_metadata)
+                person = self._runtime.claimed(sender_id, told.slots, told.message_metadata)
                 events = history.events[:end]
                 if sender.exported:
                     await sender.exported.record(sender_id, events, person)
                     continue
                 session = await self._runtime.recorder.record_turns(
-                    sender_id, events, person, renew=Renew.WITH_NEW_TURNS
+                    sender_id, events, person, renew=Renew.UNLESS_BEHIND
                 )
+            if session is None and not sender.exported:
+                return history.safe == len(history.events)
+            history.settle()
+            return sender.exported is not None or await self._runtime.recorder.is_kept(sender_id)
         except OutboxUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other conversations go on
             logger.error("A turn of the event stream was left out: %s", where(error))  # noqa: TRY400 - may hold texts
             self._runtime.recorder.forget(sender_id)
             history.safe = len(history.events)
-        return session is not None or sender.exported is not None
+            return True
 
     async def _release(self, whose: _Whose, sender: _Sender) -> None:
         receipts, sender.receipts = sender.receipts, []

@@ -32,6 +32,8 @@ WHERE id = :session_id"""
 _KNOWN = """
 SELECT EXISTS (SELECT 1 FROM kustomer_record WHERE key = :message)
     OR EXISTS (SELECT 1 FROM kustomer_session WHERE key = :key AND purged_ms >= :at_ms) AS known"""
+_LATEST = """
+SELECT key FROM kustomer_record WHERE session_id = :session_id AND kind = 'message' ORDER BY id DESC LIMIT 1"""
 _ESCALATE = "UPDATE kustomer_session SET escalated = true, not_before = 0.0 WHERE id = :session_id"
 
 
@@ -76,7 +78,9 @@ def append(
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         c.change(_TOUCH, session_id=found["id"], added=added, now=now, closed=closed)
-        if renew is Renew.WITH_NEW_TURNS and found["identity"] != opening["identity"]:
+    if renew is Renew.UNLESS_BEHIND and found["identity"] != opening["identity"]:
+        reached = [one.key for one in new if one.kind is Kind.MESSAGE] or [after.message if after else ""]
+        if added or c.value(_LATEST, session_id=found["id"]) == reached[-1]:
             c.rows(_OPEN, **opening)
     return added
 

@@ -29,7 +29,7 @@ class Renew(Enum):
     """When the identity that comes with records replaces the one that a session has."""
 
     ALWAYS = "always"
-    WITH_NEW_TURNS = "with new turns"  # who tells it may lag behind others, whose identity is newer then
+    UNLESS_BEHIND = "unless behind"  # not while others have recorded later messages: their identity is newer then
     NEVER = "never"  # the session is over: who it was has been told
 
 
