@@ -190,7 +190,7 @@ MUTANTS = [
     Mutant(
         "Who lags behind others takes nobody's identity back",
         "actions/rasa_kustomer/outbox/append.py",
-        "if added or c.value(_LATEST, session_id=found[\"id\"]) == reached[-1]:",
+        'if added or c.value(_LATEST, session_id=found["id"]) == reached[-1]:',
         "if True:",
         "tests/events/test_people.py -k lags",
     ),
