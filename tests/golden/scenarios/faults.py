@@ -158,7 +158,9 @@ async def an_outage(plant: Plant) -> None:
     chats = [plant.chat(name) for name in ("ann", "bob")]
     for chat in chats:
         chat.start()
-        await chat.says("hello", "is anybody there?")
+        for text in ("hello", "is anybody there?"):
+            await chat.says(text)
+            await plant.pass_by(5)  # what is tried again is not late
     await chats[0].wants_a_human()
     await plant.pass_by(60)
     plant.sandbox.heal()
