@@ -13,10 +13,10 @@ from rasa_kustomer.conversation.events import SESSION_METADATA
 from rasa_kustomer.conversation.identity import Identity, identify
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.assembly import assemble
-from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.budget import Budget
+from rasa_kustomer.delivery.circuit_breaker import Breaker
+from rasa_kustomer.delivery.rate_limit import Budget
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.courier import Courier
+from rasa_kustomer.delivery.worker import Courier
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.directory import Directory

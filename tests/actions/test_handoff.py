@@ -45,7 +45,7 @@ async def test_created_is_said_with_a_reference_that_stands_on_the_ticket(sandbo
 async def test_while_kustomer_is_away_the_user_hears_queued_and_the_ticket_follows(
     sandbox: Sandbox, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rasa_kustomer.delivery.breaker.LONGEST_PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("rasa_kustomer.delivery.circuit_breaker.LONGEST_PROBE_SECONDS", 0.02)
     configure(handoff_wait_seconds="0.2")
     sandbox.fail("*", "reset-before", times=None)
     bot = Bot()
@@ -63,7 +63,7 @@ async def test_a_handoff_wakes_the_breaker(
     sandbox: Sandbox, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next probe is made at once, and not when its time has come."""
-    monkeypatch.setattr("rasa_kustomer.delivery.breaker.FIRST_PROBE_SECONDS", 3_600.0)
+    monkeypatch.setattr("rasa_kustomer.delivery.circuit_breaker.FIRST_PROBE_SECONDS", 3_600.0)
     configure(handoff_wait_seconds="20")
     bot = Bot()
     bot.start()

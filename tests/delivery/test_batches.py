@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.searching import examples
 
-from rasa_kustomer.delivery.batches import MOST_BYTES, MOST_ITEMS, Batch, plan_batches
+from rasa_kustomer.delivery.bulk_plan import MOST_BYTES, MOST_ITEMS, Batch, plan_batches
 from rasa_kustomer.outbox import Claim, Kind, Record
 
 

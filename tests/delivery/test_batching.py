@@ -10,7 +10,7 @@ from tests.delivery.office import Office
 from tests.helpers import SharedClock
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.jobs import GIVE_UP_SECONDS
+from rasa_kustomer.delivery.bulk_jobs import GIVE_UP_SECONDS
 from rasa_kustomer.outbox import DELIVERED
 
 # One database is enough for what Kustomer does; the outbox's own suite covers both.

@@ -6,7 +6,7 @@ import logging
 import pytest
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.breaker import LONGEST_PROBE_SECONDS, Breaker
+from rasa_kustomer.delivery.circuit_breaker import LONGEST_PROBE_SECONDS, Breaker
 
 
 @pytest.fixture

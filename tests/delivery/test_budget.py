@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.helpers import Clock
 from tests.searching import examples
 
-from rasa_kustomer.delivery.budget import BURST_SECONDS, LONGEST_PAUSE_SECONDS, WINDOW_SECONDS, Budget
+from rasa_kustomer.delivery.rate_limit import BURST_SECONDS, LONGEST_PAUSE_SECONDS, WINDOW_SECONDS, Budget
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
 from rasa_kustomer.kustomer.rate_limits import MAX_WAIT_SECONDS

@@ -150,7 +150,7 @@ async def test_an_outage_keeps_everything_says_so_once_and_is_over_by_itself(
 
     for name in ("ann", "bob", "eve", "kim"):
         assert office.texts(name) == list(HELLO)
-    said = [record.levelname for record in caplog.records if record.name.startswith("rasa_kustomer.delivery.breaker")]
+    said = [record.levelname for record in caplog.records if record.name.startswith("rasa_kustomer.delivery.circuit_breaker")]
     assert said == ["WARNING", "INFO"]
 
 

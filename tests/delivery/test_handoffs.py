@@ -8,7 +8,7 @@ from tests.delivery.office import Office
 from tests.helpers import SharedClock
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.delivery import QUICK_TURNS
+from rasa_kustomer.delivery.session import QUICK_TURNS
 from rasa_kustomer.outbox import DELIVERED
 
 pytestmark = pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)  # it is Kustomer that makes them wait

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.searching import examples
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.batches import batchable
+from rasa_kustomer.delivery.bulk_plan import batchable
 from rasa_kustomer.outbox import DEAD, Claim, Kind, NewRecord, Outbox, Part, Record, SessionKey, Settled
 from rasa_kustomer.outbox import outbox as outbox_module
 

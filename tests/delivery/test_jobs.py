@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.jobs import Jobs
+from rasa_kustomer.delivery.bulk_jobs import Jobs
 from rasa_kustomer.kustomer.client import KustomerClient
 
 ITEMS = ["a", "b"]

@@ -9,7 +9,7 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.delivery import SURPRISES_TO_GIVE_UP
+from rasa_kustomer.delivery.session import SURPRISES_TO_GIVE_UP
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 

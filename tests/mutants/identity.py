@@ -154,7 +154,7 @@ MUTANTS = [
     ),
     Mutant(
         "A conversation goes to who is known when it is moved, not to who was known when its session was leased",
-        "actions/rasa_kustomer/delivery/delivery.py",
+        "actions/rasa_kustomer/delivery/session.py",
         'claim.identity = known["identity"]',
         "pass",
         "tests/delivery/test_courier.py -k signs_in_after",

@@ -33,14 +33,14 @@ MUTANTS = [
     ),
     Mutant(
         "Results that tell of every item end a job without a look at its status",
-        "actions/rasa_kustomer/delivery/jobs.py",
+        "actions/rasa_kustomer/delivery/bulk_jobs.py",
         "if all(item in told for item in items):",
         "if not items:",
         "tests/delivery/test_batching.py -k many_chats",
     ),
     Mutant(
         "Results that tell of some items only do not end a job",
-        "actions/rasa_kustomer/delivery/jobs.py",
+        "actions/rasa_kustomer/delivery/bulk_jobs.py",
         "if all(item in told for item in items):",
         "if any(item in told for item in items):",
         "tests/delivery/test_jobs.py",

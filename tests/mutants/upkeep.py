@@ -88,7 +88,7 @@ MUTANTS = [
     ),
     Mutant(
         "A handoff wakes the breaker: the next probe is made at once",
-        "actions/rasa_kustomer/delivery/courier.py",
+        "actions/rasa_kustomer/delivery/worker.py",
         "            self._breaker.probe_soon()\n",
         "            pass\n",
         "tests/actions/test_handoff.py -k wakes_the_breaker",
@@ -151,7 +151,7 @@ MUTANTS = [
     ),
     Mutant(
         "E7 A turn that cannot be read does not spoil a bulk job",
-        "actions/rasa_kustomer/delivery/batches.py",
+        "actions/rasa_kustomer/delivery/bulk_plan.py",
         "if not plan.is_sound(record.payload):",
         "if False:",
         f"{TESTS}/test_tidying.py -k costs_itself_only",
@@ -186,21 +186,21 @@ MUTANTS = [
     ),
     Mutant(
         "E13 Many are closed with one request",
-        "actions/rasa_kustomer/delivery/courier.py",
+        "actions/rasa_kustomer/delivery/worker.py",
         "if together and closable(one)",
         "if False",
         f"{TESTS}/test_closings.py -k with_one_request",
     ),
     Mutant(
         "E13 Words that come before it is sent keep the conversation open",
-        "actions/rasa_kustomer/delivery/delivery.py",
+        "actions/rasa_kustomer/delivery/session.py",
         "if spoken or (claim.escalated",
         "if (claim.escalated",
         f"{TESTS}/test_closings.py -k before_it_is_sent",
     ),
     Mutant(
         "E13 A job that closed a ticket late is made good",
-        "actions/rasa_kustomer/delivery/recovery.py",
+        "actions/rasa_kustomer/delivery/bulk_results.py",
         "        if claim.escalated:  # a closing",
         "        if False:  # a closing",
         f"{TESTS}/test_closings.py -k open_in_the_end",
@@ -221,7 +221,7 @@ MUTANTS = [
     ),
     Mutant(
         "A stopped courier can be started again",
-        "actions/rasa_kustomer/delivery/courier.py",
+        "actions/rasa_kustomer/delivery/worker.py",
         "            self._stopping = False\n",
         "",
         f"{TESTS}/test_closings.py -k started_again",

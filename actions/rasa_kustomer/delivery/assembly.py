@@ -2,14 +2,14 @@
 
 from typing import TypedDict
 
-from rasa_kustomer.delivery.batching import Batching
-from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.budget import Budget
+from rasa_kustomer.delivery.bulk import Batching
+from rasa_kustomer.delivery.circuit_breaker import Breaker
+from rasa_kustomer.delivery.rate_limit import Budget
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.courier import Courier
-from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.worker import Courier
+from rasa_kustomer.delivery.session import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
-from rasa_kustomer.delivery.jobs import Jobs
+from rasa_kustomer.delivery.bulk_jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.ticketing import Ticketing

@@ -7,9 +7,9 @@ after the closing, and opens the conversation again.
 import logging
 from collections.abc import Callable, Sequence
 
-from rasa_kustomer.delivery.jobs import LONGEST_PAUSE_SECONDS, Jobs
+from rasa_kustomer.delivery.bulk_jobs import LONGEST_PAUSE_SECONDS, Jobs
 from rasa_kustomer.delivery.load import Load
-from rasa_kustomer.delivery.recovery import InDoubtError, settle
+from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
 from rasa_kustomer.delivery.sending import surely_unsent
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
 from rasa_kustomer.outbox import Claim, Kind, Outbox, Part

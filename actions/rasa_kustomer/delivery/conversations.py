@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.jobs import DOUBT_SECONDS
+from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS
 from rasa_kustomer.delivery.plan import Parking
-from rasa_kustomer.delivery.recovery import InDoubtError
+from rasa_kustomer.delivery.bulk_results import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.client import MAX_ITEMS, KustomerClient

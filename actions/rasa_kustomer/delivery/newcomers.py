@@ -11,9 +11,9 @@ from typing import Any
 
 from rasa_kustomer.conversation.customer_body import create_body
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.delivery.batches import MOST_ITEMS
-from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.jobs import Jobs, NotPermittedError
+from rasa_kustomer.delivery.bulk_plan import MOST_ITEMS
+from rasa_kustomer.delivery.circuit_breaker import Breaker
+from rasa_kustomer.delivery.bulk_jobs import Jobs, NotPermittedError
 from rasa_kustomer.delivery.pace import GATHER_SECONDS
 from rasa_kustomer.directory import Directory, cache_key
 from rasa_kustomer.failures import where

@@ -8,7 +8,7 @@ from math import inf
 
 from cachetools import LRUCache
 
-from rasa_kustomer.delivery.budget import WINDOW_SECONDS
+from rasa_kustomer.delivery.rate_limit import WINDOW_SECONDS
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.priority import Priority
 from rasa_kustomer.outbox import HANDOFF_KINDS, Claim, Kind

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.jobs import NotPermittedError
+from rasa_kustomer.delivery.bulk_jobs import NotPermittedError
 from rasa_kustomer.kustomer.errors import NotAllowed, RateLimited, Rejected, Unreachable
 from rasa_kustomer.outbox import Claim
 

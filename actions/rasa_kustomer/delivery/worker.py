@@ -9,15 +9,15 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from rasa_kustomer.delivery.batches import HANDFUL, batchable, units
-from rasa_kustomer.delivery.batching import Batching, Failures
-from rasa_kustomer.delivery.breaker import Breaker
-from rasa_kustomer.delivery.budget import Budget
+from rasa_kustomer.delivery.bulk_plan import HANDFUL, batchable, units
+from rasa_kustomer.delivery.bulk import Batching, Failures
+from rasa_kustomer.delivery.circuit_breaker import Breaker
+from rasa_kustomer.delivery.rate_limit import Budget
 from rasa_kustomer.delivery.closings import closable
-from rasa_kustomer.delivery.delivery import Delivery
+from rasa_kustomer.delivery.session import Delivery
 from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.pace import PEOPLE_UNITS, LiveTurns
-from rasa_kustomer.delivery.recovery import InDoubtError
+from rasa_kustomer.delivery.bulk_results import InDoubtError
 from rasa_kustomer.delivery.sending import LeaseLostError
 from rasa_kustomer.failures import where
 from rasa_kustomer.kustomer.errors import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, GIVE_UP_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, Results
+from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, GIVE_UP_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, Results
 from rasa_kustomer.kustomer.errors import NotFound
 from rasa_kustomer.outbox import Claim, Kind, Outbox, Part, Record, Settled
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.jobs import Jobs
+from rasa_kustomer.delivery.bulk_jobs import Jobs
 from rasa_kustomer.delivery.pace import CustomerPace
-from rasa_kustomer.delivery.recovery import recover
+from rasa_kustomer.delivery.bulk_results import recover
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
 from rasa_kustomer.delivery.ticketing import Ticketing
 from rasa_kustomer.directory import Directory

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.batches import HANDFUL, Batch, Item, plan_batches
+from rasa_kustomer.delivery.bulk_plan import HANDFUL, Batch, Item, plan_batches
 from rasa_kustomer.delivery.closings import Closings
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError, Results
+from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError, Results
 from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.pace import CustomerPace
-from rasa_kustomer.delivery.recovery import InDoubtError, settle
+from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
 from rasa_kustomer.delivery.sending import identity_of, surely_unsent
 from rasa_kustomer.directory import Directory
 from rasa_kustomer.kustomer.errors import KustomerError, RateLimited, Rejected
