@@ -67,7 +67,7 @@ async def _measure(path: Path, sessions: int) -> dict[str, float]:
     questions: dict[str, Question] = {
         "record a turn": record,
         "counts (health, outbox status)": outbox.counts,
-        "what to claim": lambda: outbox.claim(8, escalated=True),
+        "what to lease": lambda: outbox.lease(8, escalated=True),
         "what is idle": lambda: outbox.maintenance.close_idle(60),
         "a sender's latest session": lambda: outbox.latest_session("sender7"),
         "a sender's tickets": lambda: outbox.tickets("sender7"),

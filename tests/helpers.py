@@ -51,7 +51,7 @@ class SharedClock(Clock):
 
     @property
     def waiting(self) -> int:
-        """How many sleep just now; the heartbeat of a courier is one of them."""
+        """How many sleep just now; the heartbeat of a worker is one of them."""
         return len(self._sleepers)
 
     async def sleep(self, seconds: float) -> None:

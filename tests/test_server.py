@@ -190,7 +190,7 @@ def test_turns_are_delivered_by_the_server_itself_and_survive_a_kill(
     first.wait()
 
     threaded_sandbox.heal()
-    second, url = start(**settings)  # nothing is called: the courier starts with the server
+    second, url = start(**settings)  # nothing is called: the worker starts with the server
     eventually(lambda: len(threaded_sandbox.state.messages) == 2)
     outbox = eventually(
         lambda: (found := httpx.get(f"{url}/kustomer/health").json()["outbox"])["pending"] == 0 and found

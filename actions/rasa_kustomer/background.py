@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.log import Once
 
 
@@ -36,4 +36,4 @@ class Background:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - asyncio would log it with a traceback, which may hold texts
-            self._say_once(f"A background task failed: {where(error)}")
+            self._say_once(f"A background task failed: {describe_error(error)}")

@@ -88,7 +88,7 @@ def check_routing_file(path: Path | None) -> tuple[Routing, list[Finding]]:
 async def _check_kustomer(settings: Settings, routing: Routing) -> list[Finding]:
     network, findings = check_network(settings)
     if network is None:
-        return [*findings, skip("connection", f"not tried: {settings.off_because or 'see above'}")]
+        return [*findings, skip("connection", f"not tried: {settings.disabled_reason or 'see above'}")]
     async with new_client(settings, network) as client:
         return [*findings, *await _check_account(settings, client, routing)]
 

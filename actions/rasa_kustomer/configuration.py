@@ -26,9 +26,9 @@ def read_configuration() -> tuple[Settings, Routing]:
     try:
         routing = load_routing(path) if path else Routing()
     except RoutingError as error:
-        off = None if settings.enabled and settings.api_key else settings.off_because
-        raise SettingsError(list(error.problems), off_because=off) from None
-    if settings.off_because is None and is_no_file(settings.outbox_url):
+        off = None if settings.enabled and settings.api_key else settings.disabled_reason
+        raise SettingsError(list(error.problems), disabled_reason=off) from None
+    if settings.disabled_reason is None and is_no_file(settings.outbox_url):
         raise SettingsError(["KUSTOMER_OUTBOX_URL: names something that is no file. Example: sqlite:///outbox.db"])
     return settings, routing
 

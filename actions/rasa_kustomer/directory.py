@@ -35,7 +35,7 @@ class _Flight(NamedTuple):
     priority: WorkPriority
 
 
-class Directory:
+class CustomerDirectory:
     """Finds or creates customers.
 
     Args:
@@ -56,7 +56,7 @@ class Directory:
         self._flights: dict[Hashable, _Flight] = {}
         self._looks: dict[Hashable, asyncio.Task[Customer | None]] = {}
 
-    async def resolve(self, identity: Identity, *, retry_failed: bool = False) -> Customer:
+    async def get_or_create(self, identity: Identity, *, retry_failed: bool = False) -> Customer:
         """The person's customer record, made when there is none.
 
         Args:

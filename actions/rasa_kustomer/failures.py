@@ -1,7 +1,7 @@
 """How a failure is named in a log: by class and place, never by a message that may quote a customer."""
 
 
-def where(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Class of an error and the line that raised it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.outbox import OutboxUnavailableError
 from rasa_kustomer.runtime import Runtime
 
@@ -14,21 +14,21 @@ OUTBOX_SECONDS = 1.0
 async def health(runtime: Runtime) -> dict[str, Any]:
     """The state of this process and its outbox; `degraded` is what to alarm on."""
     body: dict[str, Any] = {
-        "status": "degraded" if runtime.broken else "off" if runtime.off_because else "ok",
-        "enabled": runtime.off_because is None,
-        "reason": runtime.off_because,
+        "status": "degraded" if runtime.broken else "off" if runtime.disabled_reason else "ok",
+        "enabled": runtime.disabled_reason is None,
+        "reason": runtime.disabled_reason,
         "courier": runtime.settings.courier,
-        "unrecorded": runtime.unrecorded.calls,
+        "unrecorded": runtime.retry_buffer.calls,
     }
-    if runtime.off_because is not None:
+    if runtime.disabled_reason is not None:
         return body
-    body |= {"breaker": runtime.breaker.status(), "budget": runtime.budget.status()}
+    body |= {"breaker": runtime.breaker.status(), "budget": runtime.rate_limiter.status()}
     try:
         counts = await asyncio.wait_for(runtime.outbox.counts(), OUTBOX_SECONDS)
     except (OutboxUnavailableError, asyncio.TimeoutError) as error:
         return body | {"status": "degraded", "outbox": {"error": str(error) or "did not answer in 1 s"}}
     except Exception as error:  # noqa: BLE001 - whatever it is, this route answers
-        return body | {"status": "degraded", "outbox": {"error": where(error)}}
+        return body | {"status": "degraded", "outbox": {"error": describe_error(error)}}
     oldest = counts.oldest_pending_at
     body["outbox"] = {
         "accepted": counts.accepted,
@@ -37,6 +37,6 @@ async def health(runtime: Runtime) -> dict[str, Any]:
         "dead": counts.dead,
         "oldest_pending_seconds": None if oldest is None else round(max(0.0, time.time() - oldest), 1),
     }
-    if runtime.breaker.is_open or counts.dead or runtime.unrecorded.losing:
+    if runtime.breaker.is_open or counts.dead or runtime.retry_buffer.losing:
         body["status"] = "degraded"
     return body

@@ -16,8 +16,10 @@ WORKER_SECONDS = 120.0  # a running worker needs seconds, so something has been 
 
 def check_environment(settings: Settings) -> Iterator[Finding]:
     """Switches, missing settings, and keys that a front-end build may have published."""
-    if settings.off_because:
-        yield fail("settings", f"The plugin does nothing: {settings.off_because}. Fix that in .env (.env.template).")
+    if settings.disabled_reason:
+        yield fail(
+            "settings", f"The plugin does nothing: {settings.disabled_reason}. Fix that in .env (.env.template)."
+        )
     else:
         yield ok("settings", f"Kustomer is at {settings.api_url}")
     if not settings.enable_sync:
@@ -42,7 +44,7 @@ def check_variables() -> Iterator[Finding]:
 
 def check_network(settings: Settings) -> tuple[Network | None, list[Finding]]:
     """How Kustomer is reached, None when the plugin is off or a variable cannot be used; and what was found."""
-    if settings.off_because:
+    if settings.disabled_reason:
         return None, []
     try:
         network = read_network(settings.api_url or "")

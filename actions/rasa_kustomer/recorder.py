@@ -14,20 +14,20 @@ from cachetools import LRUCache
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.messages import Cursor, SessionMessages
 from rasa_kustomer.conversation.people import People, begun_with
-from rasa_kustomer.failures import where
-from rasa_kustomer.outbox import Outbox, OutboxUnavailableError, PastUnknownError, Recorded, Renew, SessionKey
+from rasa_kustomer.failures import describe_error
+from rasa_kustomer.outbox import IdentityUpdate, Outbox, OutboxUnavailableError, PastUnknownError, Recorded, SessionKey
 from rasa_kustomer.reading import REMEMBERED_SENDERS, Trackers
 from rasa_kustomer.records import accept, identity_fields, of_person, session_of
 
 logger = logging.getLogger(__name__)
 
-MOST_SENDERS = 100  # their trackers are kept whole, a few hundred kB each at the most; others wait for their next turn
+MAX_SENDERS = 100  # their trackers are kept whole, a few hundred kB each at the most; others wait for their next turn
 RETRY_SECONDS = 2.0
 FAILURES_TO_PAUSE = 3  # in a row: it is the outbox then, and not a turn of its own; each may take a second
 
 
 class _Call(NamedTuple):
-    """What an action was called with, as `Recorder.record_turns` takes it."""
+    """What an action was called with, as `TurnRecorder.record_turns` takes it."""
 
     sender_id: str
     events: Sequence[Mapping[str, Any]]
@@ -52,7 +52,7 @@ class _Place(NamedTuple):
     claimed: Identity
 
 
-class Recorder:
+class TurnRecorder:
     """Records what is new in a tracker, and knows the current session of each sender.
 
     What it remembers only saves work: after a restart, or in another process, a tracker is read whole and the outbox
@@ -76,7 +76,7 @@ class Recorder:
         identity: Identity,
         at_start: Identity | None = None,
         *,
-        renew: Renew = Renew.ALWAYS,
+        update: IdentityUpdate = IdentityUpdate.ALWAYS,
     ) -> SessionKey | None:
         """Accept all turns that were not recorded yet, each for the person whom its message names.
 
@@ -88,7 +88,7 @@ class Recorder:
             identity: Who speaks by their own account, for turns of whom the channel names nobody; a session that is
                 over keeps the one that it had.
             at_start: Whom the slot with the metadata of the session's start names, if the channel vouches for them.
-            renew: When it replaces the one that the current session has.
+            update: When it replaces the one that the current session has.
 
         Returns:
             The session of the one who speaks now, or None while it has no turn.
@@ -98,11 +98,11 @@ class Recorder:
         """
         call = _Call(sender_id, events, identity, at_start)
         try:
-            return await self._record_from(self._places.get(sender_id), call, renew)
+            return await self._record_from(self._places.get(sender_id), call, update)
         except PastUnknownError:
-            return await self._record_from(None, call, renew)
+            return await self._record_from(None, call, update)
 
-    async def _record_from(self, place: _Place | None, call: _Call, renew: Renew) -> SessionKey | None:
+    async def _record_from(self, place: _Place | None, call: _Call, update: IdentityUpdate) -> SessionKey | None:
         sender_id, events, identity, at_start = call
         reading = await self.trackers.read_on(sender_id, events, place and place.cursor, at_start)
         reached = reading.cursor
@@ -119,13 +119,13 @@ class Recorder:
             if silent and not await self._outbox.session_state(theirs.key):
                 complete = complete and over  # nobody will speak in it any more
                 continue
-            late = Renew.UNLESS_BEHIND if part.person.identity else Renew.NEVER
+            late = IdentityUpdate.UNLESS_BEHIND if part.person.identity else IdentityUpdate.NEVER
             person = part.person.identity or identity
-            last = await accept(self._outbox, theirs, person, part, late if over else renew, after=last)
+            last = await accept(self._outbox, theirs, person, part, late if over else update, after=last)
             spoken |= {part.person.mark}
         if session is not None and last and complete and reached and reached.started_ms in {None, session.started_ms}:
             if place and not reading.sessions and identity != place.claimed and not reached.people.known:
-                await self._outbox.record(session, identity_fields(identity), [], after=last, renew=renew)
+                await self._outbox.record(session, identity_fields(identity), [], after=last, update=update)
             place = self._places[sender_id] = _Place(reached, session, spoken, last, identity)
             return self._speaking(place)
         self.forget(sender_id)
@@ -170,7 +170,7 @@ class Recorder:
         return session_of(sender_id, started_ms)
 
 
-class Unrecorded:
+class RetryBuffer:
     """Turns that could not be written in time: counts them, says so once, and records them as soon as it is possible.
 
     Args:
@@ -181,7 +181,7 @@ class Unrecorded:
         losing: Whether recording fails at present.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: TurnRecorder) -> None:
         self._recorder = recorder
         self._waiting: dict[str, _Call] = {}
         self._task: asyncio.Task[None] | None = None
@@ -193,7 +193,7 @@ class Unrecorded:
         self.calls += 1
         if not self.losing:
             self.losing = True
-            said = str(error) if isinstance(error, OutboxUnavailableError) else where(error)
+            said = str(error) if isinstance(error, OutboxUnavailableError) else describe_error(error)
             logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", said)
 
     async def record_turns(
@@ -208,7 +208,7 @@ class Unrecorded:
 
     def _keep(self, call: _Call) -> None:
         """Try a sender's turns again later; the latest call has all of them."""
-        if call.sender_id in self._waiting or len(self._waiting) < MOST_SENDERS:
+        if call.sender_id in self._waiting or len(self._waiting) < MAX_SENDERS:
             self._waiting[call.sender_id] = call
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._retry_all(), name="kustomer_unrecorded")
@@ -236,9 +236,9 @@ class Unrecorded:
         failures = 0
         for sender_id, call in list(self._waiting.items()):
             try:
-                await self._recorder.record_turns(*call, renew=Renew.UNLESS_BEHIND)
+                await self._recorder.record_turns(*call, update=IdentityUpdate.UNLESS_BEHIND)
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
-                logger.debug("Turns are tried again later: %s", where(error))
+                logger.debug("Turns are tried again later: %s", describe_error(error))
                 failures += 1
                 if self._waiting.get(sender_id) is call:  # the others go first next time
                     self._waiting[sender_id] = self._waiting.pop(sender_id)

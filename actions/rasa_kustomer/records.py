@@ -10,7 +10,7 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import session_key
 from rasa_kustomer.conversation.messages import Message, SessionMessages
 from rasa_kustomer.conversation.people import mark_of
-from rasa_kustomer.outbox import Kind, NewRecord, Outbox, Recorded, Renew, SessionKey
+from rasa_kustomer.outbox import IdentityUpdate, Kind, NewRecord, Outbox, Recorded, SessionKey
 
 MESSAGES_AT_ONCE = 500  # some 10 ms in the event loop
 
@@ -63,7 +63,7 @@ async def accept(
     session: SessionKey,
     person: Identity,
     part: SessionMessages,
-    renew: Renew,
+    update: IdentityUpdate,
     *,
     after: Recorded | None = None,
 ) -> Recorded:
@@ -74,7 +74,7 @@ async def accept(
         session: The session of the person in the outbox.
         person: Whose they are.
         part: What was said.
-        renew: When the person replaces the one whom the session has.
+        update: When the person replaces the one whom the session has.
         after: What is taken for recorded before it.
 
     Returns:
@@ -92,7 +92,7 @@ async def accept(
         newest = Recorded(session.key, records[-1].key, records[-1].at_ms)
         if part.signed_in and part.person.identity:
             records.append(moved(session, mark_of(part.person.identity)))
-        await outbox.record(session, fields, records, after=last, renew=renew)
+        await outbox.record(session, fields, records, after=last, update=update)
         last = newest
     assert last is not None, "there are messages"  # noqa: S101 - for the type checker
     return last

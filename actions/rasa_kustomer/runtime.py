@@ -13,20 +13,20 @@ from rasa_kustomer.conversation.events import SESSION_METADATA
 from rasa_kustomer.conversation.identity import Identity, identify
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.delivery.assembly import assemble
-from rasa_kustomer.delivery.circuit_breaker import Breaker
-from rasa_kustomer.delivery.rate_limit import Budget
+from rasa_kustomer.delivery.circuit_breaker import CircuitBreaker
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.worker import Courier
 from rasa_kustomer.delivery.housekeeping import Housekeeping
 from rasa_kustomer.delivery.newcomers import Newcomers
-from rasa_kustomer.directory import Directory
-from rasa_kustomer.failures import where
+from rasa_kustomer.delivery.rate_limit import RateLimiter
+from rasa_kustomer.delivery.worker import Worker
+from rasa_kustomer.directory import CustomerDirectory
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.log import Once, one_line
 from rasa_kustomer.outbox import Access, Outbox
 from rasa_kustomer.reading import Trackers
-from rasa_kustomer.recorder import Recorder, Unrecorded
+from rasa_kustomer.recorder import RetryBuffer, TurnRecorder
 from rasa_kustomer.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ PACKAGE_LOGGER = "rasa_kustomer"
 
 @dataclass
 class Runtime:
-    """What the actions work with. When `off_because` is set they do nothing.
+    """What the actions work with. When `disabled_reason` is set they do nothing.
 
     Attributes:
         off_because: Why it is off, as a sentence without full stop.
@@ -44,21 +44,21 @@ class Runtime:
     """
 
     settings: Settings
-    off_because: str | None
+    disabled_reason: str | None
     broken: bool
     routing: Routing
     outbox: Outbox
-    recorder: Recorder
-    unrecorded: Unrecorded
+    recorder: TurnRecorder
+    retry_buffer: RetryBuffer
     client: KustomerClient
-    directory: Directory
-    breaker: Breaker
-    budget: Budget
+    directory: CustomerDirectory
+    breaker: CircuitBreaker
+    rate_limiter: RateLimiter
     say_once: Once
     background: Background
     conversations: Conversations
     newcomers: Newcomers
-    courier: Courier
+    worker: Worker
     housekeeping: Housekeeping
 
     @classmethod
@@ -66,7 +66,7 @@ class Runtime:
         cls,
         settings: Settings,
         routing: Routing,
-        off_because: str | None,
+        disabled_reason: str | None,
         *,
         broken: bool = False,
         access: Access = Access.SERVE,
@@ -76,34 +76,34 @@ class Runtime:
         Raises:
             NetworkSettingError: A variable of the machine keeps Kustomer out of reach.
         """
-        budget, breaker, say_once = Budget(settings.rate_share), Breaker(), Once(logger)
-        network = None if off_because else read_network(settings.api_url or "")
+        rate_limiter, breaker, say_once = RateLimiter(settings.rate_share), CircuitBreaker(), Once(logger)
+        network = None if disabled_reason else read_network(settings.api_url or "")
         for problem in network.skipped if network else ():
             logger.warning("%s", problem)
-        client = new_client(settings, network, budget.event_hooks)
-        directory = Directory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
+        client = new_client(settings, network, rate_limiter.event_hooks)
+        directory = CustomerDirectory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         outbox = Outbox(settings.outbox_url, access=access)
-        recorder = Recorder(outbox, Trackers(outbox, vouched_by(settings), named_channels=settings.channels))
+        recorder = TurnRecorder(outbox, Trackers(outbox, vouched_by(settings), named_channels=settings.channels))
         return cls(
             settings=settings,
-            off_because=off_because,
+            disabled_reason=disabled_reason,
             broken=broken,
             routing=routing,
             outbox=outbox,
             recorder=recorder,
-            unrecorded=Unrecorded(recorder),
+            retry_buffer=RetryBuffer(recorder),
             client=client,
             directory=directory,
             breaker=breaker,
-            budget=budget,
+            rate_limiter=rate_limiter,
             say_once=say_once,
             background=Background(say_once),
-            **assemble(settings, outbox, client, directory, breaker=breaker, budget=budget),
+            **assemble(settings, outbox, client, directory, breaker=breaker, rate_limiter=rate_limiter),
         )
 
-    def serves(self, sender_id: str) -> bool:
+    def is_enabled_for(self, sender_id: str) -> bool:
         """Whether the plugin works for this sender (KUSTOMER_ENABLED, the key, KUSTOMER_ROLLOUT_PERCENT)."""
-        return self.off_because is None and in_rollout(sender_id, self.settings.rollout_percent)
+        return self.disabled_reason is None and in_rollout(sender_id, self.settings.rollout_percent)
 
     def person(self, sender_id: str, slots: Mapping[str, Any], message_metadata: Any) -> Identity:
         """Who somebody is by slots and metadata, with the settings of this deployment."""
@@ -137,9 +137,9 @@ class Runtime:
     def start(self) -> None:
         """Start delivering, unless a worker does (KUSTOMER_COURIER); when off, log the reason once."""
         if self.broken:
-            logger.error("rasa-kustomer does nothing until this is fixed: %s", self.off_because)
-        elif self.off_because is not None:
-            logger.info("rasa-kustomer does nothing: %s.", self.off_because)
+            logger.error("rasa-kustomer does nothing until this is fixed: %s", self.disabled_reason)
+        elif self.disabled_reason is not None:
+            logger.info("rasa-kustomer does nothing: %s.", self.disabled_reason)
         elif self.settings.courier == "external":
             logger.info("Turns are only recorded; `rasa-kustomer worker` delivers them (KUSTOMER_COURIER=external).")
         else:
@@ -147,14 +147,14 @@ class Runtime:
 
     def deliver(self) -> None:
         """Start delivering and tidying up, whatever KUSTOMER_COURIER says. Does nothing when already started."""
-        self.courier.start()
+        self.worker.start()
         self.housekeeping.start()
 
     async def stop(self) -> None:
         """Finish within 5 seconds; what is not delivered by then stays in the outbox for the next start."""
         await self.housekeeping.stop()
-        await self.courier.stop()
-        await self.unrecorded.stop()
+        await self.worker.stop()
+        await self.retry_buffer.stop()
         await self.background.stop()
         await self.newcomers.close()
         await self.directory.close()
@@ -191,7 +191,7 @@ def _started() -> Runtime:
         runtime = _make()
         runtime.start()
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the bot its other actions
-        runtime = _off(f"it cannot be set up ({where(error)})")
+        runtime = _off(f"it cannot be set up ({describe_error(error)})")
         runtime.start()
     return runtime
 
@@ -202,11 +202,11 @@ def _make() -> Runtime:
     except SettingsError as error:
         for problem in error.problems:
             logger.error("%s", one_line(problem))  # noqa: TRY400 - for people
-        return _off(error.off_because or "its settings are wrong", broken=error.off_because is None)
+        return _off(error.disabled_reason or "its settings are wrong", broken=error.disabled_reason is None)
     if settings.debug:
         logging.getLogger(PACKAGE_LOGGER).setLevel(logging.DEBUG)
     try:
-        return Runtime.build(settings, routing, settings.off_because)
+        return Runtime.build(settings, routing, settings.disabled_reason)
     except NetworkSettingError as error:
         return Runtime.build(settings, routing, str(error), broken=True)
 

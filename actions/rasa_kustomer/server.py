@@ -16,7 +16,7 @@ from sanic.response import HTTPResponse, json
 
 from rasa_kustomer import runtime
 from rasa_kustomer.configuration import read_configuration
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.health import health
 from rasa_kustomer.settings import SettingsError
 
@@ -43,11 +43,13 @@ class ServerExtension:
         try:
             read_configuration()
         except SettingsError as error:
-            if error.off_because is None:  # else the log has them, and nothing of a plugin that is off stops anybody
+            if (
+                error.disabled_reason is None
+            ):  # else the log has them, and nothing of a plugin that is off stops anybody
                 print("rasa-kustomer cannot start:", *error.problems, sep="\n  ", file=sys.stderr, flush=True)
                 raise SystemExit(1) from None
         except Exception as error:  # noqa: BLE001 - no fault of a setting: the plugin is off then, and others work on
-            logger.error("rasa-kustomer cannot read its settings: %s", where(error))  # noqa: TRY400 - may hold texts
+            logger.error("rasa-kustomer cannot read its settings: %s", describe_error(error))  # noqa: TRY400 - may hold texts
         app.register_listener(_start, "before_server_start")
         app.register_listener(_stop, "before_server_stop")
         app.add_route(_health, HEALTH_ROUTE, methods=["GET"], name="kustomer_health")
@@ -87,7 +89,7 @@ async def _stop(_app: Any, *_: Any) -> None:
     try:
         await runtime.shut_down()
     except Exception as error:  # noqa: BLE001 - others have something to stop, too
-        logger.error("rasa-kustomer could not stop cleanly: %s", where(error))  # noqa: TRY400 - a traceback may hold texts
+        logger.error("rasa-kustomer could not stop cleanly: %s", describe_error(error))  # noqa: TRY400 - a traceback may hold texts
 
 
 async def _health(_request: Any) -> HTTPResponse:

@@ -12,7 +12,7 @@ from kustomer_sandbox import conversations, customers, messages
 from kustomer_sandbox.calls import DUPLICATE, Answer, Call, Handler, Operation, Org, Refusal, bad, paged, roles, row_at
 from kustomer_sandbox.tables import Row
 
-MOST_ITEMS, LONGEST_REFERENCE = 100, 255
+MAX_ITEMS, MAX_REFERENCE_LENGTH = 100, 255
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 CREATE: dict[str, Handler] = {
     "customers": customers.create,
@@ -156,16 +156,16 @@ class Bulk:
 
 def _check_items(items: Any, *, change: bool) -> None:
     """Refuses the whole request for what is wrong with the array; the items are judged later, each for itself."""
-    if not isinstance(items, list) or not 1 <= len(items) <= MOST_ITEMS:
-        raise bad("body", f"should be an array of 1 to {MOST_ITEMS} items")
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
+        raise bad("body", f"should be an array of 1 to {MAX_ITEMS} items")
     if change and not all(isinstance(item, dict) and item.get("id") for item in items):
         raise bad("id", "every item should have one")
     references = [item["_clientRef"] for item in items if isinstance(item, dict) and "_clientRef" in item]
     if references and len(references) != len(items):
         raise bad("_clientRef", "all items or none should have one")
     for one in references:
-        if not isinstance(one, str) or not 1 <= len(one) <= LONGEST_REFERENCE or NO_TEXT.search(one):
-            raise bad("_clientRef", f"/_clientRef should be 1 to {LONGEST_REFERENCE} characters")
+        if not isinstance(one, str) or not 1 <= len(one) <= MAX_REFERENCE_LENGTH or NO_TEXT.search(one):
+            raise bad("_clientRef", f"/_clientRef should be 1 to {MAX_REFERENCE_LENGTH} characters")
     if len(set(references)) != len(references):
         raise bad("_clientRef", "should be unique in the array")
 

@@ -16,7 +16,7 @@ from kustomer_sandbox.faults import Fault, ScriptedFault
 from kustomer_sandbox.limits import OrgLimit
 from kustomer_sandbox.wire import JSON_TYPE, HttpReply, HttpRequest, encoded
 
-MOST_BODY_BYTES = 400_000
+MAX_BODY_BYTES = 400_000
 KEPT_REQUESTS = 100_000
 UNKNOWN_PATH = "(no such path)"
 EXPIRED_KEY = "sandbox-expired-key"
@@ -171,8 +171,8 @@ def _parsed_body(request: HttpRequest) -> Any:
     """
     if request.method == "GET" and request.body:
         raise bad("body", "a GET has no body")
-    if len(request.body) > MOST_BODY_BYTES:
-        raise Refusal(413, f"more than {MOST_BODY_BYTES} bytes")
+    if len(request.body) > MAX_BODY_BYTES:
+        raise Refusal(413, f"more than {MAX_BODY_BYTES} bytes")
     if not request.body:
         return None
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":

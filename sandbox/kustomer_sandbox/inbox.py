@@ -6,15 +6,15 @@ from kustomer_sandbox.state import State
 from kustomer_sandbox.tables import Row
 
 PRIORITY_WORDS = {1: "Lowest", 2: "Low", 3: "Medium", 4: "High", 5: "Urgent"}
-MOST_IN_INBOX = 300
-MOST_OTHERS = 10
+MAX_IN_INBOX = 300
+MAX_OTHERS = 10
 SECTIONS = ("waiting", "answered", "snoozed", "parked", "done")
 
 
 def inbox(state: State) -> list[dict[str, Any]]:
     """The conversations in the order of an agent's day: who waits, most urgent and longest first; then the latest."""
     rows = sorted(state.conversations.values(), key=lambda row: str(row["lastActivityAt"]), reverse=True)
-    entries = [_entry(state, row) for row in rows[:MOST_IN_INBOX]]
+    entries = [_entry(state, row) for row in rows[:MAX_IN_INBOX]]
     waiting = [entry for entry in entries if entry["section"] == "waiting"]
     waiting.sort(key=lambda entry: (-entry["priority"], entry["waitingSince"]))
     return waiting + [entry for section in SECTIONS[1:] for entry in entries if entry["section"] == section]
@@ -108,6 +108,6 @@ def _customer(state: State, row: Row) -> dict[str, Any] | None:
         "tags": state.tag_names(owner),
         "others": [
             {"id": other["id"], "subject": other["name"] or "No subject", "status": other["status"]}
-            for other in others[: -MOST_OTHERS - 1 : -1]
+            for other in others[: -MAX_OTHERS - 1 : -1]
         ],
     }

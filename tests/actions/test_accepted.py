@@ -77,7 +77,7 @@ async def test_a_handoff_that_was_not_accepted_in_time_does_not_come_late(sandbo
     await talk(bot)
     await bot.call("action_listen")
     await delivered()
-    await runtime.current().courier.stop()
+    await runtime.current().worker.stop()
     blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     await bot.call("action_kustomer_handoff")

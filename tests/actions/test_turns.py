@@ -136,8 +136,8 @@ async def test_a_tracker_without_a_session_start_continues_the_latest_session(sa
 
 
 async def test_the_hook_makes_no_call_to_kustomer(sandbox: Sandbox) -> None:
-    """With the courier away there is nobody else who could."""
-    await runtime.current().courier.stop()
+    """With the worker away there is nobody else who could."""
+    await runtime.current().worker.stop()
     bot = Bot()
     bot.start()
     for number in range(5):
@@ -200,9 +200,9 @@ async def test_a_long_conversation_with_odd_texts_arrives_whole(
         bot.user(f"👋 שלום {number}\x00")
         bot.bot("word " * 4_000)
     await bot.call("action_listen")
-    budget = runtime.current().budget
-    budget._tokens = 1_000.0
-    budget.limit = 1_000_000
+    rate_limiter = runtime.current().rate_limiter
+    rate_limiter._tokens = 1_000.0
+    rate_limiter.limit = 1_000_000
     await delivered()
 
     inbound = [row["preview"] for row in sandbox.state.messages.values() if row["direction"] == "in"]
@@ -229,14 +229,14 @@ async def test_a_locked_database_costs_a_moment_is_counted_and_said_once_and_hea
     bot.start()
     await bot.turn("hello", "hi")
     await delivered()
-    await runtime.current().courier.stop()
+    await runtime.current().worker.stop()
     blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     await bot.turn("lost?", "no")
     await bot.turn("really?", "no")
     blocker.execute("ROLLBACK")
     blocker.close()
-    assert runtime.current().unrecorded.calls == 2
+    assert runtime.current().retry_buffer.calls == 2
     assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
 
     await runtime.shut_down()
@@ -272,13 +272,13 @@ async def test_the_last_words_before_the_visitor_leaves_are_recorded_when_that_i
     await delivered()
     with no_folder(tmp_path):
         await bot.turn("bye", "bye")
-        assert runtime.current().unrecorded.losing
+        assert runtime.current().retry_buffer.losing
     assert rows(tmp_path) == 2, "seen without a wait, in which they would be tried again"
 
     await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "kustomer_unrecorded"))
     await delivered()
     assert timeline(sandbox) == ["hello", "hi", "bye", "bye"]
-    assert not runtime.current().unrecorded.losing
+    assert not runtime.current().retry_buffer.losing
 
 
 async def test_what_waits_to_be_recorded_is_tried_a_last_time_at_the_end(
@@ -311,7 +311,7 @@ async def test_a_turn_that_cannot_be_written_for_whatever_reason_is_counted_kept
         for bot in bots:
             bot.start()
             await bot.turn("hello", "hi")
-        assert runtime.current().unrecorded.calls == 2
+        assert runtime.current().retry_buffer.calls == 2
     assert "my secret" not in caplog.text
 
     await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "kustomer_unrecorded"))
@@ -347,7 +347,7 @@ async def test_after_a_damaged_file_was_replaced_chats_bring_all_of_their_own_tu
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """E24: in the new file the rows are numbered from 1 again; the last chat speaks first."""
-    await runtime.current().courier.stop()
+    await runtime.current().worker.stop()
     bots = [Bot(f"chat{number}") for number in range(6)]
     for bot in bots:
         bot.start()
@@ -355,7 +355,7 @@ async def test_after_a_damaged_file_was_replaced_chats_bring_all_of_their_own_tu
     break_first_page(tmp_path / ".kustomer" / "outbox.db")
     for bot in (bots[-1], *bots[:-1]):
         await bot.turn(f"{bot.sender} asks more", f"{bot.sender} is told more")
-    assert runtime.current().unrecorded.calls == 0
+    assert runtime.current().retry_buffer.calls == 0
 
     await runtime.shut_down()
     await delivered()
@@ -371,7 +371,7 @@ async def test_after_a_damaged_file_was_replaced_chats_bring_all_of_their_own_tu
 async def test_what_waited_in_a_file_that_was_moved_by_hand_comes_again_with_the_next_turn(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    await runtime.current().courier.stop()
+    await runtime.current().worker.stop()
     bot = Bot()
     bot.start()
     await bot.turn("hello", "hi")

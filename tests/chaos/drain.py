@@ -12,7 +12,7 @@ from servers import resident_mb  # benchmarks/
 
 SHARE = 0.5
 TURNS = 20  # of a session
-MOST_GROWTH_MB = 60.0
+MAX_GROWTH_MB = 60.0
 LEAST_USE = 0.9
 ANONYMOUS = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 
@@ -62,7 +62,7 @@ async def run(report: Report, *, turns: int, rate_limit: int) -> None:
         report.check(promise, holds=used >= LEAST_USE * granted)
         report.check(f"never more than the share of the windows ({most:,.0f} units)", holds=used <= most)
         growth = highest - at_start
-        report.check(f"memory {at_start:.0f} MB, at most {growth:+.0f} MB", holds=growth <= MOST_GROWTH_MB)
+        report.check(f"memory {at_start:.0f} MB, at most {growth:+.0f} MB", holds=growth <= MAX_GROWTH_MB)
         held = await place.held()
         rows = Counter(row["externalId"] for row in held["messages"])
         once = len(rows) == rows.total() == turns

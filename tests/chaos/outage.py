@@ -39,7 +39,7 @@ async def _simulated(report: Report) -> None:
             sandbox.rules.bulk_seconds = 0
             sandbox.rules.customer_limit = 10_000
             office = Office(sandbox, f"sqlite:///{Path(folder) / 'outbox.db'}")
-            office.courier.start()
+            office.worker.start()
             sandbox.fail("*", "status:503", times=None)
             end, turn = office.clock.now + SIMULATED_SECONDS, 1
             while office.clock.now < end:

@@ -43,11 +43,11 @@ async def _no_request_before_the_reset(report: Report, refusals: int) -> None:
         clock = SharedClock()
         async with Sandbox(now=clock).serve() as sandbox:
             office = Office(sandbox, f"sqlite:///{Path(folder) / 'outbox.db'}", clock=clock)
-            office.courier.start()
+            office.worker.start()
             for number in range(refusals):
                 sandbox.fail("*", "429:org", times=1, skip=number % 5)
                 await office.say(f"visitor-{number}", "hello", "hi", "help")
-                await office.until(lambda _: office.budget.blocked_seconds > 0)
+                await office.until(lambda _: office.rate_limiter.blocked_seconds > 0)
                 # The refused session waits by itself; that everybody does shows with somebody else's turns.
                 await office.say(f"meanwhile-{number}", "hello")
                 await office.until(lambda counts: counts.pending == 0)

@@ -19,7 +19,7 @@ from tests.chaos.harness import Report
 from tests.servers import ServerMissingError, postgres
 
 Options = argparse.Namespace
-Part = Callable[[Report, Options], Coroutine[Any, Any, None]]
+Attempt = Callable[[Report, Options], Coroutine[Any, Any, None]]
 
 
 async def _kill(report: Report, options: Options) -> None:
@@ -33,7 +33,7 @@ async def _kill_on_postgres(report: Report, options: Options) -> None:
         await kill.run(report, kills=kills, servers=2, outbox_url=server.fresh())
 
 
-PARTS: dict[str, Part] = {
+PARTS: dict[str, Attempt] = {
     "kill, SQLite": _kill,
     "kill, PostgreSQL and two servers": _kill_on_postgres,
     "lost answers": lambda report, options: lost_answers.run(report, times=24 if options.short else 200),
@@ -94,7 +94,7 @@ def _verdict(outcomes: Mapping[str, int]) -> int:
     return BROKEN if broken else UNTRIED if untried else HOLDS
 
 
-def _run(name: str, part: Part, options: Options) -> int:
+def _run(name: str, part: Attempt, options: Options) -> int:
     print(f"\n{name}", flush=True)
     report, began = Report(name), time.monotonic()
     try:

@@ -29,10 +29,10 @@ def outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outbox_url: str) -> 
             for n in (1, 2, 3)
         ]
         await outbox.record(SESSION, {}, texts)
-        (claim,) = await outbox.claim(1)
-        await outbox.delivered(claim, claim.records[0], kustomer_id="m1", sent_ms=1)
-        await outbox.dead(claim, claim.records[1], "the preview is refused")
-        await outbox.release(claim)
+        (lease,) = await outbox.lease(1)
+        await outbox.delivered(lease, lease.records[0], kustomer_id="m1", sent_ms=1)
+        await outbox.dead(lease, lease.records[1], "the preview is refused")
+        await outbox.release(lease)
         await outbox.close()
 
     asyncio.run(fill())

@@ -191,13 +191,13 @@ def test_after_a_restore_by_other_means_the_same_is_marked(url: str) -> None:
 
     assert (done.exit_code, "3 pending records are looked up" in done.stdout) == (0, True), done.output
 
-    async def claim() -> tuple[bool, bool]:
+    async def lease() -> tuple[bool, bool]:
         outbox = Outbox(url)
-        (claim,) = await outbox.claim(1)
+        (lease,) = await outbox.lease(1)
         await outbox.close()
-        return claim.creating, all(record.marked for record in claim.records)
+        return lease.creating, all(record.marked for record in lease.records)
 
-    assert asyncio.run(claim()) == (True, True)
+    assert asyncio.run(lease()) == (True, True)
 
 
 @sqlite_only

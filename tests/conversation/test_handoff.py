@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_kustomer.conversation.handoff import read_handoff
-from rasa_kustomer.conversation.summary import LONGEST_NOTE, HandoffFacts, summary
+from rasa_kustomer.conversation.summary import MAX_NOTE_LENGTH, HandoffFacts, summary
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "rasa"
 
@@ -111,7 +111,7 @@ def test_many_slots_do_not_push_the_last_messages_out() -> None:
 
     note = summary(crowded, reference="RK-ABCDEFG", priority=3, person="somebody")
 
-    assert len(note) <= LONGEST_NOTE
+    assert len(note) <= MAX_NOTE_LENGTH
     assert "RK-ABCDEFG" in note
     shown = note.count("  slot_")
     assert shown > 10
@@ -127,7 +127,7 @@ def test_nothing_makes_a_summary_longer_than_a_note_may_be() -> None:
 
     note = summary(crowded, reference="RK-ABCDEFG", priority=3, person="somebody", remarks=[long])
 
-    assert len(note) <= LONGEST_NOTE
+    assert len(note) <= MAX_NOTE_LENGTH
     assert "RK-ABCDEFG" in note
     assert "Last messages:" in note
 
@@ -244,4 +244,4 @@ def test_whatever_json_holds_there_is_a_note(
 ) -> None:
     found = facts(events=events, slots=slots, active_loop=active_loop, forms=forms)
 
-    assert len(summary(found, reference="RK-ABCDEFG", priority=3, person="somebody")) <= LONGEST_NOTE
+    assert len(summary(found, reference="RK-ABCDEFG", priority=3, person="somebody")) <= MAX_NOTE_LENGTH

@@ -12,7 +12,7 @@ from rasa_kustomer.conversation.identity import IdentityNames, identify
 from rasa_kustomer.conversation.keys import PREFIX
 from rasa_kustomer.conversation.routing import Facts, Routing, decide_handoff
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
-from rasa_kustomer.conversation.summary import LONGEST_NOTE, summary
+from rasa_kustomer.conversation.summary import MAX_NOTE_LENGTH, summary
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -60,7 +60,7 @@ def test_a_summary_is_written_from_anything(events: list[Any], slots: dict[str, 
     note = summary(facts, reference="RK-ABCDEFG", priority=3, person="somebody")
 
     note.encode()
-    assert len(note) <= LONGEST_NOTE
+    assert len(note) <= MAX_NOTE_LENGTH
     assert "RK-ABCDEFG" in note
     assert "kustomer_" not in "".join(facts.slots)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rasa_kustomer.conversation.channels import CHANNELS
-from rasa_kustomer.conversation.handoff import MOST_INTENTS
+from rasa_kustomer.conversation.handoff import MAX_INTENTS
 from rasa_kustomer.conversation.routing import (
     PRIORITIES,
     Facts,
@@ -321,5 +321,5 @@ def test_the_shipped_example_names_what_there_is() -> None:
 
     assert {team for _, team in load_routing(EXAMPLE).teams()} == {"Support", "Billing", "Sales"}
     assert all(word in text for word in (*CHANNELS, *PRIORITIES, "1 (lowest) to 5"))
-    assert MOST_INTENTS == 5
+    assert MAX_INTENTS == 5
     assert "last five" in text

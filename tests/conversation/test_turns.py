@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.searching import examples
 
 from rasa_kustomer.conversation.messages import Cursor, Message, read_messages
-from rasa_kustomer.conversation.rendering import LONGEST_TEXT
+from rasa_kustomer.conversation.rendering import MAX_TEXT_LENGTH
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "rasa"
 
@@ -178,7 +178,7 @@ def test_a_text_of_1_mb_is_split_between_words_and_nothing_is_lost() -> None:
 
     parts = messages([user(text)])
 
-    assert all(len(part.text) <= LONGEST_TEXT for part in parts)
+    assert all(len(part.text) <= MAX_TEXT_LENGTH for part in parts)
     assert " ".join(part.text for part in parts).split() == text.split()
     assert len({part.key for part in parts}) == len(parts)
     assert parts[1].key == f"{parts[0].key}:p2"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 RUBBISH = b"\x5a\xa5"
 INDEX_OF_WAITING = (
-    "kustomer_session_open"  # couriers read it, `record` writes it for a session that waits already no more
+    "kustomer_session_open"  # workers read it, `record` writes it for a session that waits already no more
 )
 
 

@@ -1,4 +1,4 @@
-"""A courier at work on a real outbox and a served Kustomer, with a clock of its own."""
+"""A worker at work on a real outbox and a served Kustomer, with a clock of its own."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -9,17 +9,17 @@ from tests.helpers import SharedClock
 
 from kustomer_sandbox import Sandbox
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.delivery.bulk import Batching
-from rasa_kustomer.delivery.circuit_breaker import Breaker
-from rasa_kustomer.delivery.rate_limit import Budget
+from rasa_kustomer.delivery.bulk import BulkDelivery
+from rasa_kustomer.delivery.bulk_jobs import BulkJobs
+from rasa_kustomer.delivery.circuit_breaker import CircuitBreaker
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.worker import GATHER_SECONDS, Courier
-from rasa_kustomer.delivery.session import Delivery
-from rasa_kustomer.delivery.bulk_jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.pace import CustomerPace
+from rasa_kustomer.delivery.rate_limit import RateLimiter
+from rasa_kustomer.delivery.session import SessionDelivery
 from rasa_kustomer.delivery.ticketing import Ticketing
-from rasa_kustomer.directory import Directory
+from rasa_kustomer.delivery.worker import GATHER_SECONDS, Worker
+from rasa_kustomer.directory import CustomerDirectory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.outbox import DELIVERED, Kind, NewRecord, Outbox, SessionKey
 from rasa_kustomer.records import identity_fields
@@ -64,25 +64,25 @@ class Office:
     def __post_init__(self) -> None:
         begin(self.url, self.born)
         self.outbox = Outbox(self.url, now=self.clock)
-        self.budget = Budget(self.share, now=self.clock, sleep=self.clock.sleep)
-        self.breaker = Breaker(now=self.clock)
+        self.rate_limiter = RateLimiter(self.share, now=self.clock, sleep=self.clock.sleep)
+        self.breaker = CircuitBreaker(now=self.clock)
         self.client = KustomerClient(
             self.sandbox.url,
             self.api_key or self.sandbox.api_key,
             timeout_seconds=self.timeout_seconds,
-            event_hooks=self.budget.event_hooks,
+            event_hooks=self.rate_limiter.event_hooks,
             sleep=self.clock.sleep,
             now=self.clock,
         )
-        self.directory = directory = Directory(self.client, ttl_seconds=300, size=100, now=self.clock)
+        self.directory = directory = CustomerDirectory(self.client, ttl_seconds=300, size=100, now=self.clock)
         teams = Teams(self.client, ttl_seconds=300, now=self.clock)
-        self.jobs = Jobs(self.client, now=self.clock, sleep=self.clock.sleep)
+        self.jobs = BulkJobs(self.client, now=self.clock, sleep=self.clock.sleep)
         pace = CustomerPace(now=self.clock)
         conversations = Conversations(self.outbox, self.client, directory, parking=self.parking, now=self.clock)
         ticketing = Ticketing(
             self.outbox, self.client, conversations=conversations, teams=teams, default_team=self.default_team
         )
-        self.delivery = Delivery(
+        self.delivery = SessionDelivery(
             self.outbox,
             self.client,
             conversations=conversations,
@@ -93,19 +93,21 @@ class Office:
             now=self.clock,
         )
         self.newcomers = newcomers = Newcomers(self.jobs, directory, self.breaker, sleep=self.clock.sleep)
-        self.courier = Courier(
+        self.worker = Worker(
             self.outbox,
             self.delivery,
-            Batching(self.outbox, self.jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace),
+            BulkDelivery(
+                self.outbox, self.jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace
+            ),
             self.breaker,
-            self.budget,
+            self.rate_limiter,
             now=self.clock,
             sleep=self.clock.sleep if self.heartbeat else _for_ever,
         )
 
     async def close(self) -> None:
         passing = asyncio.create_task(self._time_passes())  # so that what waits for its time need not be cut off
-        await self.courier.stop()
+        await self.worker.stop()
         await self.newcomers.close()
         passing.cancel()
         await self.client.aclose()
@@ -147,9 +149,9 @@ class Office:
         await (outbox or self.outbox).record(session, ANONYMOUS, records, escalate=True)
 
     async def ticket(self, session: SessionKey) -> float:
-        """Let the courier work until the ticket is there; how long that takes by the clock."""
+        """Let the worker work until the ticket is there; how long that takes by the clock."""
         begun = self.clock.now
-        self.courier.start()
+        self.worker.start()
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while await self.outbox.record_state(f"{session.key}:ticket") != DELIVERED:
             assert asyncio.get_running_loop().time() < deadline, "no ticket"
@@ -158,8 +160,8 @@ class Office:
         return self.clock.now - begun
 
     async def deliver(self, pending: int = 0) -> None:
-        """Let the courier work until only so many records wait, with time passing as it needs."""
-        self.courier.start()
+        """Let the worker work until only so many records wait, with time passing as it needs."""
+        self.worker.start()
         await self.until(lambda counts: counts.pending <= pending)
 
     async def until(self, done: Any) -> None:
@@ -169,7 +171,7 @@ class Office:
         while not done(await self.outbox.counts()):
             assert asyncio.get_running_loop().time() < deadline, await self.outbox.counts()
             self.clock.now += self.step_seconds
-            if self.clock.now - looked_at >= GATHER_SECONDS:  # the courier looks no more often by itself
+            if self.clock.now - looked_at >= GATHER_SECONDS:  # the worker looks no more often by itself
                 looked_at = self.clock.now
                 self.outbox.work_arrived.set()
                 self.outbox.handoff_arrived.set()

@@ -17,10 +17,10 @@ async def idle(office: Office, many: int = MANY) -> list[SessionKey]:
     office.step_seconds, office.sandbox.rules.bulk_seconds = 5.0, 0.0  # its clock is not ours
     sessions = [await office.say(f"v{number}", "hello") for number in range(many)]
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     office.clock.now += 7_200
     queued, deadline = 0, asyncio.get_running_loop().time() + PATIENCE_SECONDS
-    while queued < many:  # a slow machine may still be giving back what the courier had when it was stopped
+    while queued < many:  # a slow machine may still be giving back what the worker had when it was stopped
         assert asyncio.get_running_loop().time() < deadline, "not all were queued"
         queued += await office.outbox.maintenance.close_idle(60)
     return sessions
@@ -91,7 +91,7 @@ async def test_one_that_fails_or_is_gone_costs_itself_only(office: Office, sandb
 
 
 async def until_sent(office: Office, sandbox: Sandbox) -> None:
-    office.courier.start()
+    office.worker.start()
     await office.until(lambda _: sent(sandbox, "PUT", JOBS) == 1)
 
 
@@ -159,7 +159,7 @@ async def test_turns_go_before_closings(office: Office, sandbox: Sandbox) -> Non
     sandbox.fail(f"PUT {JOBS}", "status:403", times=None)
     await office.say("ann", "hello")
     office.step_seconds = 0.05
-    office.courier.start()
+    office.worker.start()
     await office.until(lambda _: office.texts("ann") == ["hello"])
 
     assert statuses(sandbox).count("done") < MANY
@@ -172,6 +172,6 @@ async def test_a_courier_that_was_stopped_can_be_started_again(office: Office) -
     for number in range(2):
         await office.say("ann", "hello", start=number + 1)
         await office.deliver()
-        await office.courier.stop()
+        await office.worker.stop()
 
     assert office.texts("ann") == ["hello", "hello"]

@@ -59,8 +59,8 @@ async def test_a_turn_that_meets_damage_is_in_the_new_file_and_one_damage_makes_
     assert await worker.record(OTHER, WHO, [turn(4, OTHER)]) == 1
 
     assert await keys_at(path) == [turn(number, OTHER).key for number in (1, 2, 3, 4)]
-    [claim] = await worker.claim(8)
-    assert len(claim.records) == 4
+    [lease] = await worker.lease(8)
+    assert len(lease.records) == 4
     assert asides(path) == ["outbox.db.damaged-1"]
     [line] = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
     assert damage.GUIDE in line
@@ -93,11 +93,11 @@ async def test_damage_that_only_delivery_meets_is_mended_there(path: Path, two: 
     _, worker = two
     break_page_of(path, INDEX_OF_WAITING)
 
-    assert await worker.claim(8) == []
+    assert await worker.lease(8) == []
 
     assert asides(path) == ["outbox.db.damaged-1"]
     assert await worker.record(SESSION, WHO, [turn(1)]) == 1
-    assert len(await worker.claim(8)) == 1
+    assert len(await worker.lease(8)) == 1
 
 
 async def test_damage_that_only_recording_meets_is_mended_there(path: Path, two: tuple[Outbox, Outbox]) -> None:
@@ -144,7 +144,7 @@ async def test_a_sound_file_is_never_set_aside_because_of_an_earlier_one(
     healthy = damage.identity(path)
 
     assert await sleeper.record(OTHER, WHO, [turn(2, OTHER)]) == 1
-    assert [claim.key for claim in await sleeper.claim(8)] == [OTHER.key]
+    assert [lease.key for lease in await sleeper.lease(8)] == [OTHER.key]
 
     assert damage.identity(path) == healthy
     assert asides(path) == ["outbox.db.damaged-1"]
@@ -183,7 +183,7 @@ async def test_a_file_that_is_moved_or_deleted_by_hand_is_noticed_before_anythin
             file.rename(elsewhere / file.name)
 
     assert await server.record(OTHER, WHO, [turn(1, OTHER)]) == 1
-    assert [claim.key for claim in await worker.claim(8)] == [OTHER.key]
+    assert [lease.key for lease in await worker.lease(8)] == [OTHER.key]
 
     assert await keys_at(path) == [turn(1, OTHER).key]
     if gone == "moved without its log":

@@ -90,15 +90,15 @@ async def test_a_backlog_of_thousands_is_not_read_for_each_request(office: Offic
     session = await office.say("ann", *turns(6_000))
     await office.hand_off(session)
 
-    (claim,) = await office.outbox.claim(1)
-    assert len(claim.records) < 110
-    assert [one.kind.value for one in claim.records[-3:]] == ["note", "tags", "ticket"]
+    (lease,) = await office.outbox.lease(1)
+    assert len(lease.records) < 110
+    assert [one.kind.value for one in lease.records[-3:]] == ["note", "tags", "ticket"]
 
 
 async def test_turns_that_have_waited_before_the_handoff_hold_it_up_as_little(office: Office, sandbox: Sandbox) -> None:
     sandbox.fail("*", "status:503", times=None)
     session = await office.say("ann", *turns(60))
-    office.courier.start()
+    office.worker.start()
     await office.until(lambda _counts: len(sandbox.requests) > 3)
     sandbox.heal()
     await office.hand_off(session)

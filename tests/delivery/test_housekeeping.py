@@ -57,12 +57,12 @@ async def outbox(outbox_url: str, time: Time) -> AsyncIterator[Outbox]:
         for n in (1, 2, 3)
     ]
     await outbox.record(SESSION, WHO, turns)
-    (claim,) = await outbox.claim(1)
-    claim.customer_id, claim.conversation_id = "c", "k"
-    await outbox.resolved(claim)
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
-    await outbox.dead(claim, claim.records[1], "refused")
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(1)
+    lease.customer_id, lease.conversation_id = "c", "k"
+    await outbox.resolved(lease)
+    await outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.dead(lease, lease.records[1], "refused")
+    await outbox.release(lease)
     time.now += 8 * DAY_SECONDS
     yield outbox
     assert (await outbox.counts()).balanced
@@ -71,13 +71,13 @@ async def outbox(outbox_url: str, time: Time) -> AsyncIterator[Outbox]:
 
 async def settle(outbox: Outbox) -> None:
     """All that waits is delivered."""
-    while claims := await outbox.claim(100):
-        for claim in claims:
-            claim.customer_id, claim.conversation_id = "c", claim.key
-            await outbox.resolved(claim)
-            for record in claim.records:
-                await outbox.delivered(claim, record, kustomer_id="m", sent_ms=3)
-            await outbox.release(claim)
+    while leases := await outbox.lease(100):
+        for lease in leases:
+            lease.customer_id, lease.conversation_id = "c", lease.key
+            await outbox.resolved(lease)
+            for record in lease.records:
+                await outbox.delivered(lease, record, kustomer_id="m", sent_ms=3)
+            await outbox.release(lease)
 
 
 async def keys(outbox: Outbox) -> list[str]:
@@ -200,7 +200,7 @@ async def test_all_that_is_idle_is_queued_in_the_round_in_which_it_is_due(outbox
 
     assert len(await outbox.maintenance.entries(state="pending", kind="close", limit=999)) == 251
     assert time.sleeps == [IDLE_CHECK_SECONDS, *[SHORT_PAUSE_SECONDS] * 3, IDLE_CHECK_SECONDS]
-    assert all(claim.records[0].kind is Kind.CLOSE for claim in await outbox.claim(999))
+    assert all(lease.records[0].kind is Kind.CLOSE for lease in await outbox.lease(999))
 
 
 async def test_a_batch_is_of_a_thousand_at_the_most(outbox: Outbox, time: Time) -> None:
@@ -210,11 +210,11 @@ async def test_a_batch_is_of_a_thousand_at_the_most(outbox: Outbox, time: Time) 
         for n in range(1, 1_101)
     ]
     await outbox.record(many, WHO, turns)
-    for claim in await outbox.claim(8):
-        while due := await outbox.due(claim):
+    for lease in await outbox.lease(8):
+        while due := await outbox.due(lease):
             for record in due:
-                await outbox.delivered(claim, record, kustomer_id="m", sent_ms=1)
-        await outbox.release(claim)
+                await outbox.delivered(lease, record, kustomer_id="m", sent_ms=1)
+        await outbox.release(lease)
     time.now += 8 * DAY_SECONDS
 
     assert await outbox.maintenance.count_purgeable(older_than_seconds=DAY_SECONDS) == 1_102

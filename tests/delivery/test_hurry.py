@@ -62,13 +62,13 @@ def hanging(sandbox: Sandbox) -> int:
 async def others_have_used_their_part(office: Office) -> None:
     """An answer tells that only the others' part of this minute remains."""
     told = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": "480"}
-    for hook in office.budget.event_hooks["response"]:
+    for hook in office.rate_limiter.event_hooks["response"]:
         await hook(httpx.Response(200, headers=told))
 
 
 async def waits_for_the_window(office: Office) -> None:
-    """Until the courier has something at hand that waits (beside its heartbeat)."""
-    office.courier.start()
+    """Until the worker has something at hand that waits (beside its heartbeat)."""
+    office.worker.start()
     office.outbox.work_arrived.set()
     await when(office.clock, lambda: office.clock.waiting >= 2)
 
@@ -113,7 +113,7 @@ async def test_a_handoff_does_not_wait_for_a_job_that_takes_its_time(
     office.sandbox.rules.bulk_seconds = 0.2
     office.sandbox.fail(f"POST /v1/{resource}/bulk", "bulk-slow:2" if resource == "conversations" else "bulk-slow:20")
     sessions = [await office.say(name, "hello", "hi") for name in NAMES]
-    office.courier.start()
+    office.worker.start()
     await when(office.clock, lambda: any(one.path == f"/v1/{resource}/bulk" for one in office.sandbox.requests))
 
     await office.hand_off(sessions[3], outbox=elsewhere)
@@ -171,10 +171,10 @@ async def test_whoever_is_looked_up_for_two_is_looked_up_as_fast_as_the_more_urg
     await others_have_used_their_part(office)
     ann = Identity(sender_id="ann", email="ann@example.com", external_id=None, phone=None, name=None, trusted=False)
     token = task_priority.set(WorkPriority(Priority.MIRROR))
-    slow = asyncio.create_task(office.directory.resolve(ann))
+    slow = asyncio.create_task(office.directory.get_or_create(ann))
     await when(office.clock, lambda: office.clock.waiting == 1)
     task_priority.set(WorkPriority(Priority.HANDOFF))
-    quick = asyncio.create_task(office.directory.resolve(replace(ann, sender_id="ann-again")))
+    quick = asyncio.create_task(office.directory.get_or_create(replace(ann, sender_id="ann-again")))
     task_priority.reset(token)
 
     begun = office.clock.now
@@ -188,7 +188,7 @@ async def test_whoever_is_looked_up_for_two_is_looked_up_as_fast_as_the_more_urg
 async def test_a_handoff_that_another_process_took_gets_a_probe_at_once(office: Office, sandbox: Sandbox) -> None:
     sandbox.fail("*", "reset-before", times=None)
     await office.say("bob", "hello")
-    office.courier.start()
+    office.worker.start()
     await office.until(lambda _: office.breaker.seconds_to_probe > 20)
     await office.until(lambda _: office.breaker.seconds_to_probe < 14)  # by now the last probe has failed
     sandbox.heal()
@@ -204,13 +204,13 @@ async def test_a_handoff_that_another_process_took_gets_a_probe_at_once(office: 
 
 async def test_a_session_that_fails_while_it_is_handed_off_does_not_wait_for_its_next_try(office: Office) -> None:
     session = await office.say("ann", "hello")
-    (claim,) = await office.outbox.claim(1)
+    (lease,) = await office.outbox.lease(1)
     await office.hand_off(session)
-    await office.outbox.release(claim, wait_seconds=60)
+    await office.outbox.release(lease, wait_seconds=60)
 
-    (again,) = await office.outbox.claim(1, handoff=True)
+    (again,) = await office.outbox.lease(1, handoff=True)
     await office.outbox.release(again, wait_seconds=60)
-    assert await office.outbox.claim(1) == [], "and then it waits as anybody does"
+    assert await office.outbox.lease(1) == [], "and then it waits as anybody does"
 
 
 async def test_what_is_at_hand_is_not_taken_again_when_its_lease_ran_out(
@@ -219,7 +219,7 @@ async def test_what_is_at_hand_is_not_taken_again_when_its_lease_ran_out(
     office = Office(sandbox, outbox_url, clock, heartbeat=False, timeout_seconds=60)
     sandbox.fail(MESSAGES, "hang", times=1)
     await office.say("ann", "hello")
-    office.courier.start()
+    office.worker.start()
     await when(clock, lambda: hanging(sandbox) == 1)
     for _ in range(100):
         clock.now += 10
@@ -235,11 +235,11 @@ async def test_a_session_under_way_stays_ours_when_its_request_takes_longer_than
 ) -> None:
     sandbox.fail(MESSAGES, "hang", times=1)
     await office.say("ann", "hello")
-    office.courier.start()
+    office.worker.start()
     await when(office.clock, lambda: hanging(sandbox) == 1)
     other = Outbox(office.url, now=office.clock)
     for _ in range(60):
         office.clock.now += 1
         await asyncio.sleep(0.01)
-        assert await other.claim(1) == []
+        assert await other.lease(1) == []
     await other.close()

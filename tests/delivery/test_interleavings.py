@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.searching import examples
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.bulk_plan import batchable
-from rasa_kustomer.outbox import DEAD, Claim, Kind, NewRecord, Outbox, Part, Record, SessionKey, Settled
+from rasa_kustomer.delivery.bulk_plan import fit_for_bulk
+from rasa_kustomer.outbox import DEAD, Attempt, Kind, Lease, NewRecord, Outbox, Outcome, Record, SessionKey
 from rasa_kustomer.outbox import outbox as outbox_module
 
 T = TypeVar("T")
@@ -36,17 +36,17 @@ class Flight(NamedTuple):
     """A request whose answer is still on its way to the process that sent it."""
 
     which: int
-    claim: Claim
+    lease: Lease
     record: Record
     refused: bool
 
 
-def parts_of(claim: Claim, records: list[Record]) -> list[Part]:
+def parts_of(lease: Lease, records: list[Record]) -> list[Attempt]:
     """Their places in a job, with `sentAt` as `batches` plans it."""
-    parts, sent_ms = [], claim.last_sent_ms
+    parts, sent_ms = [], lease.last_sent_ms
     for record in records:
         sent_ms = plan.sent_ms(record.payload, sent_ms)
-        parts.append(Part(claim.id, record, sent_ms))
+        parts.append(Attempt(lease.id, record, sent_ms))
     return parts
 
 
@@ -59,7 +59,7 @@ class Machine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.now = 1_000.0
         self.processes = [self.new_process(), self.new_process()]
-        self.held: list[dict[int, Claim]] = [{}, {}]
+        self.held: list[dict[int, Lease]] = [{}, {}]
         self.recorded: dict[str, list[str]] = {session.key: [] for session in SESSIONS}
         self.arrived: dict[str, list[str]] = {session.key: [] for session in SESSIONS}
         self.at_ms: dict[str, int] = {}
@@ -83,30 +83,30 @@ class Machine(RuleBasedStateMachine):
         self.loop.close()
         self.folder.cleanup()
 
-    def arrive(self, claim: Claim, record: Record, sent_ms: int | None = None) -> None:
-        """Kustomer carries a request out, once; `sentAt` is chosen as the courier does."""
+    def arrive(self, lease: Lease, record: Record, sent_ms: int | None = None) -> None:
+        """Kustomer carries a request out, once; `sentAt` is chosen as the worker does."""
         if record.kind is not Kind.MESSAGE:
             return  # closing twice does no harm
-        self.arrived[claim.key].append(record.key)
-        planned = sent_ms or record.sent_ms or plan.sent_ms(record.payload, claim.last_sent_ms)
+        self.arrived[lease.key].append(record.key)
+        planned = sent_ms or record.sent_ms or plan.sent_ms(record.payload, lease.last_sent_ms)
         self.shown_at[record.key] = planned
-        claim.last_sent_ms = max(claim.last_sent_ms, planned)
+        lease.last_sent_ms = max(lease.last_sent_ms, planned)
 
-    def delivered(self, which: int, claim: Claim, record: Record) -> None:
+    def delivered(self, which: int, lease: Lease, record: Record) -> None:
         """Settle what has arrived, with what a look-up or the answer says."""
-        claim.last_sent_ms = max(claim.last_sent_ms, self.shown_at.get(record.key, 0))
-        sent_ms = claim.last_sent_ms if record.kind is Kind.MESSAGE else None
-        self.run(self.processes[which].delivered(claim, record, kustomer_id="k", sent_ms=sent_ms))
+        lease.last_sent_ms = max(lease.last_sent_ms, self.shown_at.get(record.key, 0))
+        sent_ms = lease.last_sent_ms if record.kind is Kind.MESSAGE else None
+        self.run(self.processes[which].delivered(lease, record, kustomer_id="k", sent_ms=sent_ms))
 
-    def die(self, which: int, claim: Claim, record: Record) -> None:
-        self.run(self.processes[which].dead(claim, record, "refused"))
+    def die(self, which: int, lease: Lease, record: Record) -> None:
+        self.run(self.processes[which].dead(lease, record, "refused"))
         if self.run(self.processes[which].record_state(record.key)) == DEAD:
             self.dead.add(record.key)
             self.ever_dead.add(record.key)
 
-    def known(self, claim: Claim, record: Record) -> bool:
+    def known(self, lease: Lease, record: Record) -> bool:
         """The look-up after a doubt."""
-        return record.unsure and record.key in self.arrived[claim.key]
+        return record.unsure and record.key in self.arrived[lease.key]
 
     @initialize()
     def somebody_has_spoken(self) -> None:
@@ -127,24 +127,24 @@ class Machine(RuleBasedStateMachine):
         keys.extend(fresh)
 
     @rule(which=st.sampled_from([0, 1]), limit=st.integers(1, 3))
-    def claim(self, which: int, limit: int) -> None:
-        at_hand = {flight.claim.key for flight in self.flying if flight.which == which}
-        at_hand |= {claim.key for claim in self.held[which].values()}
-        for claim in self.run(self.processes[which].claim(limit, but_not=at_hand)):
-            assert all(claim.id not in held for held in self.held), "leased to two at a time"
-            if not claim.conversation_id:
-                claim.customer_id = claim.conversation_id = "k"
-                self.run(self.processes[which].resolved(claim))
-            self.held[which][claim.id] = claim
+    def lease(self, which: int, limit: int) -> None:
+        at_hand = {flight.lease.key for flight in self.flying if flight.which == which}
+        at_hand |= {lease.key for lease in self.held[which].values()}
+        for lease in self.run(self.processes[which].lease(limit, but_not=at_hand)):
+            assert all(lease.id not in held for held in self.held), "leased to two at a time"
+            if not lease.conversation_id:
+                lease.customer_id = lease.conversation_id = "k"
+                self.run(self.processes[which].resolved(lease))
+            self.held[which][lease.id] = lease
 
-    def one(self, which: int) -> tuple[Outbox, Claim, Record | None]:
-        claim = next(iter(self.held[which].values()))
-        return self.processes[which], claim, claim.records[0] if claim.records else None
+    def one(self, which: int) -> tuple[Outbox, Lease, Record | None]:
+        lease = next(iter(self.held[which].values()))
+        return self.processes[which], lease, lease.records[0] if lease.records else None
 
     def busy(self, which: int) -> bool:
         """Whether the process has a session, if need be by claiming one."""
         if not self.held[which]:
-            self.claim(which, 1)
+            self.lease(which, 1)
         return bool(self.held[which])
 
     @rule(
@@ -154,49 +154,49 @@ class Machine(RuleBasedStateMachine):
     def send(self, which: int, outcome: str) -> None:
         if not self.busy(which):
             return
-        process, claim, record = self.one(which)
+        process, lease, record = self.one(which)
         if record is None:
-            self.release(which, claim, None)
+            self.release(which, lease, None)
             return
-        if not self.run(process.begin(claim, record)):
-            self.give_up(which, claim)
+        if not self.run(process.begin(lease, record)):
+            self.give_up(which, lease)
             return
-        exists = self.known(claim, record)
+        exists = self.known(lease, record)
         if outcome in {"lost", "never arrived", "surely unsent"}:
             if outcome == "lost" and not exists:
-                self.arrive(claim, record)
+                self.arrive(lease, record)
             if outcome == "surely unsent":
                 self.run(process.unsent(record))
-            self.release(which, claim, 0.0)
+            self.release(which, lease, 0.0)
         elif outcome == "refused" and not exists:
-            self.die(which, claim, record)
-            claim.records.pop(0)
+            self.die(which, lease, record)
+            lease.records.pop(0)
         else:
             if not exists:
-                self.arrive(claim, record)
-            self.delivered(which, claim, record)
-            claim.records.pop(0)
+                self.arrive(lease, record)
+            self.delivered(which, lease, record)
+            lease.records.pop(0)
 
-    def give_up(self, which: int, claim: Claim) -> None:
-        """The courier stops at a lost lease; whose it is now, the outbox knows."""
-        self.release(which, claim, None)
+    def give_up(self, which: int, lease: Lease) -> None:
+        """The worker stops at a lost lease; whose it is now, the outbox knows."""
+        self.release(which, lease, None)
 
     @rule(which=st.sampled_from([0, 1]), refused=st.booleans())
     def send_and_stall(self, which: int, refused: bool) -> None:
         """The process stands still until its leases have run out; the answer finds it later, while another works."""
         if not self.busy(which):
             return
-        process, claim, record = self.one(which)
-        if record is None or not self.run(process.begin(claim, record)):
+        process, lease, record = self.one(which)
+        if record is None or not self.run(process.begin(lease, record)):
             return
-        if not self.known(claim, record):
+        if not self.known(lease, record):
             if refused:
-                self.of_holes.add(claim.key)  # the other one may be let in, and this one's answer comes too late
+                self.of_holes.add(lease.key)  # the other one may be let in, and this one's answer comes too late
             else:
-                self.arrive(claim, record)
+                self.arrive(lease, record)
         else:
             refused = False
-        self.flying.append(Flight(which, claim, record, refused))
+        self.flying.append(Flight(which, lease, record, refused))
         self.held[which].clear()
         self.now += LEASE_IS_OVER_SECONDS
         self.held[1 - which].clear()
@@ -205,12 +205,12 @@ class Machine(RuleBasedStateMachine):
     def late_answer(self) -> None:
         if not self.flying:
             return
-        which, claim, record, refused = self.flying.pop(0)
+        which, lease, record, refused = self.flying.pop(0)
         if refused:
-            self.die(which, claim, record)
+            self.die(which, lease, record)
         else:
-            self.delivered(which, claim, record)
-        self.run(self.processes[which].release(claim))
+            self.delivered(which, lease, record)
+        self.run(self.processes[which].release(lease))
 
     @rule(
         which=st.sampled_from([0, 1]),
@@ -219,13 +219,13 @@ class Machine(RuleBasedStateMachine):
     def send_in_a_job(self, which: int, outcome: str) -> None:
         if not self.busy(which):
             return
-        process, claim, _ = self.one(which)
-        records = batchable(claim)
+        process, lease, _ = self.one(which)
+        records = fit_for_bulk(lease)
         if not records:
             return
-        parts = parts_of(claim, records)
-        if claim.id not in self.run(process.bulk.begin(parts)):
-            self.give_up(which, claim)
+        parts = parts_of(lease, records)
+        if lease.id not in self.run(process.bulk.begin(parts)):
+            self.give_up(which, lease)
             return
         if outcome == "unsent":
             self.run(process.bulk.unsent(parts))
@@ -233,21 +233,21 @@ class Machine(RuleBasedStateMachine):
             chosen = {"half": slice(len(records) // 2), "holes": slice(1, None, 2)}.get(outcome, slice(None))
             done = parts[chosen]
             for record, part in list(zip(records, parts, strict=True))[chosen]:
-                self.arrive(claim, record, part.sent_ms)
+                self.arrive(lease, record, part.sent_ms)
             if outcome == "holes":
-                self.of_holes.add(claim.key)
+                self.of_holes.add(lease.key)
             if outcome != "answer lost":
                 self.run(process.bulk.posted(parts, "job"))
             if outcome in {"settled", "half", "holes"}:
-                self.run(process.bulk.delivered([Settled(part, "k") for part in done]))
+                self.run(process.bulk.delivered([Outcome(part, "k") for part in done]))
                 self.run(process.bulk.returned([part for part in parts if part not in done], unsure=False))
             elif outcome == "nothing told":
                 self.run(process.bulk.returned(parts, unsure=True))
-        self.release(which, claim, 0.0)
+        self.release(which, lease, 0.0)
 
-    def release(self, which: int, claim: Claim, wait_seconds: float | None) -> None:
-        self.run(self.processes[which].release(claim, wait_seconds=wait_seconds))
-        self.held[which].pop(claim.id)
+    def release(self, which: int, lease: Lease, wait_seconds: float | None) -> None:
+        self.run(self.processes[which].release(lease, wait_seconds=wait_seconds))
+        self.held[which].pop(lease.id)
 
     @rule(which=st.sampled_from([0, 1]))
     def crash(self, which: int) -> None:
@@ -289,14 +289,14 @@ class Machine(RuleBasedStateMachine):
         self.now += LEASE_IS_OVER_SECONDS
         for held in self.held:
             held.clear()
-        while claims := self.run(self.processes[0].claim(len(SESSIONS))):
-            for claim in claims:
-                for record in claim.records:
-                    assert self.run(self.processes[0].begin(claim, record)), "our own record, and we may not send it"
-                    if not self.known(claim, record):
-                        self.arrive(claim, record)
-                    self.delivered(0, claim, record)
-                self.run(self.processes[0].release(claim))
+        while leases := self.run(self.processes[0].lease(len(SESSIONS))):
+            for lease in leases:
+                for record in lease.records:
+                    assert self.run(self.processes[0].begin(lease, record)), "our own record, and we may not send it"
+                    if not self.known(lease, record):
+                        self.arrive(lease, record)
+                    self.delivered(0, lease, record)
+                self.run(self.processes[0].release(lease))
         for key, recorded in self.recorded.items():
             assert set(recorded) - set(self.arrived[key]) <= self.ever_dead, "lost"
         assert self.run(self.processes[0].counts()).pending == 0

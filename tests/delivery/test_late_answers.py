@@ -8,7 +8,7 @@ import pytest
 from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
 from tests.helpers import Clock
 
-from rasa_kustomer.outbox import DELIVERED, PENDING, Claim, Outbox, Part, Record, Settled
+from rasa_kustomer.outbox import DELIVERED, PENDING, Attempt, Lease, Outbox, Outcome, Record
 
 DAY_SECONDS = 86_400.0
 STALL_SECONDS = 20.0
@@ -22,24 +22,24 @@ class Two(NamedTuple):
     clock: Clock
 
 
-Answer = Callable[[Outbox, Claim, Record], Awaitable[object]]
+Answer = Callable[[Outbox, Lease, Record], Awaitable[object]]
 
 
-def parts(claim: Claim, record: Record) -> list[Part]:
-    return [Part(claim.id, record, 5_000)]
+def parts(lease: Lease, record: Record) -> list[Attempt]:
+    return [Attempt(lease.id, record, 5_000)]
 
 
 SINGLE: dict[str, Answer] = {
-    "delivered": lambda box, claim, record: box.delivered(claim, record, kustomer_id="m", sent_ms=9_000),
-    "dead": lambda box, claim, record: box.dead(claim, record, "refused"),
+    "delivered": lambda box, lease, record: box.delivered(lease, record, kustomer_id="m", sent_ms=9_000),
+    "dead": lambda box, lease, record: box.dead(lease, record, "refused"),
     "unsent": lambda box, _, record: box.unsent(record),
     "deferred": lambda box, _, record: box.defer(record, seconds=600, reason="a role is missing"),
 }
 IN_A_JOB: dict[str, Answer] = {
-    "posted": lambda box, claim, record: box.bulk.posted(parts(claim, record), "job"),
-    "delivered": lambda box, claim, record: box.bulk.delivered([Settled(one, "m") for one in parts(claim, record)]),
-    "unsent": lambda box, claim, record: box.bulk.unsent(parts(claim, record)),
-    "returned": lambda box, claim, record: box.bulk.returned(parts(claim, record), unsure=False, reason="odd"),
+    "posted": lambda box, lease, record: box.bulk.posted(parts(lease, record), "job"),
+    "delivered": lambda box, lease, record: box.bulk.delivered([Outcome(one, "m") for one in parts(lease, record)]),
+    "unsent": lambda box, lease, record: box.bulk.unsent(parts(lease, record)),
+    "returned": lambda box, lease, record: box.bulk.returned(parts(lease, record), unsure=False, reason="odd"),
 }
 ANSWERS = [pytest.param(False, one, id=name) for name, one in SINGLE.items()]
 ANSWERS += [pytest.param(True, one, id=f"{name} in a job") for name, one in IN_A_JOB.items()]
@@ -62,27 +62,27 @@ def remove(folder: Path) -> None:
         file.unlink()
 
 
-async def begin(box: Outbox, claim: Claim, record: Record, *, in_a_job: bool) -> None:
-    begun = await box.bulk.begin(parts(claim, record)) if in_a_job else await box.begin(claim, record)
+async def begin(box: Outbox, lease: Lease, record: Record, *, in_a_job: bool) -> None:
+    begun = await box.bulk.begin(parts(lease, record)) if in_a_job else await box.begin(lease, record)
     assert begun, "its lease is its own"
 
 
 async def deliver_all(box: Outbox) -> None:
-    for claim in await box.claim(8):
-        for record in claim.records:
-            assert await box.begin(claim, record)
-            await box.delivered(claim, record, kustomer_id="m", sent_ms=5_000)
-        await box.release(claim)
+    for lease in await box.lease(8):
+        for record in lease.records:
+            assert await box.begin(lease, record)
+            await box.delivered(lease, record, kustomer_id="m", sent_ms=5_000)
+        await box.release(lease)
 
 
 async def seen(box: Outbox, key: str) -> dict[str, object]:
-    """The record as an operator sees it, and as a courier gets it."""
+    """The record as an operator sees it, and as a worker gets it."""
     [shown] = [one for one in await box.maintenance.entries() if one["key"] == key]
-    claims = await box.claim(8)
-    found = [record for claim in claims for record in claim.records if record.key == key]
+    leases = await box.lease(8)
+    found = [record for lease in leases for record in lease.records if record.key == key]
     assert found, f"{key} is not due: {shown}"
-    for claim in claims:
-        await box.release(claim)
+    for lease in leases:
+        await box.release(lease)
     [due] = found
     return {**shown, "unsure": due.unsure, "job": due.bulk_job, "in_a_job": due.bulk_at is not None}
 
@@ -95,7 +95,7 @@ async def test_an_answer_settles_no_record_that_was_given_the_number_since(
     """E22: ann's turn is sent, its process stands still, another one delivers and purges it, then bob speaks."""
     first, second, clock = two
     await first.record(SESSION, WHO, [turn(1)])
-    [stalled] = await first.claim(8)
+    [stalled] = await first.lease(8)
     [anns] = stalled.records
     await begin(first, stalled, anns, in_a_job=in_a_job)
     clock.now += STALL_SECONDS
@@ -120,17 +120,17 @@ async def test_an_answer_changes_nothing_while_somebody_else_is_at_the_record(
     """The second attempt is under way; nothing of the first may be said of it."""
     first, second, _ = two
     await first.record(SESSION, WHO, [turn(1)])
-    [stalled] = await first.claim(8)
+    [stalled] = await first.lease(8)
     await begin(first, stalled, stalled.records[0], in_a_job=in_a_job)
     await first.release(stalled)  # as if it had run out; on PostgreSQL the server's clock decides that
-    [taken] = await second.claim(8)
+    [taken] = await second.lease(8)
     await begin(second, taken, taken.records[0], in_a_job=False)
 
     await answer(first, stalled, stalled.records[0])
 
     assert await second.record_state(turn(1).key) == PENDING
     await second.release(taken)
-    [again] = await second.claim(8)
+    [again] = await second.lease(8)
     assert (again.records[0].unsure, again.records[0].attempts, again.records[0].bulk_job) == (True, 2, None)
     assert again.last_sent_ms == 0
     await second.delivered(again, again.records[0], kustomer_id="m", sent_ms=5_000)
@@ -140,7 +140,7 @@ async def test_an_answer_changes_nothing_while_somebody_else_is_at_the_record(
 async def test_an_answer_counts_that_comes_late_while_nobody_else_has_the_session(two: Two) -> None:
     first, _, clock = two
     await first.record(SESSION, WHO, [turn(1)])
-    [stalled] = await first.claim(8)
+    [stalled] = await first.lease(8)
     assert await first.begin(stalled, stalled.records[0])
     clock.now += STALL_SECONDS
 
@@ -152,15 +152,15 @@ async def test_an_answer_counts_that_comes_late_while_nobody_else_has_the_sessio
 async def test_a_record_is_begun_by_one_only(two: Two) -> None:
     first, second, _ = two
     await first.record(SESSION, WHO, [turn(1), turn(2)])
-    [stalled] = await first.claim(8)
+    [stalled] = await first.lease(8)
     await first.release(stalled)
-    [taken] = await second.claim(8)
+    [taken] = await second.lease(8)
     assert await second.begin(taken, taken.records[0])
     await second.release(taken)
-    [again] = await first.claim(8)
+    [again] = await first.lease(8)
 
     assert not await first.begin(again, stalled.records[0]), "read before the other's attempt"
-    assert await first.bulk.begin([Part(again.id, stalled.records[0], 5_000)]) == set()
+    assert await first.bulk.begin([Attempt(again.id, stalled.records[0], 5_000)]) == set()
     assert await first.begin(again, again.records[0])
 
 
@@ -168,9 +168,9 @@ async def test_who_lost_a_session_says_nothing_of_it(two: Two) -> None:
     """Ids in Kustomer and waiting times of a session are for whoever has it."""
     first, second, _ = two
     await first.record(SESSION, WHO, [turn(1)])
-    [stalled] = await first.claim(8)
+    [stalled] = await first.lease(8)
     await first.release(stalled)
-    [taken] = await second.claim(8)
+    [taken] = await second.lease(8)
     taken.customer_id, taken.conversation_id = "c", "k"
     await second.resolved(taken)
 
@@ -183,7 +183,7 @@ async def test_who_lost_a_session_says_nothing_of_it(two: Two) -> None:
 
     assert await second.begin_conversation(taken)
     await second.release(taken)
-    [again] = await second.claim(8)
+    [again] = await second.lease(8)
     assert (again.conversation_id, again.attempts) == ("k", 0)
 
 
@@ -192,24 +192,24 @@ async def test_a_session_at_hand_is_known_by_its_key_and_not_by_its_number(tmp_p
     box = Outbox(f"sqlite:///{tmp_path}/outbox.db")
     await box.record(OTHER, WHO, [turn(1, OTHER)])
     await box.record(SESSION, WHO, [turn(1)])
-    under_way = next(claim for claim in await box.claim(8) if claim.key == SESSION.key)
+    under_way = next(lease for lease in await box.lease(8) if lease.key == SESSION.key)
     assert await box.begin(under_way, under_way.records[0])
     await box.close()
     remove(tmp_path)
     await box.record(SESSION, WHO, [turn(1)])
     await box.record(OTHER, WHO, [turn(1, OTHER)])
 
-    claims = await box.claim(8, but_not=[under_way.key])
-    assert [claim.key for claim in claims] == [OTHER.key]
-    assert claims[0].id == under_way.id, "the number of ann's session is bob's now"
+    leases = await box.lease(8, but_not=[under_way.key])
+    assert [lease.key for lease in leases] == [OTHER.key]
+    assert leases[0].id == under_way.id, "the number of ann's session is bob's now"
     assert await box.due(under_way) == []
     under_way.conversation_id = "ann's"
     await box.resolved(under_way)
     await box.delivered(under_way, under_way.records[0], kustomer_id="m", sent_ms=5_000)
     await box.release(under_way, wait_seconds=600)
 
-    assert await box.begin(claims[0], claims[0].records[0]), "bob's session is still leased"
-    assert [record.key for record in await box.due(claims[0])] == [turn(1, OTHER).key]
+    assert await box.begin(leases[0], leases[0].records[0]), "bob's session is still leased"
+    assert [record.key for record in await box.due(leases[0])] == [turn(1, OTHER).key]
     state = await box.session_state(OTHER.key)
     assert state is not None
     assert state["conversation_id"] is None

@@ -75,7 +75,7 @@ async def test_whoever_exists_is_found_and_not_made_again(office: Office, sandbo
 
     assert len(customers(sandbox)) == len(set(customers(sandbox))) == len(MANY)
     assert not office.directory.knows(MANY[3])
-    assert (await office.directory.resolve(MANY[3])).id == existing.id
+    assert (await office.directory.get_or_create(MANY[3])).id == existing.id
 
 
 @pytest.mark.parametrize("fault", ["reset-before", "reset-after", "status:503", "status:403", "status:400", "429:org"])

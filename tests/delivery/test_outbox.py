@@ -14,15 +14,15 @@ from rasa_kustomer.outbox import (
     DELIVERED,
     LEASE_SECONDS,
     PENDING,
+    Attempt,
     Kind,
     NewRecord,
     Outbox,
     OutboxUnavailableError,
-    Part,
+    Outcome,
     PastUnknownError,
     Recorded,
     SessionKey,
-    Settled,
 )
 
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
@@ -96,20 +96,20 @@ async def test_records_come_back_in_the_order_of_recording(outbox: Outbox) -> No
     await outbox.record(SESSION, WHO, [turn(3), turn(1)])
     await outbox.record(SESSION, WHO, [turn(2)])
 
-    (claim,) = await outbox.claim(8)
+    (lease,) = await outbox.lease(8)
 
-    assert [record.payload["text"] for record in claim.records] == ["3", "1", "2"]
+    assert [record.payload["text"] for record in lease.records] == ["3", "1", "2"]
 
 
 async def test_a_session_is_leased_to_one_courier_until_it_is_released(outbox_url: str, clock: Clock) -> None:
     first, second = Outbox(outbox_url, now=clock), Outbox(outbox_url, now=clock)
     await first.record(SESSION, WHO, [turn(1)])
 
-    (claim,) = await first.claim(8)
-    assert await second.claim(8) == []
+    (lease,) = await first.lease(8)
+    assert await second.lease(8) == []
 
-    await first.release(claim)
-    assert len(await second.claim(8)) == 1
+    await first.release(lease)
+    assert len(await second.lease(8)) == 1
     await first.close()
     await second.close()
 
@@ -120,35 +120,35 @@ async def test_a_lease_is_kept_only_while_its_session_is_at_hand(tmp_path: Path,
     first, second = Outbox(url, now=clock), Outbox(url, now=clock)
     await first.record(SESSION, WHO, [turn(1)])
     await first.record(OTHER, WHO, [turn(2)])
-    forgotten, kept = await first.claim(8)
+    forgotten, kept = await first.lease(8)
     clock.now += LEASE_SECONDS - 1
     await first.heartbeat([kept.id])
     clock.now += 2
 
-    assert [claim.id for claim in await second.claim(8)] == [forgotten.id]
+    assert [lease.id for lease in await second.lease(8)] == [forgotten.id]
     await first.close()
     await second.close()
 
 
 async def test_a_clock_that_is_set_back_holds_nothing_up(outbox: Outbox, clock: Clock) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
-    await outbox.defer(claim.records[0], seconds=300, reason="a role is missing")
-    await outbox.release(claim, wait_seconds=60)
-    assert await outbox.claim(8) == []
+    (lease,) = await outbox.lease(8)
+    await outbox.defer(lease.records[0], seconds=300, reason="a role is missing")
+    await outbox.release(lease, wait_seconds=60)
+    assert await outbox.lease(8) == []
 
     clock.now -= 3 * 3_600
-    (again,) = await outbox.claim(8)
+    (again,) = await outbox.lease(8)
     assert [record.key for record in again.records] == [turn(1).key]
 
 
 async def test_a_courier_that_stood_still_does_not_take_its_own_session_twice(outbox: Outbox, clock: Clock) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
+    (lease,) = await outbox.lease(8)
     clock.now += LEASE_SECONDS + 1
 
-    assert await outbox.claim(8, but_not=[claim.key]) == []
-    assert await outbox.begin(claim, claim.records[0]), "nobody else has it, so it goes on"
+    assert await outbox.lease(8, but_not=[lease.key]) == []
+    assert await outbox.begin(lease, lease.records[0]), "nobody else has it, so it goes on"
 
 
 async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_not_send(
@@ -157,15 +157,15 @@ async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_n
     url = f"sqlite:///{tmp_path}/outbox.db"
     first, second = Outbox(url, now=clock), Outbox(url, now=clock)
     await first.record(SESSION, WHO, [turn(1)])
-    (stale,) = await first.claim(8)
+    (stale,) = await first.lease(8)
 
     clock.now += 10
     await first.heartbeat([stale.id])
     clock.now += 10
-    assert await second.claim(8) == [], "the heartbeat kept the lease"
+    assert await second.lease(8) == [], "the heartbeat kept the lease"
 
     clock.now += 10
-    (taken,) = await second.claim(8)
+    (taken,) = await second.lease(8)
     assert not await first.begin(stale, stale.records[0])
     assert await second.begin(taken, taken.records[0])
     await first.close()
@@ -178,21 +178,21 @@ async def test_a_late_answer_does_not_turn_the_last_sent_time_back(
 ) -> None:
     """The lease ran out while the request was under way; another process has looked the turn up and gone on."""
     await outbox.record(SESSION, WHO, [turn(number) for number in range(3)])
-    (stalled,) = await outbox.claim(8)
+    (stalled,) = await outbox.lease(8)
     await outbox.release(stalled)  # as if it had run out; on PostgreSQL the server's clock decides that
     other = Outbox(outbox_url, now=clock)
-    (claim,) = await other.claim(8)
-    for record, sent_ms in zip(claim.records[:2], (5_000, 5_001), strict=True):
-        await other.delivered(claim, record, kustomer_id="m", sent_ms=sent_ms)
-    await other.release(claim)
+    (lease,) = await other.lease(8)
+    for record, sent_ms in zip(lease.records[:2], (5_000, 5_001), strict=True):
+        await other.delivered(lease, record, kustomer_id="m", sent_ms=sent_ms)
+    await other.release(lease)
 
     late = stalled.records[0]
     if in_a_job:
-        await outbox.bulk.delivered([Settled(Part(stalled.id, late, 5_000), "m")])
+        await outbox.bulk.delivered([Outcome(Attempt(stalled.id, late, 5_000), "m")])
     else:
         await outbox.delivered(stalled, late, kustomer_id="m", sent_ms=5_000)
 
-    (again,) = await other.claim(8)
+    (again,) = await other.lease(8)
     assert again.last_sent_ms == 5_001, "the third turn comes after the second"
     await other.close()
 
@@ -203,12 +203,12 @@ async def test_couriers_that_claim_at_the_same_time_share_the_sessions(outbox_ur
         session = SessionKey(f"rasa:u{number}:1", f"u{number}", 1)
         await first.record(session, WHO, [turn(1, session)])
 
-    claims = await asyncio.gather(*(box.claim(5) for _ in range(8) for box in (first, second)))
-    keys = [claim.key for found in claims for claim in found]
-    while claims := [await box.claim(5) for box in (first, second)]:
-        if not any(claims):
+    leases = await asyncio.gather(*(box.lease(5) for _ in range(8) for box in (first, second)))
+    keys = [lease.key for found in leases for lease in found]
+    while leases := [await box.lease(5) for box in (first, second)]:
+        if not any(leases):
             break
-        keys += [claim.key for found in claims for claim in found]
+        keys += [lease.key for found in leases for lease in found]
 
     assert len(keys) == len(set(keys)) == 30
     await first.close()
@@ -222,11 +222,11 @@ async def test_the_leases_of_a_killed_process_of_this_host_are_free_at_once(tmp_
     host = killed.owner.rsplit("/", 2)[0]
     killed.owner = f"{host}/4194305/deadbeef"  # above the largest process id that Linux gives out
     await killed.record(SESSION, WHO, [turn(1)])
-    assert len(await killed.claim(8)) == 1
+    assert len(await killed.lease(8)) == 1
 
     await restarted.free_dead_owners()
 
-    assert len(await restarted.claim(8)) == 1
+    assert len(await restarted.lease(8)) == 1
     await killed.close()
     await restarted.close()
 
@@ -239,13 +239,13 @@ async def test_the_leases_of_processes_on_other_hosts_are_theirs_until_they_run_
     elsewhere, restarted = Outbox(url, now=clock), Outbox(url, now=clock)
     elsewhere.owner = "another-host/4194305/deadbeef"
     await elsewhere.record(SESSION, WHO, [turn(1)])
-    assert len(await elsewhere.claim(8)) == 1
+    assert len(await elsewhere.lease(8)) == 1
 
     await restarted.free_dead_owners()
-    assert await restarted.claim(8) == []
+    assert await restarted.lease(8) == []
 
     clock.now += LEASE_SECONDS + 1
-    assert len(await restarted.claim(8)) == 1
+    assert len(await restarted.lease(8)) == 1
     await elsewhere.close()
     await restarted.close()
 
@@ -254,9 +254,9 @@ async def test_a_purge_keeps_the_records_of_chats_that_still_go_on(outbox: Outbo
     """Else a tracker that is read again, with a turn in it whose time was not known, would bring it a second time."""
     timeless = NewRecord(f"{SESSION.key}:x", Kind.MESSAGE, {"direction": "in", "text": "x", "at_ms": 1})
     await outbox.record(SESSION, WHO, [timeless])
-    (claim,) = await outbox.claim(8)
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    await outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(lease)
     clock.now += 10
     await outbox.record(SESSION, WHO, [timeless, turn(2)])
 
@@ -266,12 +266,12 @@ async def test_a_purge_keeps_the_records_of_chats_that_still_go_on(outbox: Outbo
 
 async def test_an_attempt_without_outcome_is_remembered_as_unsure(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
-    assert not claim.records[0].unsure
-    assert await outbox.begin(claim, claim.records[0])
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    assert not lease.records[0].unsure
+    assert await outbox.begin(lease, lease.records[0])
+    await outbox.release(lease)
 
-    (again,) = await outbox.claim(8)
+    (again,) = await outbox.lease(8)
 
     assert again.records[0].unsure
     assert again.records[0].attempts == 1
@@ -279,24 +279,24 @@ async def test_an_attempt_without_outcome_is_remembered_as_unsure(outbox: Outbox
 
 async def test_an_attempt_that_surely_failed_leaves_no_doubt(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
-    await outbox.begin(claim, claim.records[0])
-    await outbox.unsent(claim.records[0])
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    await outbox.begin(lease, lease.records[0])
+    await outbox.unsent(lease.records[0])
+    await outbox.release(lease)
 
-    (again,) = await outbox.claim(8)
+    (again,) = await outbox.lease(8)
 
     assert not again.records[0].unsure
 
 
 async def test_a_settled_record_is_not_offered_again(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1), turn(2), turn(3)])
-    (claim,) = await outbox.claim(8)
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m1", sent_ms=5)
-    await outbox.dead(claim, claim.records[1], "the text is refused")
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    await outbox.delivered(lease, lease.records[0], kustomer_id="m1", sent_ms=5)
+    await outbox.dead(lease, lease.records[1], "the text is refused")
+    await outbox.release(lease)
 
-    (again,) = await outbox.claim(8)
+    (again,) = await outbox.lease(8)
     counts = await outbox.counts()
 
     assert [record.payload["text"] for record in again.records] == ["3"]
@@ -310,31 +310,31 @@ async def test_a_session_that_waits_does_not_hold_up_others(outbox: Outbox, cloc
     await outbox.record(SESSION, WHO, [turn(1)])
     clock.now += 1
     await outbox.record(OTHER, WHO, [turn(1, OTHER)])
-    (first, second) = await outbox.claim(8)
+    (first, second) = await outbox.lease(8)
     await outbox.release(first, wait_seconds=30)
     await outbox.release(second)
 
-    assert [claim.key for claim in await outbox.claim(8)] == [OTHER.key]
+    assert [lease.key for lease in await outbox.lease(8)] == [OTHER.key]
 
     clock.now += 31
-    recovered = next(claim for claim in await outbox.claim(8) if claim.key == SESSION.key)
+    recovered = next(lease for lease in await outbox.lease(8) if lease.key == SESSION.key)
     assert recovered.attempts == 1
 
 
 async def test_one_deferred_record_lets_the_rest_of_its_session_go_on(outbox: Outbox, clock: Clock) -> None:
     await outbox.record(SESSION, WHO, [turn(1), turn(2)])
-    (claim,) = await outbox.claim(8)
-    await outbox.defer(claim.records[0], seconds=60, reason="a role is missing")
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    await outbox.defer(lease.records[0], seconds=60, reason="a role is missing")
+    await outbox.release(lease)
 
-    (again,) = await outbox.claim(8)
+    (again,) = await outbox.lease(8)
     assert [record.payload["text"] for record in again.records] == ["2"]
     await outbox.delivered(again, again.records[0], kustomer_id="m", sent_ms=None)
     await outbox.release(again)
-    assert await outbox.claim(8) == []
+    assert await outbox.lease(8) == []
 
     clock.now += 61
-    (later,) = await outbox.claim(8)
+    (later,) = await outbox.lease(8)
     assert [record.payload["text"] for record in later.records] == ["1"]
 
 
@@ -343,26 +343,26 @@ async def test_handed_off_sessions_come_first(outbox: Outbox, clock: Clock) -> N
     clock.now += 100
     await outbox.record(OTHER, WHO, [turn(1, OTHER)], escalate=True)
 
-    (claim,) = await outbox.claim(1)
+    (lease,) = await outbox.lease(1)
 
-    assert claim.key == OTHER.key
+    assert lease.key == OTHER.key
 
 
 async def test_a_handoff_ends_the_waiting_time_of_its_session(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(1)
-    await outbox.release(claim, wait_seconds=600)
+    (lease,) = await outbox.lease(1)
+    await outbox.release(lease, wait_seconds=600)
 
     await outbox.record(SESSION, WHO, [turn(2)], escalate=True)
 
-    assert len(await outbox.claim(1)) == 1
+    assert len(await outbox.lease(1)) == 1
 
 
 async def test_waiting_for_a_record_ends_when_it_is_settled(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(1)
+    (lease,) = await outbox.lease(1)
     waiting = asyncio.create_task(outbox.wait_until_settled(turn(1).key, 30))
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
 
     assert await waiting == DELIVERED
     assert await outbox.wait_until_settled("unknown", 30) is None
@@ -377,35 +377,35 @@ async def test_waiting_for_a_record_ends_with_its_time(outbox: Outbox) -> None:
 async def test_idle_sessions_are_closed_once_and_never_when_handed_off(outbox: Outbox, clock: Clock) -> None:
     for session, escalate in ((SESSION, False), (OTHER, True)):
         await outbox.record(session, WHO, [turn(1, session)], escalate=escalate)
-    for claim in await outbox.claim(8):
-        claim.customer_id, claim.conversation_id = "c", "k"
-        await outbox.resolved(claim)
-        await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
-        await outbox.release(claim)
+    for lease in await outbox.lease(8):
+        lease.customer_id, lease.conversation_id = "c", "k"
+        await outbox.resolved(lease)
+        await outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
+        await outbox.release(lease)
     assert await outbox.maintenance.close_idle(60) == 0
 
     clock.now += 3601
     assert await outbox.maintenance.close_idle(60) == 1
     assert await outbox.maintenance.close_idle(60) == 0
 
-    (claim,) = await outbox.claim(8)
-    assert (claim.key, [record.kind for record in claim.records]) == (SESSION.key, [Kind.CLOSE])
+    (lease,) = await outbox.lease(8)
+    assert (lease.key, [record.kind for record in lease.records]) == (SESSION.key, [Kind.CLOSE])
 
 
 async def test_a_session_whose_turn_was_refused_after_it_was_closed_is_closed_again(
     outbox: Outbox, clock: Clock
 ) -> None:
     async def settle(refused: str | None = None) -> None:
-        [claim] = await outbox.claim(1)
-        claim.customer_id = claim.conversation_id = "known"
-        await outbox.resolved(claim)
-        for record in claim.records:
-            await outbox.begin(claim, record)
+        [lease] = await outbox.lease(1)
+        lease.customer_id = lease.conversation_id = "known"
+        await outbox.resolved(lease)
+        for record in lease.records:
+            await outbox.begin(lease, record)
             if refused:
-                await outbox.dead(claim, record, refused)
+                await outbox.dead(lease, record, refused)
             else:
-                await outbox.delivered(claim, record, kustomer_id="there", sent_ms=None)
-        await outbox.release(claim)
+                await outbox.delivered(lease, record, kustomer_id="there", sent_ms=None)
+        await outbox.release(lease)
 
     for number, refused in enumerate((None, "no such channel")):
         await outbox.record(SESSION, WHO, [turn(number)])
@@ -421,11 +421,11 @@ async def test_processes_that_tidy_up_at_the_same_time_do_it_once(
     """Closing idle sessions and purging, each by two at once."""
     other = Outbox(outbox_url, now=clock)
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
-    claim.customer_id, claim.conversation_id = "c", "k"
-    await outbox.resolved(claim)
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    lease.customer_id, lease.conversation_id = "c", "k"
+    await outbox.resolved(lease)
+    await outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(lease)
     clock.now += 3601
 
     assert sum(await asyncio.gather(*(box.maintenance.purge(older_than_seconds=5) for box in (outbox, other)))) == 1
@@ -437,22 +437,22 @@ async def test_processes_that_tidy_up_at_the_same_time_do_it_once(
 
 async def test_a_dead_record_that_is_retried_is_looked_up_first(outbox: Outbox) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
-    await outbox.dead(claim, claim.records[0], "refused")
-    await outbox.release(claim)
-    assert await outbox.claim(8) == []
+    (lease,) = await outbox.lease(8)
+    await outbox.dead(lease, lease.records[0], "refused")
+    await outbox.release(lease)
+    assert await outbox.lease(8) == []
 
     assert await outbox.maintenance.retry() == 1
 
-    (again,) = await outbox.claim(8)
+    (again,) = await outbox.lease(8)
     assert again.records[0].unsure
 
 
 async def test_purged_turns_stay_counted_and_are_not_accepted_again(outbox: Outbox, clock: Clock) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    await outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(lease)
     clock.now += 10
 
     assert await outbox.maintenance.purge(older_than_seconds=5) == 1
@@ -468,9 +468,9 @@ async def test_purged_turns_stay_counted_and_are_not_accepted_again(outbox: Outb
 async def test_what_another_process_purged_is_not_accepted_again(outbox: Outbox, outbox_url: str, clock: Clock) -> None:
     """An operator purges while the server runs, which has the session's row in mind."""
     await outbox.record(SESSION, WHO, [turn(1)])
-    (claim,) = await outbox.claim(8)
-    await outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    await outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
+    await outbox.release(lease)
     clock.now += 10
 
     operator = Outbox(outbox_url, now=clock)
@@ -492,10 +492,10 @@ async def test_what_a_caller_takes_for_recorded_is_looked_for_before_more_is_rec
     await outbox.record(SESSION, WHO, [turn(1)])
     assert await outbox.record(SESSION, WHO, [turn(2)], after=last) == 1
 
-    (claim,) = await outbox.claim(8)
-    for record in claim.records:
-        await outbox.delivered(claim, record, kustomer_id="m", sent_ms=1)
-    await outbox.release(claim)
+    (lease,) = await outbox.lease(8)
+    for record in lease.records:
+        await outbox.delivered(lease, record, kustomer_id="m", sent_ms=1)
+    await outbox.release(lease)
     clock.now += 10
     assert await outbox.maintenance.purge(older_than_seconds=5) == 2
     assert await outbox.record(SESSION, WHO, [turn(3)], after=last) == 1, "what was purged was here"
@@ -507,8 +507,8 @@ async def test_what_was_accepted_survives_the_process(outbox_url: str) -> None:
     await before.close()
 
     after = Outbox(outbox_url)
-    (claim,) = await after.claim(8)
-    assert claim.records[0].key == turn(1).key
+    (lease,) = await after.lease(8)
+    assert lease.records[0].key == turn(1).key
     await after.close()
 
 

@@ -13,7 +13,7 @@ from tests.delivery.test_outbox import OTHER, SESSION, WHO, turn
 from tests.helpers import Clock
 from tests.servers import PASSWORD, Postgres
 
-from rasa_kustomer.outbox import Claim, Kind, NewRecord, Outbox, OutboxUnavailableError, Part
+from rasa_kustomer.outbox import Attempt, Kind, Lease, NewRecord, Outbox, OutboxUnavailableError
 
 
 @pytest.fixture
@@ -54,15 +54,15 @@ async def test_a_stopped_server_is_reported_in_time_and_used_when_it_is_back(
     try:
         assert "Connection refused" in await failure(outbox)
         with pytest.raises(OutboxUnavailableError):
-            await outbox.claim(8)
+            await outbox.lease(8)
         with pytest.raises(OutboxUnavailableError):
             await outbox.counts()
     finally:
         await asyncio.to_thread(postgres_server.start)
 
     assert await outbox.record(SESSION, WHO, [turn(2), turn(3)]) == 1
-    (claim,) = await outbox.claim(8)
-    assert [record.payload["text"] for record in claim.records] == ["2", "3"]
+    (lease,) = await outbox.lease(8)
+    assert [record.payload["text"] for record in lease.records] == ["2", "3"]
 
 
 async def test_a_server_that_restarts_between_two_turns_is_not_noticed(
@@ -155,15 +155,15 @@ async def test_leases_run_by_the_servers_clock_whatever_the_machines_think(url: 
     ahead.now = time.time() + 86_400
     first, second = Outbox(url), Outbox(url, now=ahead)
     await first.record(SESSION, WHO, [turn(1)])
-    (stale,) = await first.claim(8)
-    assert await second.claim(8) == []
+    (stale,) = await first.lease(8)
+    assert await second.lease(8) == []
 
     postgres_server.sql("UPDATE kustomer_session SET leased_until = leased_until - 14", url)
     await first.heartbeat([stale.id])
-    assert await second.claim(8) == [], "the heartbeat kept the lease"
+    assert await second.lease(8) == [], "the heartbeat kept the lease"
 
     postgres_server.sql("UPDATE kustomer_session SET leased_until = leased_until - 15", url)
-    (taken,) = await second.claim(8)
+    (taken,) = await second.lease(8)
     assert not await first.begin(stale, stale.records[0])
     assert await second.begin(taken, taken.records[0])
     await first.close()
@@ -176,12 +176,12 @@ async def test_the_leases_of_a_process_that_seems_dead_from_here_are_left_alone(
     host = here.owner.rsplit("/", 2)[0]
     elsewhere.owner = f"{host}/4194305/deadbeef"  # above the largest process id that Linux gives out
     await elsewhere.record(SESSION, WHO, [turn(1)])
-    (claim,) = await elsewhere.claim(8)
+    (lease,) = await elsewhere.lease(8)
 
     await here.free_dead_owners()
 
-    assert await here.claim(8) == []
-    assert await elsewhere.begin(claim, claim.records[0])
+    assert await here.lease(8) == []
+    assert await elsewhere.begin(lease, lease.records[0])
     await elsewhere.close()
     await here.close()
 
@@ -193,7 +193,7 @@ async def test_it_goes_on_after_it_was_closed(outbox: Outbox) -> None:
     assert (await outbox.counts()).accepted == 1
 
 
-Several: TypeAlias = tuple[Outbox, Claim, Claim]
+Several: TypeAlias = tuple[Outbox, Lease, Lease]
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ async def several(url: str) -> AsyncIterator[Several]:
     outbox = Outbox(f"{url}?options=-c enable_indexscan=off -c enable_bitmapscan=off")
     await outbox.record(SESSION, WHO, [turn(1)])
     await outbox.record(OTHER, WHO, [turn(1, OTHER)])
-    first, second = sorted(await outbox.claim(8), key=lambda claim: claim.id)
+    first, second = sorted(await outbox.lease(8), key=lambda lease: lease.id)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         for one in (second, first):
             await connection.execute("UPDATE kustomer_session SET not_before = 9 WHERE id = %s", [one.id])
@@ -210,23 +210,23 @@ async def several(url: str) -> AsyncIterator[Several]:
     await outbox.close()
 
 
-async def _begin(outbox: Outbox, claims: Sequence[Claim]) -> object:
-    return await outbox.bulk.begin([Part(claim.id, claim.records[0], 0) for claim in claims])
+async def _begin(outbox: Outbox, leases: Sequence[Lease]) -> object:
+    return await outbox.bulk.begin([Attempt(lease.id, lease.records[0], 0) for lease in leases])
 
 
 @pytest.mark.parametrize(
     "work",
     [
-        lambda outbox, claims: outbox.heartbeat([claim.id for claim in claims]),
-        lambda outbox, claims: outbox.resolved(*claims),
-        lambda outbox, claims: outbox.bulk.begin_conversations(claims),
-        lambda outbox, _claims: outbox.maintenance.retry(),
+        lambda outbox, leases: outbox.heartbeat([lease.id for lease in leases]),
+        lambda outbox, leases: outbox.resolved(*leases),
+        lambda outbox, leases: outbox.bulk.begin_conversations(leases),
+        lambda outbox, _leases: outbox.maintenance.retry(),
         _begin,
     ],
     ids=["heartbeat", "resolved", "begin_conversations", "retry", "begin"],
 )
 async def test_several_sessions_are_locked_in_one_order_so_that_nothing_deadlocks(
-    url: str, work: Callable[[Outbox, Sequence[Claim]], Awaitable[object]], several: Several
+    url: str, work: Callable[[Outbox, Sequence[Lease]], Awaitable[object]], several: Several
 ) -> None:
     """Whoever waits for the first session holds none of the later ones."""
     outbox, second, first = several

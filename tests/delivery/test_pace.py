@@ -3,13 +3,13 @@
 import pytest
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.pace import CUSTOMER_LIMIT, GATHER_SECONDS, LIVE_UNITS, CustomerPace, LiveTurns
+from rasa_kustomer.delivery.pace import CUSTOMER_LIMIT, GATHER_SECONDS, LIVE_UNITS, CustomerPace, InteractiveAllowance
 from rasa_kustomer.kustomer.errors import RateLimited
 
 
 def test_turns_that_nobody_waits_for_are_gathered_for_5_seconds_and_then_go() -> None:
     clock = Clock()
-    live = LiveTurns(now=clock)
+    live = InteractiveAllowance(now=clock)
     assert live.gathered()
     live.spend(int(LIVE_UNITS))
     assert live.left() < 1

@@ -15,7 +15,7 @@ TEXTS = ("hello", "Hi! How can I help?", "my order", "Which one?")
 
 
 async def compare(office: Office, *, dry_run: bool = False, since: float = 0.0) -> Report:
-    """As the command does, when no courier is at work; time passes as the budget needs it."""
+    """As the command does, when no worker is at work; time passes as the budget needs it."""
     work = Reconciliation(office.outbox, office.client, dry_run=dry_run, sleep=office.clock.sleep)
     office.clock.now += 60  # leases are over
     run = asyncio.ensure_future(work.run(since))
@@ -29,13 +29,13 @@ async def delivered(office: Office, *senders: str) -> None:
     for sender in senders:
         await office.say(sender, *TEXTS)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
 
 
 async def deliver_again(office: Office) -> None:
-    office.courier._stopping = False
+    office.worker._stopping = False
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
 
 
 def lose(sandbox: Sandbox, text: str) -> None:
@@ -134,7 +134,7 @@ async def test_a_note_is_looked_for_where_the_key_may_read_notes(office: Office,
     session = await office.say("ann", "help")
     await office.hand_off(session)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     for row in list(sandbox.state.notes.values()):
         sandbox.state.drop("notes", row["id"])
     sandbox.roles.discard("org.permission.note.read")
@@ -162,7 +162,7 @@ async def test_a_conversation_that_is_gone_is_reported_and_left(office: Office, 
 async def test_a_session_that_a_courier_has_is_left_out_and_counted(office: Office) -> None:
     await delivered(office, "ann")
     await office.say("ann", "one more", start=5)
-    assert len(await office.outbox.claim(1)) == 1
+    assert len(await office.outbox.lease(1)) == 1
 
     report = await compare_at_once(office)
 
@@ -177,10 +177,10 @@ async def compare_at_once(office: Office) -> Report:
 async def test_a_session_that_a_courier_takes_meanwhile_is_not_touched(office: Office) -> None:
     await delivered(office, "ann")
     await office.say("ann", "one more", start=5)
-    (claim,) = await office.outbox.claim(1)
+    (lease,) = await office.outbox.lease(1)
     first = (await office.outbox.maintenance.entries())[0]["id"]
 
-    assert await office.outbox.auditing.put_back(claim.id, {first: None}) == 0
+    assert await office.outbox.auditing.put_back(lease.id, {first: None}) == 0
 
 
 async def test_a_closed_chat_is_closed_again_after_what_was_missing(office: Office, sandbox: Sandbox) -> None:
@@ -214,9 +214,9 @@ async def test_only_what_was_delivered_since_then_is_compared(office: Office) ->
 async def test_the_dead_lower_the_rate_and_what_waits_is_told(office: Office) -> None:
     await delivered(office, "ann")
     await office.say("bob", "refused", "waits")
-    (claim,) = await office.outbox.claim(1)
-    await office.outbox.dead(claim, claim.records[0], "refused")
-    await office.outbox.release(claim)
+    (lease,) = await office.outbox.lease(1)
+    await office.outbox.dead(lease, lease.records[0], "refused")
+    await office.outbox.release(lease)
 
     report = await compare(office)
 

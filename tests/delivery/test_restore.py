@@ -11,7 +11,7 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.outbox import Kind, NewRecord, Part, SessionKey
+from rasa_kustomer.outbox import Attempt, Kind, NewRecord, SessionKey
 from rasa_kustomer.outbox.copies import back_up, restore
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def test_a_copy_with_turns_that_were_sent_since_doubles_nothing_and_goes_o
     for one in people:
         await office.say(one, *EARLY)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     for one in people:
         await office.say(one, *LATE, start=3)
     put_back = await copy(office)
@@ -135,7 +135,7 @@ async def test_a_copy_with_turns_that_were_sent_since_doubles_nothing_and_goes_o
 async def test_a_chat_that_began_after_the_copy_is_found_again(office: Office, sandbox: Sandbox, copy: Copy) -> None:
     await office.say("ann", *EARLY)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     put_back = await copy(office)
     office.clock.now += 60
     started = int(office.clock.now * 1000)
@@ -155,12 +155,12 @@ async def test_a_bulk_job_that_was_under_way_in_the_copy_doubles_nothing(
 ) -> None:
     await office.say("ann", *EARLY)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     await office.say("ann", *LATE, start=3)
-    (claim,) = await office.outbox.claim(1)
-    parts = [Part(claim.id, record, record.payload["at_ms"]) for record in claim.records]
+    (lease,) = await office.outbox.lease(1)
+    parts = [Attempt(lease.id, record, record.payload["at_ms"]) for record in lease.records]
     await office.outbox.bulk.begin(parts)
-    refused = [{"_clientRef": record.key} for record in claim.records]  # so they are sent one by one, after the copy
+    refused = [{"_clientRef": record.key} for record in lease.records]  # so they are sent one by one, after the copy
     await office.outbox.bulk.posted(parts, await office.client.create_bulk("messages", refused))
     put_back = await copy(office)
     office = await _delivered_elsewhere(office, put_back)
@@ -178,7 +178,7 @@ async def _delivered_elsewhere(office: Office, put_back: Callable[[], Awaitable[
     delivering = Office(office.sandbox, office.url, clock=office.clock)
     await office.outbox.close()
     await delivering.deliver()
-    await delivering.courier.stop()
+    await delivering.worker.stop()
     await delivering.client.aclose()
     await delivering.outbox.close()
     return await put_back()
@@ -317,7 +317,7 @@ async def handed_off(office: Office) -> SessionKey:
     session = await office.say("ann", *EARLY)
     await office.hand_off(session)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     return session
 
 
@@ -351,7 +351,7 @@ async def test_a_ticket_of_a_copy_that_was_handed_off_later_stays_as_agents_left
 ) -> None:
     session = await office.say("ann", *EARLY)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     put_back = await copy(office)
     await office.hand_off(session)
     again = Office(sandbox, office.url, clock=office.clock)
@@ -375,7 +375,7 @@ async def test_a_handoff_of_a_copy_that_was_delivered_since_takes_nothing_from_t
 ) -> None:
     session = await office.say("ann", *EARLY)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     await office.hand_off(session)
     put_back = await copy(office)
     again = Office(sandbox, office.url, clock=office.clock)
@@ -399,7 +399,7 @@ async def test_a_handoff_of_a_copy_that_was_not_delivered_is_delivered(
 ) -> None:
     session = await office.say("ann", *EARLY)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     await office.hand_off(session)
     office = await (await copy(office))()
 
@@ -467,7 +467,7 @@ async def test_the_customer_after_a_merge_is_the_one_of_the_conversation(
 ) -> None:
     await office.say("ann", *EARLY)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     put_back = await copy(office)
     (row,) = sandbox.state.customers.values()
     merged = sandbox.state.put("customers", {**row, "id": sandbox.state.new_id()})["id"]

@@ -8,13 +8,13 @@ import pytest
 from tests.helpers import Clock
 
 from rasa_kustomer.outbox import (
-    Claim,
+    Attempt,
     Kind,
+    Lease,
     NewRecord,
     Outbox,
-    Part,
+    Outcome,
     SessionKey,
-    Settled,
     retention,
 )
 from rasa_kustomer.outbox.connection import Connection
@@ -43,27 +43,27 @@ async def live(outbox: Outbox) -> None:
     """Everything that can happen to records."""
     await outbox.record(SESSION, WHO, turns(6))
     await outbox.record(SESSION, WHO, turns(6))
-    (claim,) = await outbox.claim(1)
-    claim.conversation_id = "k"
-    await outbox.resolved(claim)
-    first, second, third, fourth, fifth, _ = claim.records
-    await outbox.begin(claim, first)
-    await outbox.delivered(claim, first, kustomer_id="m1", sent_ms=1)
-    await outbox.delivered(claim, first, kustomer_id="m1", sent_ms=1)
-    await outbox.begin(claim, second)
-    await outbox.dead(claim, second, "refused")
-    parts = [Part(claim.id, one, one.id) for one in (third, fourth)]
+    (lease,) = await outbox.lease(1)
+    lease.conversation_id = "k"
+    await outbox.resolved(lease)
+    first, second, third, fourth, fifth, _ = lease.records
+    await outbox.begin(lease, first)
+    await outbox.delivered(lease, first, kustomer_id="m1", sent_ms=1)
+    await outbox.delivered(lease, first, kustomer_id="m1", sent_ms=1)
+    await outbox.begin(lease, second)
+    await outbox.dead(lease, second, "refused")
+    parts = [Attempt(lease.id, one, one.id) for one in (third, fourth)]
     await outbox.bulk.begin(parts)
-    await outbox.bulk.delivered([Settled(one, "m") for one in parts])
-    await outbox.begin(claim, fifth)
-    await outbox.dead(claim, fifth, "refused")
-    await outbox.release(claim)
+    await outbox.bulk.delivered([Outcome(one, "m") for one in parts])
+    await outbox.begin(lease, fifth)
+    await outbox.dead(lease, fifth, "refused")
+    await outbox.release(lease)
     await outbox.maintenance.retry([second.id])
-    await outbox.auditing.put_back(claim.id, {third.id: None})
-    for claim in await outbox.claim(9):
-        for record in claim.records:
-            await outbox.delivered(claim, record, kustomer_id="m", sent_ms=2)
-        await outbox.release(claim)
+    await outbox.auditing.put_back(lease.id, {third.id: None})
+    for lease in await outbox.lease(9):
+        for record in lease.records:
+            await outbox.delivered(lease, record, kustomer_id="m", sent_ms=2)
+        await outbox.release(lease)
     assert await outbox.maintenance.close_idle(-1) == 1
     await outbox.maintenance.purge(older_than_seconds=-1)
     await outbox.maintenance.purge(older_than_seconds=-1, dead=True)
@@ -141,12 +141,12 @@ def aged(path: Path, sessions: int) -> Outbox:
 
 
 NOW = 1_800_000_000.0
-OF_ANN = Claim(
+OF_ANN = Lease(
     1, SESSION.key, SESSION.sender_id, WHO, None, None, creating=False, escalated=False, attempts=0, last_sent_ms=0
 )
 ASKED_OFTEN: dict[str, Callable[[Outbox], Awaitable[object]]] = {
     "counts": lambda outbox: outbox.counts(),
-    "what to claim": lambda outbox: outbox.claim(8, escalated=False, handoff=False),
+    "what to lease": lambda outbox: outbox.lease(8, escalated=False, handoff=False),
     "what is idle": lambda outbox: outbox.maintenance.close_idle(60),
     "who is to be forgotten": lambda outbox: outbox.maintenance._find(
         retention._NAMED, {"before": NOW - 86_400 * 7, "but_not": []}

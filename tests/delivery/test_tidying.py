@@ -9,8 +9,8 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.session import SURPRISES_TO_GIVE_UP
 from rasa_kustomer.delivery.housekeeping import Housekeeping
+from rasa_kustomer.delivery.session import SURPRISES_TO_GIVE_UP
 from rasa_kustomer.outbox import Kind, NewRecord, Outbox, SessionKey
 
 DAY = 86_400.0
@@ -44,7 +44,7 @@ async def handed_off(office: Office) -> None:
     ticket = NewRecord(f"{SESSION.key}:ticket", Kind.TICKET, {"priority": 3, "team": None, "subject": "RK-1 Ann Lee"})
     await office.outbox.record(SESSION, ANN, [note, ticket], escalate=True)
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
 
 
 async def retire(outbox: Outbox, days: float = 7) -> None:
@@ -118,7 +118,7 @@ async def test_a_dead_record_loses_its_text_and_nothing_else(office: Office, san
     sandbox.fail("POST /v1/conversations/*/messages", "status:422", times=None)
     await office.outbox.record(SESSION, ANN, turns("my broken parcel"))
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     office.clock.now += 8 * DAY
     await retire(office.outbox)
 
@@ -135,10 +135,10 @@ async def test_a_dead_record_loses_its_text_and_nothing_else(office: Office, san
 
 async def test_a_session_that_a_killed_process_left_open_is_tidied_too(office: Office) -> None:
     await office.outbox.record(SESSION, ANN, turns("my broken parcel"))
-    (claim,) = await office.outbox.claim(1)
-    claim.conversation_id = "k"
-    await office.outbox.resolved(claim)
-    await office.outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)  # and never released
+    (lease,) = await office.outbox.lease(1)
+    lease.conversation_id = "k"
+    await office.outbox.resolved(lease)
+    await office.outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)  # and never released
     await office.outbox.maintenance.let_go()
     assert await office.outbox.maintenance.close_idle(-1) == 0, "somebody is at work on it"
 
@@ -195,7 +195,7 @@ async def test_a_turn_that_cannot_be_read_costs_itself_only(
 async def test_a_closing_whose_key_is_taken_closes_the_others_and_is_not_tried_for_ever(office: Office) -> None:
     sessions = [await office.say(f"v{number}", "hello") for number in range(3)]
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     taken = f"{sessions[0].key}:close:{int(office.clock.now * 1000)}"
     state = await office.outbox.maintenance.entries()
     assert len(state) == 3
@@ -216,7 +216,7 @@ async def test_a_surprise_with_one_row_costs_that_row(office: Office, caplog: py
     for number in range(5):
         await office.say(f"v{number}", "hello")
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     office.clock.now += 3600
     await spoil(office, "kustomer_session", "last_turn_at", "rasa:v2:1000", -1e306)
     house = Housekeeping(office.outbox, idle_close_minutes=30, retention_days=0, sleep=office.clock.sleep)
@@ -235,11 +235,11 @@ async def test_many_idle_chats_are_queued_in_one_round(office: Office) -> None:
     for number in range(120):
         session = SessionKey(f"rasa:v{number}:1", f"v{number}", 1)
         await office.outbox.record(session, ANONYMOUS, [NewRecord(f"{session.key}:1", Kind.MESSAGE, {"at_ms": 1}, 1)])
-    for claim in await office.outbox.claim(120):
-        claim.conversation_id = claim.key
-        await office.outbox.resolved(claim)
-        await office.outbox.delivered(claim, claim.records[0], kustomer_id="m", sent_ms=1)
-        await office.outbox.release(claim)
+    for lease in await office.outbox.lease(120):
+        lease.conversation_id = lease.key
+        await office.outbox.resolved(lease)
+        await office.outbox.delivered(lease, lease.records[0], kustomer_id="m", sent_ms=1)
+        await office.outbox.release(lease)
     office.clock.now += 3600
 
     batches = []

@@ -16,7 +16,7 @@ from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.events.stream import Stream
 from rasa_kustomer.outbox import Outbox
 from rasa_kustomer.reading import Trackers
-from rasa_kustomer.recorder import Recorder
+from rasa_kustomer.recorder import TurnRecorder
 from rasa_kustomer.runtime import Runtime
 from rasa_kustomer.settings import Settings
 
@@ -37,7 +37,7 @@ async def process(folder: Path, **settings: Any) -> AsyncIterator[Runtime]:
     """A process of the plugin on the folder's outbox; delivers nothing."""
     outbox, other = Outbox(f"sqlite:///{folder}/outbox.db"), _process().settings.model_copy(update=settings)
     try:
-        recorder = Recorder(outbox, Trackers(outbox, vouched_by(other)))
+        recorder = TurnRecorder(outbox, Trackers(outbox, vouched_by(other)))
         yield replace(_process(), settings=other, outbox=outbox, recorder=recorder)
     finally:
         await outbox.close()

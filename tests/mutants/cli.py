@@ -55,7 +55,7 @@ MUTANTS = [
         "tests/cli/test_steps.py -k gets_flows",
     ),
     Mutant(
-        "F13: where nothing shows it, it is asked",
+        "F13: describe_error nothing shows it, it is asked",
         f"{BOT}/folder.py",
         "else False if config.files else None",
         "else False",
@@ -139,7 +139,7 @@ MUTANTS = [
         "tests/bot/test_files.py -k leads_back",
     ),
     Mutant(
-        "F24: init does not claim that there is no slot",
+        "F24: init does not lease that there is no slot",
         f"{BOT}/folder.py",
         "slots=None if any(map(reader.failed, domain)) else frozenset(slots)",
         "slots=frozenset(slots)",

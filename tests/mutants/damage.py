@@ -62,8 +62,8 @@ MUTANTS = [
     Mutant(
         "E24: what is remembered of an outbox is checked in the transaction that uses it",
         "actions/rasa_kustomer/records.py",
-        "records, after=last, renew=renew",
-        "records, renew=renew",
+        "records, after=last, update=update",
+        "records, update=renew",
         "tests/actions/test_turns.py -k damaged_file",
     ),
     Mutant(

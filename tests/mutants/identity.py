@@ -155,9 +155,9 @@ MUTANTS = [
     Mutant(
         "A conversation goes to who is known when it is moved, not to who was known when its session was leased",
         "actions/rasa_kustomer/delivery/session.py",
-        'claim.identity = known["identity"]',
+        'lease.identity = known["identity"]',
         "pass",
-        "tests/delivery/test_courier.py -k signs_in_after",
+        "tests/delivery/test_worker.py -k signs_in_after",
     ),
     Mutant(
         "Whom a message without words names counts only when something is said",
@@ -211,7 +211,7 @@ MUTANTS = [
     Mutant(
         "Visitors who never speak do not hold up the event stream",
         "actions/rasa_kustomer/events/stream.py",
-        " or held > MOST_HELD",
+        " or held > MAX_HELD",
         "",
         "tests/events/test_stream.py -k never_speak",
     ),

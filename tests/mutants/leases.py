@@ -20,8 +20,8 @@ MUTANTS = [
     Mutant(
         "Conversations are begun in the order of their sessions' ids",
         "actions/rasa_kustomer/outbox/transitions.py",
-        'sorted(claims, key=attrgetter("id"))',
-        "list(claims)",
+        'sorted(leases, key=attrgetter("id"))',
+        "list(leases)",
         "tests/delivery/test_outbox_postgres.py -k deadlocks",
     ),
 ]

@@ -3,13 +3,13 @@
 from tests.mutants.mutant import Mutant
 
 PRODUCT = "actions/rasa_kustomer"
-HURRY, BUDGET = "tests/delivery/test_hurry.py", "tests/delivery/test_budget.py"
+HURRY, BUDGET = "tests/delivery/test_hurry.py", "tests/delivery/test_rate_limit.py"
 HANDOFFS = "tests/delivery/test_handoffs.py"
 
 MUTANTS = [
     Mutant(
         "E4: how urgent a request is, is asked again while it waits",
-        f"{PRODUCT}/delivery/budget.py",
+        f"{PRODUCT}/delivery/rate_limit.py",
         "self._token_wait(mine.level), self._window_wait(mine.level)",
         "self._token_wait(mine._own), self._window_wait(Priority.MIRROR)",
         f"{BUDGET} -k let_through",
@@ -24,7 +24,7 @@ MUTANTS = [
     Mutant(
         "E4: a handoff leaves a bulk job",
         f"{PRODUCT}/delivery/load.py",
-        "self._let_go(self._claims.pop(session_id))",
+        "self._let_go(self._leases.pop(session_id))",
         "pass",
         f"{HURRY} -k takes_its_time",
     ),
@@ -44,7 +44,7 @@ MUTANTS = [
     ),
     Mutant(
         "E4: a handoff of another process gets a probe at once",
-        f"{PRODUCT}/delivery/courier.py",
+        f"{PRODUCT}/delivery/worker.py",
         "            self._breaker.probe_soon()\n",
         "            pass\n",
         f"{HURRY} -k probe",
@@ -72,14 +72,14 @@ MUTANTS = [
     ),
     Mutant(
         "E17: an answer that says nothing changes nothing",
-        f"{PRODUCT}/delivery/budget.py",
+        f"{PRODUCT}/delivery/rate_limit.py",
         "        if not ours or remaining is None or remaining > self.limit:\n            return\n",
         "        if remaining is None:\n            self.remaining = None\n            return\n",
         f"{BUDGET} -k says_nothing",
     ),
     Mutant(
         "F31: pauses grow while 429s go on",
-        f"{PRODUCT}/delivery/budget.py",
+        f"{PRODUCT}/delivery/rate_limit.py",
         "self._pause * 2, FIRST_PAUSE_SECONDS",
         "self._pause, FIRST_PAUSE_SECONDS",
         f"{BUDGET} -k pauses_grow",
@@ -103,12 +103,12 @@ MUTANTS = [
         f"{PRODUCT}/conversation/texts.py",
         "one == other or folded(one) == folded(other)",
         "one == other",
-        "tests/delivery/test_teams.py",
+        "tests/test_teams.py",
     ),
     Mutant(
         "F19: of many turns none goes before the ticket",
-        f"{PRODUCT}/delivery/delivery.py",
-        "if doubt or (handoff and self._too_many_turns(claim, quick=quick)):",
+        f"{PRODUCT}/delivery/session.py",
+        "if doubt or (handoff and self._too_many_turns(lease, quick=quick)):",
         "if doubt:",
         f"{HANDOFFS} -k many_turns",
     ),
@@ -121,21 +121,21 @@ MUTANTS = [
     ),
     Mutant(
         "A bulk job whose answer was lost gets a minute before its turns are sent again",
-        f"{PRODUCT}/delivery/recovery.py",
+        f"{PRODUCT}/delivery/bulk_results.py",
         "        patience = DOUBT_SECONDS\n",
         "        patience = 0.0\n",
-        "tests/delivery/test_batching.py -k still_at_work",
+        "tests/delivery/test_bulk.py -k still_at_work",
     ),
     Mutant(
         "The heartbeat keeps the leases of sessions under way",
-        f"{PRODUCT}/delivery/courier.py",
+        f"{PRODUCT}/delivery/worker.py",
         "partial(self._outbox.heartbeat, self._at_hand())",
         "partial(self._outbox.heartbeat, set[int]())",
         f"{HURRY} -k longer_than_a_lease",
     ),
     Mutant(
         "A courier does not take again what it has at hand",
-        f"{PRODUCT}/delivery/courier.py",
+        f"{PRODUCT}/delivery/worker.py",
         "closing=closing, but_not=keys)",
         "closing=closing)",
         f"{HURRY} -k taken_again",
@@ -149,14 +149,14 @@ MUTANTS = [
     ),
     Mutant(
         "Handoffs have places of their own",
-        f"{PRODUCT}/delivery/courier.py",
+        f"{PRODUCT}/delivery/worker.py",
         "HANDOFFS_AT_ONCE - self._busy(Priority.HANDOFF)",
         "HANDOFFS_AT_ONCE - self._busy(*Priority)",
         f"{HURRY} -k keep_no_handoff_out",
     ),
     Mutant(
         "There is a least gap between two requests of the mirror",
-        f"{PRODUCT}/delivery/budget.py",
+        f"{PRODUCT}/delivery/rate_limit.py",
         "return max(self._next_at - now, wait) if mine >= Priority.MIRROR else wait",
         "return wait",
         f"{BUDGET} -k least_gap",

@@ -23,7 +23,7 @@ MUTANTS = [
     Mutant(
         "F1: while the plugin is off no proxy or certificate is read",
         f"{PACKAGE}/runtime.py",
-        "network = None if off_because else read_network(",
+        "network = None if disabled_reason else read_network(",
         "network = read_network(",
         "tests/test_server.py -k while_it_is_off",
     ),

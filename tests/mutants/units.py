@@ -1,4 +1,4 @@
-"""What a conversation costs of the request budget."""
+"""What a conversation costs of the request rate_limiter."""
 
 from tests.mutants.mutant import Mutant
 
@@ -7,7 +7,7 @@ MUTANTS = [
         "A session start makes nobody: customers are made together, later",
         "actions/rasa_kustomer/actions/customer.py",
         "customer = await directory.look_up(call.identity, fresh=call.identity.trusted) or known",
-        "customer = await directory.resolve(call.identity)",
+        "customer = await directory.get_or_create(call.identity)",
         "tests/actions/test_customer.py",
     ),
     Mutant(
@@ -36,13 +36,13 @@ MUTANTS = [
         "actions/rasa_kustomer/delivery/bulk_jobs.py",
         "if all(item in told for item in items):",
         "if not items:",
-        "tests/delivery/test_batching.py -k many_chats",
+        "tests/delivery/test_bulk.py -k many_chats",
     ),
     Mutant(
         "Results that tell of some items only do not end a job",
         "actions/rasa_kustomer/delivery/bulk_jobs.py",
         "if all(item in told for item in items):",
         "if any(item in told for item in items):",
-        "tests/delivery/test_jobs.py",
+        "tests/delivery/test_bulk_jobs.py",
     ),
 ]

@@ -124,7 +124,7 @@ MUTANTS = [
     Mutant(
         "E6 Whoever comes again is known again, also in a process that remembers them",
         "actions/rasa_kustomer/outbox/append.py",
-        ' or (renew is Renew.ALWAYS and found["identity"] != opening["identity"])',
+        ' or (update is IdentityUpdate.ALWAYS and found["identity"] != opening["identity"])',
         "",
         f"{TESTS}/test_tidying.py -k still_needs",
     ),
@@ -194,14 +194,14 @@ MUTANTS = [
     Mutant(
         "E13 Words that come before it is sent keep the conversation open",
         "actions/rasa_kustomer/delivery/session.py",
-        "if spoken or (claim.escalated",
-        "if (claim.escalated",
+        "if spoken or (lease.escalated",
+        "if (lease.escalated",
         f"{TESTS}/test_closings.py -k before_it_is_sent",
     ),
     Mutant(
         "E13 A job that closed a ticket late is made good",
         "actions/rasa_kustomer/delivery/bulk_results.py",
-        "        if claim.escalated:  # a closing",
+        "        if lease.escalated:  # a closing",
         "        if False:  # a closing",
         f"{TESTS}/test_closings.py -k open_in_the_end",
     ),

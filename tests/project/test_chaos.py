@@ -29,7 +29,7 @@ def no_rabbitmq(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def outcome(parts: dict[str, run.Part], monkeypatch: pytest.MonkeyPatch) -> object:
+def outcome(parts: dict[str, run.Attempt], monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(run, "PARTS", parts)
     monkeypatch.setattr(sys, "argv", ["chaos"])
     with pytest.raises(SystemExit) as ended:

@@ -226,16 +226,16 @@ def test_while_it_is_off_whatever_is_wrong_problems_are_known_as_such(
     monkeypatch.setenv("KUSTOMER_API_KEY", key)
     with pytest.raises(SettingsError) as raised:
         load_settings()
-    assert raised.value.off_because == because
+    assert raised.value.disabled_reason == because
 
 
 def test_a_line_that_was_meant_as_a_key_is_not_taken_for_no_key(env: Path) -> None:
     env.write_text("KUSTOMER_API_KEY secret\n")
     with pytest.raises(SettingsError) as raised:
         load_settings()
-    assert raised.value.off_because is None
+    assert raised.value.disabled_reason is None
 
     env.write_text("KUSTOMER_PARKING none\n")
     with pytest.raises(SettingsError) as raised:
         load_settings()
-    assert raised.value.off_because == "KUSTOMER_API_KEY not set"
+    assert raised.value.disabled_reason == "KUSTOMER_API_KEY not set"

@@ -101,7 +101,7 @@ def test_blanks_around_the_key_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch
     settings = load_settings()
 
     assert (settings.api_key and settings.api_key.get_secret_value()) == key
-    assert settings.off_because == (None if key else "KUSTOMER_API_KEY not set")
+    assert settings.disabled_reason == (None if key else "KUSTOMER_API_KEY not set")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_why_the_plugin_is_off(monkeypatch: pytest.MonkeyPatch, values: dict[str
     for name, value in values.items():
         monkeypatch.setenv(name, value)
 
-    assert load_settings().off_because == reason
+    assert load_settings().disabled_reason == reason
 
 
 def test_variables_of_a_front_end_build_are_not_read_but_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

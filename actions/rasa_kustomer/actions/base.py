@@ -23,7 +23,7 @@ from rasa_kustomer.conversation.events import Event, mapping
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.conversation.people import People
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.outbox import NewRecord, OutboxUnavailableError, SessionKey
 from rasa_kustomer.records import identity_fields, session_of_events
 from rasa_kustomer.runtime import Runtime
@@ -79,7 +79,7 @@ class Call:
         try:
             self.people = await self.runtime.recorder.people(self.sender_id, self.events, self.at_start)
         except OutboxUnavailableError as error:  # which alone knows the beginning of the session
-            self.runtime.unrecorded.failed(error)
+            self.runtime.retry_buffer.failed(error)
             self.identity = Identity(self.sender_id)
         if told := self.people.next or self.people.current.identity:
             self.identity = told
@@ -91,9 +91,9 @@ class Call:
         try:
             session = await self._record_turns()
         except Exception as error:  # noqa: BLE001 - whatever it is, the turn is kept and said
-            self.runtime.unrecorded.failed(error)
+            self.runtime.retry_buffer.failed(error)
             return None
-        self.runtime.unrecorded.succeeded(self.sender_id)
+        self.runtime.retry_buffer.succeeded(self.sender_id)
         return session
 
     async def current_session(self) -> SessionKey:
@@ -116,7 +116,7 @@ class Call:
 
     async def _record_turns(self) -> SessionKey | None:
         claimed = self.runtime.claimed(self.sender_id, self.slots, self.latest_message.get("metadata"))
-        return await self.runtime.unrecorded.record_turns(self.sender_id, self.events, claimed, self.at_start)
+        return await self.runtime.retry_buffer.record_turns(self.sender_id, self.events, claimed, self.at_start)
 
     async def record(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
         """Accept records of a session, with the person as known now.
@@ -158,7 +158,7 @@ def slot_events(values: Mapping[str, Any]) -> Events:
 
 
 class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no types
-    """Base of all actions: runs `act` when the plugin serves the sender, else and on any failure `otherwise`."""
+    """Base of all actions: `execute` when the plugin is enabled for the sender, else and on any failure `fallback`."""
 
     action_name: ClassVar[str]
     """The action's name in domain and stories."""
@@ -168,10 +168,10 @@ class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no ty
         return self.action_name
 
     @abstractmethod
-    async def act(self, call: Call) -> Events:
+    async def execute(self, call: Call) -> Events:
         """Do the work; returns the events for Rasa."""
 
-    def otherwise(self, call: Call) -> Events:  # noqa: ARG002 - most actions have nothing to say
+    def fallback(self, call: Call) -> Events:  # noqa: ARG002 - most actions have nothing to say
         """What happens when the plugin is off or the work failed."""
         return []
 
@@ -179,10 +179,10 @@ class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no ty
         """Rasa's entry point; never raises and never rejects."""
         call = Call(runtime.current(), dispatcher, tracker, mapping(domain))
         try:
-            if call.runtime.serves(call.sender_id):
-                return await self.act(call)
+            if call.runtime.is_enabled_for(call.sender_id):
+                return await self.execute(call)
         except OutboxUnavailableError as error:
-            call.runtime.unrecorded.failed(error)
+            call.runtime.retry_buffer.failed(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the bot must go on
-            logger.error("%s failed: %s", type(self).__name__, where(error))  # noqa: TRY400 - a traceback may hold texts
-        return self.otherwise(call)
+            logger.error("%s failed: %s", type(self).__name__, describe_error(error))  # noqa: TRY400 - a traceback may hold texts
+        return self.fallback(call)

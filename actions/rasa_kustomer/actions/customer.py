@@ -40,7 +40,7 @@ async def customer_slots(call: Call, seconds: float, *, at_once: bool = False) -
 async def _fill(call: Call, slots: dict[str, Any], *, at_once: bool) -> None:
     directory = call.runtime.directory
     try:
-        known = await directory.resolve(call.identity) if at_once and not call.identity.anonymous else None
+        known = await directory.get_or_create(call.identity) if at_once and not call.identity.anonymous else None
         customer = await directory.look_up(call.identity, fresh=call.identity.trusted) or known
         if customer is not None:
             slots["kustomer_customer_id"] = customer.id
@@ -50,7 +50,7 @@ async def _fill(call: Call, slots: dict[str, Any], *, at_once: bool) -> None:
         elif not call.identity.anonymous:
             call.runtime.newcomers.expect(call.identity)
     except (KustomerError, OutboxUnavailableError):
-        return  # what is known by now is used; the courier meets the same error and says it
+        return  # what is known by now is used; the worker meets the same error and says it
 
 
 async def _fill_history(call: Call, customer: Customer, slots: dict[str, Any]) -> None:
@@ -82,12 +82,12 @@ async def open_and_closed(call: Call, tickets: Collection[str]) -> tuple[Custome
         KustomerError: They could not be read.
     """
     directory, client = call.runtime.directory, call.runtime.client
-    customer = await directory.resolve(call.identity)
+    customer = await directory.get_or_create(call.identity)
     try:
         found = await client.customer_conversations(customer.id)
     except NotFound:  # the customer was deleted or merged since we met them
         directory.forget(call.identity)
-        customer = await directory.resolve(call.identity)
+        customer = await directory.get_or_create(call.identity)
         found = await client.customer_conversations(customer.id)
     return customer, _told(found, tickets)
 

@@ -7,7 +7,7 @@ from typing import Any
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.actions.ticket import Ticket, accept, compose_ticket
 from rasa_kustomer.conversation.keys import ticket_reference
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.outbox import DEAD, DELIVERED, PENDING, OutboxUnavailableError
 
 UNAVAILABLE = "I cannot reach our support team just now. Please try again in a little while."
@@ -25,17 +25,17 @@ class ActionKustomerHandoff(KustomerAction):
 
     action_name = "action_kustomer_handoff"
 
-    def otherwise(self, call: Call) -> Events:
+    def fallback(self, call: Call) -> Events:
         """Nobody will come: say so."""
         return self._not_accepted(call, "unavailable")
 
-    async def act(self, call: Call) -> Events:
+    async def execute(self, call: Call) -> Events:
         """Queue the ticket behind the turns so far, wait for the confirmation, tell the user."""
         try:
             ticket = await compose_ticket(call)
             await accept(call, ticket)
         except OutboxUnavailableError as error:
-            call.runtime.unrecorded.failed(error)
+            call.runtime.retry_buffer.failed(error)
             return self._not_accepted(call, "failed")
         state, known = await self._outcome(call, ticket)
         if state == DEAD:
@@ -63,7 +63,9 @@ class ActionKustomerHandoff(KustomerAction):
             state = settled or PENDING
             known = await asyncio.wait_for(outbox.session_state(ticket.session.key), LOOK_SECONDS)
         except Exception as error:  # noqa: BLE001 - the truth for the user does not depend on it
-            call.runtime.say_once(f"What became of a handoff could not be seen; it is delivered: {where(error)}")
+            call.runtime.say_once(
+                f"What became of a handoff could not be seen; it is delivered: {describe_error(error)}"
+            )
         return state, known or {}
 
     def _not_accepted(self, call: Call, status: str) -> Events:
@@ -71,7 +73,7 @@ class ActionKustomerHandoff(KustomerAction):
         before = call.slots.get("kustomer_ticket")
         accepted = call.slots.get("kustomer_handoff_status") in {"queued", "created"}
         theirs = len(call.people.known) < 2 or before == ticket_reference(call.session_by_events.key)
-        if not (accepted and theirs and isinstance(before, str) and call.runtime.serves(call.sender_id)):
+        if not (accepted and theirs and isinstance(before, str) and call.runtime.is_enabled_for(call.sender_id)):
             return self._nobody_comes(call, status, None)
         call.say("utter_kustomer_handoff_queued", QUEUED, ticket=before, team="", priority="")
         return []

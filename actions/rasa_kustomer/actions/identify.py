@@ -15,7 +15,7 @@ class ActionKustomerIdentify(KustomerAction):
 
     action_name = "action_kustomer_identify"
 
-    async def act(self, call: Call) -> Events:
+    async def execute(self, call: Call) -> Events:
         """Point the session to the person; returns the customer slots."""
         session = await call.record_turns()
         await call.recognise()
@@ -26,7 +26,7 @@ class ActionKustomerIdentify(KustomerAction):
             try:
                 await call.record(session, [move])
             except OutboxUnavailableError as error:
-                call.runtime.unrecorded.failed(error)
+                call.runtime.retry_buffer.failed(error)
                 call.keep_trying(session, [move])
         slots = await customer_slots(call, call.runtime.settings.session_wait_seconds, at_once=True)
         return slot_events({**slots, **(await ticket_slots(call) if len(call.people.known) > 1 else {})})

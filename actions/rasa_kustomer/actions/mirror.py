@@ -11,7 +11,7 @@ class ActionListen(KustomerAction):
 
     action_name = "action_listen"
 
-    async def act(self, call: Call) -> Events:
+    async def execute(self, call: Call) -> Events:
         """Record; there is nothing to tell Rasa."""
         await call.record_turns()
         return []

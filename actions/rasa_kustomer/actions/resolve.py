@@ -9,7 +9,7 @@ class ActionKustomerResolve(KustomerAction):
 
     action_name = "action_kustomer_resolve"
 
-    async def act(self, call: Call) -> Events:
+    async def execute(self, call: Call) -> Events:
         """Queue the closing behind the turns so far."""
         session = await call.record_turns()
         await call.recognise()

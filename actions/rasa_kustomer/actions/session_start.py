@@ -19,14 +19,14 @@ class ActionSessionStart(KustomerAction):
 
     action_name = "action_session_start"
 
-    async def act(self, call: Call) -> Events:
+    async def execute(self, call: Call) -> Events:
         """Start the session with the customer's slots filled."""
         await call.record_turns()
         await call.recognise()
         slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
         return _session(call, slot_events({**slots, **FRESH}))
 
-    def otherwise(self, call: Call) -> Events:
+    def fallback(self, call: Call) -> Events:
         """Exactly what Rasa does without us."""
         return _session(call, [])
 

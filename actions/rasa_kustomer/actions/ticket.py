@@ -168,7 +168,7 @@ async def _customer_tags(call: Call) -> tuple[str, ...]:
     if not call.runtime.routing.needs_customer_tags or call.runtime.breaker.is_open:
         return ()
     try:
-        customer = await asyncio.wait_for(call.runtime.directory.resolve(call.identity), _TAGS_WAIT_SECONDS)
+        customer = await asyncio.wait_for(call.runtime.directory.get_or_create(call.identity), _TAGS_WAIT_SECONDS)
     except (KustomerError, asyncio.TimeoutError):
         return ()  # a rule that does not match is better than no ticket
     return tuple(customer.tags)

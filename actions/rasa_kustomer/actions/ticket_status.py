@@ -18,7 +18,7 @@ WORDS = {"open": "open", "snoozed": "on hold", "done": "solved"}
 UNAVAILABLE = "I cannot reach our support team just now. Please try again in a little while."
 NO_TICKET = "You have no open ticket."
 STATUS = "Your ticket {ticket} is {status}."
-MOST_TOLD = 3  # open ones of a person whom nobody vouches for; each takes a request
+MAX_NAMED = 3  # open ones of a person whom nobody vouches for; each takes a request
 
 
 @dataclass
@@ -50,12 +50,12 @@ class ActionKustomerTicketStatus(KustomerAction):
 
     action_name = "action_kustomer_ticket_status"
 
-    def otherwise(self, call: Call) -> Events:
+    def fallback(self, call: Call) -> Events:
         """Say that it cannot be said."""
         call.say("utter_kustomer_unavailable", UNAVAILABLE)
         return []
 
-    async def act(self, call: Call) -> Events:
+    async def execute(self, call: Call) -> Events:
         """Tell the latest ticket that is not done, and how many there are."""
         await call.record_turns()
         await call.recognise()
@@ -64,7 +64,7 @@ class ActionKustomerTicketStatus(KustomerAction):
         await asyncio.wait({task}, timeout=call.runtime.settings.session_wait_seconds)
         tickets = known.tickets()
         if not tickets and not known.whole:
-            return self.otherwise(call)
+            return self.fallback(call)
         if not tickets:
             call.say("utter_kustomer_no_ticket", NO_TICKET)
             return []
@@ -79,7 +79,7 @@ async def _find(call: Call, known: _Known) -> None:
     try:
         mine = [ticket for ticket in await call.runtime.outbox.tickets(call.sender_id) if _is_theirs(ticket, call)]
     except OutboxUnavailableError as error:
-        call.runtime.unrecorded.failed(error)
+        call.runtime.retry_buffer.failed(error)
         whole = False
     known.waiting = [_waiting(ticket["key"]) for ticket in mine if not ticket["conversation_id"]]
     if call.identity.trusted:
@@ -117,13 +117,13 @@ async def _read(call: Call, ids: list[str], known: _Known) -> bool:
             continue
         if not conversation.is_gone:
             known.found.append(conversation)
-        if sum(found.status != "done" for found in known.found) >= MOST_TOLD:
+        if sum(found.status != "done" for found in known.found) >= MAX_NAMED:
             break
     return whole
 
 
 async def _forgotten(call: Call) -> list[Conversation]:
-    """Tickets of chats that an earlier copy of the outbox knew, and that the courier has not looked up yet."""
+    """Tickets of chats that an earlier copy of the outbox knew, and that the worker has not looked up yet."""
     keys = await call.runtime.outbox.not_looked_up(call.sender_id)
     asked = [await call.runtime.conversations.with_people(key) for key in keys]
     return [one for one in asked if one is not None]

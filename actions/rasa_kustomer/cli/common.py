@@ -32,8 +32,8 @@ def settings_or_exit(unable: str | None = None) -> Settings:
         settings = load_settings()
         if unable is None:
             return settings
-        if settings.off_because is not None:
-            raise failed(f"{unable}: {settings.off_because}.")
+        if settings.disabled_reason is not None:
+            raise failed(f"{unable}: {settings.disabled_reason}.")
         read_network(settings.api_url or "")
     except SettingsError as error:
         raise failed(*error.problems) from None

@@ -141,7 +141,7 @@ def _identity(bot: Bot) -> Iterator[str]:
 
 def _settings(bot: Bot) -> Iterator[str]:
     try:
-        reason = load_settings(bot.folder / ".env").off_because
+        reason = load_settings(bot.folder / ".env").disabled_reason
     except SettingsError as error:
         yield "Fix the settings in the environment or .env:\n" + "\n".join(error.problems)
         return

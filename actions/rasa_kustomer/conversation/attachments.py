@@ -7,8 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 from rasa_kustomer.conversation.events import Event, mapping
 from rasa_kustomer.conversation.texts import clean
 
-MOST_ADDRESSES = 10
-LONGEST_ADDRESS = 2_000
+MAX_ADDRESSES = 10
+MAX_ADDRESS_LENGTH = 2_000
 _DEEPEST = 8
 _MOST_LOOKED_AT = 1_000
 _ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
@@ -35,7 +35,7 @@ def addresses(event: Event) -> list[str]:
     for place in event.attached:
         for address in _walk(place, "", left, 0):
             found.setdefault(address)
-            if len(found) == MOST_ADDRESSES:
+            if len(found) == MAX_ADDRESSES:
                 return list(found)
     return list(found)
 
@@ -83,4 +83,4 @@ def _shown(address: str) -> str:
         return ""
     for secret, instead in _SECRETS:
         address = secret.sub(instead, address)
-    return address if parts.netloc and len(address) <= LONGEST_ADDRESS else ""
+    return address if parts.netloc and len(address) <= MAX_ADDRESS_LENGTH else ""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rasa_kustomer.conversation.events import Event
 from rasa_kustomer.conversation.texts import clean, label
 
-MOST_REMEMBERED = 200
+MAX_REMEMBERED = 200
 _FOR_MACHINES = re.compile(r"[/_=|#&{}\[\]]|\w:\w")
 _DEEPEST = 8
 _IN_A_CHOICE = 3
@@ -197,8 +197,8 @@ class Offers:
         self._turn += 1
 
     def forget_the_oldest(self) -> None:
-        """Keep the latest `MOST_REMEMBERED`."""
-        for value in list(self._by_value)[:-MOST_REMEMBERED]:
+        """Keep the latest `MAX_REMEMBERED`."""
+        for value in list(self._by_value)[:-MAX_REMEMBERED]:
             del self._by_value[value]
 
 

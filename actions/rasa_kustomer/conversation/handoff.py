@@ -13,8 +13,8 @@ from rasa_kustomer.conversation.routing import Decision, Facts, Routing, decide_
 from rasa_kustomer.conversation.summary import HandoffFacts, summary, unread_slots
 from rasa_kustomer.conversation.texts import clean, spoken
 
-MOST_INTENTS = 5
-MOST_MESSAGES = 10
+MAX_INTENTS = 5
+MAX_MESSAGES = 10
 _NEVER_SHOWN = frozenset({"session_started_metadata", "requested_slot"})
 REASON_SLOT = "kustomer_handoff_reason"
 _OWN_PREFIX = "kustomer_"
@@ -86,7 +86,7 @@ def read_handoff(
         },
         missing=tuple(name for name in _missing(slots, active_loop, forms) if name not in hidden),
         channel=messages[-1].channel if messages else _channel(events, sender_id, named_channels),
-        messages=tuple(messages[-MOST_MESSAGES:]),
+        messages=tuple(messages[-MAX_MESSAGES:]),
         topic=hidden.without(max(said[:-1] or said, key=len, default="")) or None,  # the last is the wish for a person
     )
 
@@ -156,7 +156,7 @@ def _intents(events: Sequence[Any]) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     heard: set[tuple[int, str]] = set()  # a tracker may hold an event twice
     for event in map(Event, reversed(events)):
-        if event.kind == "session_started" or len(found) == MOST_INTENTS:
+        if event.kind == "session_started" or len(found) == MAX_INTENTS:
             break
         if event.kind != "user" or (event.is_external and not event.has_message_id):  # a program and no customer
             continue

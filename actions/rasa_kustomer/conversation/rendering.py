@@ -10,7 +10,7 @@ from rasa_kustomer.conversation.events import Event, mapping
 from rasa_kustomer.conversation.texts import clean, label, spoken
 
 NO_TEXT = "(no text)"
-LONGEST_TEXT = 10_000  # Kustomer's own limit is not known; the reference advises to split here
+MAX_TEXT_LENGTH = 10_000  # Kustomer's own limit is not known; the reference advises to split here
 _LONGEST_JSON = 500
 _MOST_TEXTS = 20
 _SHOWN_OF_A_CARD = frozenset({"title", "subtitle", "image_url"})
@@ -18,14 +18,16 @@ _KNOWN = frozenset({"elements", "image", "attachment", "custom", "buttons", "qui
 
 
 def split(text: str) -> list[str]:
-    """Parts of at most `LONGEST_TEXT` characters, cut between words where there are any."""
-    if len(text) <= LONGEST_TEXT:
+    """Parts of at most `MAX_TEXT_LENGTH` characters, cut between words where there are any."""
+    if len(text) <= MAX_TEXT_LENGTH:
         return [text] if text else []
     parts, start = [], 0
     while start < len(text):
-        end = min(start + LONGEST_TEXT, len(text))
+        end = min(start + MAX_TEXT_LENGTH, len(text))
         if end < len(text):
-            cut = max(text.rfind(" ", start + LONGEST_TEXT // 2, end), text.rfind("\n", start + LONGEST_TEXT // 2, end))
+            cut = max(
+                text.rfind(" ", start + MAX_TEXT_LENGTH // 2, end), text.rfind("\n", start + MAX_TEXT_LENGTH // 2, end)
+            )
             end = cut if cut > start else end
         if part := text[start:end].strip():
             parts.append(part)

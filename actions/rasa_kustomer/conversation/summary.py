@@ -9,7 +9,7 @@ from rasa_kustomer.conversation.messages import Message
 from rasa_kustomer.conversation.routing import priority_name
 from rasa_kustomer.conversation.texts import clean
 
-LONGEST_NOTE = 8_000
+MAX_NOTE_LENGTH = 8_000
 _LONGEST_VALUE = 200
 _LONGEST_MESSAGE = 400
 _LONGEST_REMAINDER = 40
@@ -63,8 +63,8 @@ def summary(facts: HandoffFacts, *, reference: str, priority: int, person: str, 
     if facts.messages:
         rest += ["", "Last messages:"]
         rest += [f"  {_SPEAKER[one.direction]}: {_short(one.text, _LONGEST_MESSAGE)}" for one in facts.messages]
-    known = _known(facts.slots, LONGEST_NOTE - len("\n".join([*head, *rest])) - 1)
-    return "\n".join([*head, *known, *rest])[:LONGEST_NOTE]
+    known = _known(facts.slots, MAX_NOTE_LENGTH - len("\n".join([*head, *rest])) - 1)
+    return "\n".join([*head, *known, *rest])[:MAX_NOTE_LENGTH]
 
 
 def unread_slots(unread: Mapping[str, str], shown: Mapping[str, Any]) -> list[str]:

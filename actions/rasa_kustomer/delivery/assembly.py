@@ -2,18 +2,18 @@
 
 from typing import TypedDict
 
-from rasa_kustomer.delivery.bulk import Batching
-from rasa_kustomer.delivery.circuit_breaker import Breaker
-from rasa_kustomer.delivery.rate_limit import Budget
+from rasa_kustomer.delivery.bulk import BulkDelivery
+from rasa_kustomer.delivery.bulk_jobs import BulkJobs
+from rasa_kustomer.delivery.circuit_breaker import CircuitBreaker
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.worker import Courier
-from rasa_kustomer.delivery.session import Delivery
 from rasa_kustomer.delivery.housekeeping import Housekeeping
-from rasa_kustomer.delivery.bulk_jobs import Jobs
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.pace import CustomerPace
+from rasa_kustomer.delivery.rate_limit import RateLimiter
+from rasa_kustomer.delivery.session import SessionDelivery
 from rasa_kustomer.delivery.ticketing import Ticketing
-from rasa_kustomer.directory import Directory
+from rasa_kustomer.delivery.worker import Worker
+from rasa_kustomer.directory import CustomerDirectory
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.outbox import Outbox
 from rasa_kustomer.settings import Settings
@@ -25,7 +25,7 @@ class Assembly(TypedDict):
 
     conversations: Conversations
     newcomers: Newcomers
-    courier: Courier
+    worker: Worker
     housekeeping: Housekeeping
 
 
@@ -33,25 +33,25 @@ def assemble(
     settings: Settings,
     outbox: Outbox,
     client: KustomerClient,
-    directory: Directory,
+    directory: CustomerDirectory,
     *,
-    breaker: Breaker,
-    budget: Budget,
+    breaker: CircuitBreaker,
+    rate_limiter: RateLimiter,
 ) -> Assembly:
     """Make the parts; nothing is sent or started yet."""
     teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
-    jobs, pace = Jobs(client), CustomerPace()
+    jobs, pace = BulkJobs(client), CustomerPace()
     conversations = Conversations(outbox, client, directory, parking=settings.parking)
     ticketing = Ticketing(
         outbox, client, conversations=conversations, teams=teams, default_team=settings.default_team_id
     )
-    delivery = Delivery(
+    delivery = SessionDelivery(
         outbox, client, conversations=conversations, directory=directory, ticketing=ticketing, jobs=jobs, pace=pace
     )
     newcomers = Newcomers(jobs, directory, breaker)
-    batching = Batching(outbox, jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace)
+    bulk_delivery = BulkDelivery(outbox, jobs, directory, newcomers=newcomers, conversations=conversations, pace=pace)
     housekeeping = Housekeeping(
         outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
     )
-    courier = Courier(outbox, delivery, batching, breaker, budget)
-    return Assembly(conversations=conversations, newcomers=newcomers, courier=courier, housekeeping=housekeeping)
+    worker = Worker(outbox, delivery, bulk_delivery, breaker, rate_limiter)
+    return Assembly(conversations=conversations, newcomers=newcomers, worker=worker, housekeeping=housekeeping)

@@ -1,7 +1,7 @@
 """Delivers many sessions together: their customers, their conversations, then their turns, each by one bulk job.
 
-What a job does not settle for good (an item that failed, a result that is missing) is sent once more by itself, by
-`delivery.Delivery`. Each job is noted in the outbox before it is sent, with its id as soon as it is known, so that
+What a job does not settle for good (an item that failed, a result that is missing) is sent once more by itself
+(`SessionDelivery`). Each job is noted in the outbox before it is sent, with its id as soon as it is known, so that
 after a crash the next process asks for its results instead of sending again. A session that is handed off meanwhile
 leaves the others as soon as what has been begun for it is noted in full: its ticket does not wait for them.
 """
@@ -11,24 +11,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.bulk_plan import HANDFUL, Batch, Item, plan_batches
+from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, MAX_PAUSE_SECONDS, BulkJobs, NotPermittedError, Results
+from rasa_kustomer.delivery.bulk_plan import HANDFUL, BulkItem, BulkJob, plan_jobs
+from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
 from rasa_kustomer.delivery.closings import Closings
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, NotPermittedError, Results
 from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.pace import CustomerPace
-from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
 from rasa_kustomer.delivery.sending import identity_of, surely_unsent
-from rasa_kustomer.directory import Directory
+from rasa_kustomer.directory import CustomerDirectory
 from rasa_kustomer.kustomer.errors import KustomerError, RateLimited, Rejected
 from rasa_kustomer.kustomer.priority import task_priority
-from rasa_kustomer.outbox import Claim, Outbox
+from rasa_kustomer.outbox import Lease, Outbox
 
 Failures = dict[int, Exception]
 
 
-class Batching:
+class BulkDelivery:
     """Carries groups of sessions to Kustomer.
 
     Args:
@@ -46,8 +46,8 @@ class Batching:
     def __init__(
         self,
         outbox: Outbox,
-        jobs: Jobs,
-        directory: Directory,
+        jobs: BulkJobs,
+        directory: CustomerDirectory,
         *,
         newcomers: Newcomers,
         conversations: Conversations,
@@ -78,48 +78,48 @@ class Batching:
             await asyncio.gather(*(self._look_up(load, one, failures) for one in load.aboard))
             await self._customers(load, failures)
             await self._resolve(load, failures)
-            # What was found to be with people goes with a claim of its own.
+            # What was found to be with people goes with a lease of its own.
             found = {one.id for one in load.aboard if one.escalated and one.id in bots}
             ready = [one for one in load.aboard if one.conversation_id and one.id not in {*failures, *found}]
             self._paced(ready, failures)
-            for batch in plan_batches([one for one in ready if one.id not in failures], self._pace.left):
+            for batch in plan_jobs([one for one in ready if one.id not in failures], self._pace.left):
                 await self._messages(load, batch, failures)
                 settled()
         except NotPermittedError:
             pass  # they are sent one by one from now on
         return failures
 
-    def _paced(self, claims: Sequence[Claim], failures: Failures) -> None:
+    def _paced(self, leases: Sequence[Lease], failures: Failures) -> None:
         """Sessions of customers whose minute is full wait until it is over."""
-        for claim in claims:
+        for lease in leases:
             try:
-                self._pace.check(str(claim.customer_id))
+                self._pace.check(str(lease.customer_id))
             except RateLimited as error:
-                failures[claim.id] = error
+                failures[lease.id] = error
 
-    async def _look_up(self, load: Load, claim: Claim, failures: Failures) -> None:
+    async def _look_up(self, load: Load, lease: Lease, failures: Failures) -> None:
         """Find out what an earlier copy of the outbox may have sent."""
-        task_priority.set(load.priority_of(claim))
+        task_priority.set(load.priority_of(lease))
         try:
-            with load.at_work([claim]):
-                await self._conversations.look_up(claim)
-                if claim.conversation_id:
-                    await self._conversations.recall(claim)
+            with load.at_work([lease]):
+                await self._conversations.look_up(lease)
+                if lease.conversation_id:
+                    await self._conversations.recall(lease)
         except Exception as error:  # noqa: BLE001 - a surprise with one session must not cost the others
-            failures[claim.id] = error
+            failures[lease.id] = error
 
     async def _customers(self, load: Load, failures: Failures) -> None:
         """New customers are made together; whoever exists already is looked for."""
-        claims = [one for one in load.aboard if not one.customer_id and one.id not in failures]
-        await self._newcomers.make_together(identity_of(claim) for claim in claims)
-        await asyncio.gather(*(self._customer(load, one, failures) for one in claims))
+        leases = [one for one in load.aboard if not one.customer_id and one.id not in failures]
+        await self._newcomers.make_together(identity_of(lease) for lease in leases)
+        await asyncio.gather(*(self._customer(load, one, failures) for one in leases))
 
-    async def _customer(self, load: Load, claim: Claim, failures: Failures) -> None:
-        task_priority.set(load.priority_of(claim))  # each is looked up in a task of its own
+    async def _customer(self, load: Load, lease: Lease, failures: Failures) -> None:
+        task_priority.set(load.priority_of(lease))  # each is looked up in a task of its own
         try:
-            claim.customer_id = (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
+            lease.customer_id = (await self._directory.get_or_create(identity_of(lease), retry_failed=True)).id
         except Exception as error:  # noqa: BLE001 - a surprise with one session must not cost the others
-            failures[claim.id] = error
+            failures[lease.id] = error
 
     async def _resolve(self, load: Load, failures: Failures) -> None:
         fresh = [one for one in _without_conversation(load) if not one.creating and one.id not in failures]
@@ -128,9 +128,9 @@ class Batching:
         rest = [one for one in _without_conversation(load) if one.id not in failures]
         await asyncio.gather(*(self._resolve_singly(load, one, failures) for one in rest))
 
-    async def _new_conversations(self, load: Load, claims: Sequence[Claim], failures: Failures) -> None:
-        with load.at_work(claims):
-            begun = await self._begin_conversations(claims, failures)
+    async def _new_conversations(self, load: Load, leases: Sequence[Lease], failures: Failures) -> None:
+        with load.at_work(leases):
+            begun = await self._begin_conversations(leases, failures)
         if begun is None:
             return
         job, by_key = begun
@@ -143,12 +143,12 @@ class Batching:
         await self._made_conversations([one for one in by_key.values() if one.id in aboard], results, failures)
 
     async def _begin_conversations(
-        self, claims: Sequence[Claim], failures: Failures
-    ) -> tuple[str, dict[str, Claim]] | None:
+        self, leases: Sequence[Lease], failures: Failures
+    ) -> tuple[str, dict[str, Lease]] | None:
         """Start a job for the sessions that are still ours; None when it could not be started."""
         parking = await self._conversations.find_parking()
-        mine = await self._outbox.bulk.begin_conversations(claims)
-        by_key = {one.key: one for one in claims if one.id in mine}
+        mine = await self._outbox.bulk.begin_conversations(leases)
+        by_key = {one.key: one for one in leases if one.id in mine}
         items = [
             {
                 **plan.conversation_body(one.key, str(one.customer_id), plan.first_text(one), parking),
@@ -167,27 +167,27 @@ class Batching:
                 failures |= dict.fromkeys((one.id for one in by_key.values()), error)
             return None
 
-    async def _made_conversations(self, claims: Sequence[Claim], results: Results, failures: Failures) -> None:
-        for claim in claims:
-            if (result := results.get(claim.key)) is None or (result.ok and not result.object_id):
-                failures[claim.id] = InDoubtError(DOUBT_SECONDS)
+    async def _made_conversations(self, leases: Sequence[Lease], results: Results, failures: Failures) -> None:
+        for lease in leases:
+            if (result := results.get(lease.key)) is None or (result.ok and not result.object_id):
+                failures[lease.id] = InDoubtError(DOUBT_SECONDS)
             elif result.ok:
-                claim.conversation_id = result.object_id
+                lease.conversation_id = result.object_id
             else:
-                claim.creating = result.duplicate  # then it is looked up instead of made
-        await self._outbox.resolved(*(one for one in claims if one.id not in failures))
+                lease.creating = result.duplicate  # then it is looked up instead of made
+        await self._outbox.resolved(*(one for one in leases if one.id not in failures))
 
-    async def _resolve_singly(self, load: Load, claim: Claim, failures: Failures) -> None:
-        task_priority.set(load.priority_of(claim))  # each is made in a task of its own
-        if load.hurried(claim):
+    async def _resolve_singly(self, load: Load, lease: Lease, failures: Failures) -> None:
+        task_priority.set(load.priority_of(lease))  # each is made in a task of its own
+        if load.hurried(lease):
             return
         try:
-            with load.at_work([claim]):
-                await self._conversations.resolve(claim)
+            with load.at_work([lease]):
+                await self._conversations.ensure(lease)
         except Exception as error:  # noqa: BLE001 - as above
-            failures[claim.id] = error
+            failures[lease.id] = error
 
-    async def _messages(self, load: Load, batch: Batch, failures: Failures) -> None:
+    async def _messages(self, load: Load, batch: BulkJob, failures: Failures) -> None:
         items = batch.items
         with self._pace.sending(Counter(str(item.body["customer"]) for item in items)):
             sessions = {item.part.session_id for item in items}
@@ -201,15 +201,15 @@ class Batching:
                 failures |= dict.fromkeys((item.part.session_id for item in items), error)
                 return
         if results is None:
-            failures |= dict.fromkeys((item.part.session_id for item in items), InDoubtError(LONGEST_PAUSE_SECONDS))
+            failures |= dict.fromkeys((item.part.session_id for item in items), InDoubtError(MAX_PAUSE_SECONDS))
         else:
             await settle(self._outbox, {item.record.key: item.part for item in items}, results)
 
     async def _begin_messages(
-        self, load: Load, items: Sequence[Item], failures: Failures
-    ) -> tuple[str | None, list[Item]]:
+        self, load: Load, items: Sequence[BulkItem], failures: Failures
+    ) -> tuple[str | None, list[BulkItem]]:
         """Start a job for what is still ours; its id and what is in it, or None when it could not be started."""
-        aboard = {claim.id for claim in load.aboard if not load.hurried(claim)}
+        aboard = {lease.id for lease in load.aboard if not load.hurried(lease)}
         mine = await self._outbox.bulk.begin([item.part for item in items if item.part.session_id in aboard])
         begun = [item for item in items if item.part.session_id in mine]
         parts = [item.part for item in begun]
@@ -230,5 +230,5 @@ class Batching:
         return job, begun
 
 
-def _without_conversation(load: Load) -> list[Claim]:
+def _without_conversation(load: Load) -> list[Lease]:
     return [one for one in load.aboard if one.customer_id and not one.conversation_id]

@@ -24,7 +24,7 @@ from rasa_kustomer.kustomer.errors import (
 logger = logging.getLogger(__name__)
 
 FIRST_LOOK_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
 DOUBT_SECONDS = 60.0  # how long a job whose answer was lost may still be at work; completion times are not documented
 GIVE_UP_SECONDS = 600.0
@@ -37,7 +37,7 @@ class NotPermittedError(Exception):
     """The key or the plan does not allow bulk jobs; nothing was sent."""
 
 
-class Jobs:
+class BulkJobs:
     """Bulk jobs of one process.
 
     Args:
@@ -112,12 +112,12 @@ class Jobs:
                 return found
             if self._now() >= deadline:
                 return None
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     def _learn(self, seconds: float) -> None:
         """Look later next time when the first look was too early, else a little sooner."""
         wish = seconds or self._first_look * SOONER
-        self._first_look = min(max(wish, FIRST_LOOK_SECONDS), LONGEST_PAUSE_SECONDS)
+        self._first_look = min(max(wish, FIRST_LOOK_SECONDS), MAX_PAUSE_SECONDS)
 
     async def _look(self, job: str, items: Collection[str]) -> Results | None:
         """The results: as soon as they tell of every item the job is done, and its status need not be asked for."""

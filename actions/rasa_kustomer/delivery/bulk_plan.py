@@ -12,37 +12,37 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.outbox import Claim, Kind, Part, Record
+from rasa_kustomer.outbox import Attempt, Kind, Lease, Record
 
 HANDFUL = 5  # a job costs about four units (send, ask, read the results), so fewer items are cheaper one by one
-MOST_ITEMS = 100
-MOST_BYTES = 200_000  # the limit for REST calls is unknown; half of what Kustomer's hooks take
+MAX_ITEMS = 100
+MAX_BYTES = 200_000  # the limit for REST calls is unknown; half of what Kustomer's hooks take
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class BulkItem:
     """One message of a job."""
 
     record: Record
-    part: Part
+    part: Attempt
     body: dict[str, Any]
 
 
 @dataclass(slots=True)
-class Batch:
+class BulkJob:
     """The items of one job; all that a session has in it are in order."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[BulkItem] = field(default_factory=list)
     size: int = 2
 
 
-def batchable(claim: Claim) -> list[Record]:
+def fit_for_bulk(lease: Lease) -> list[Record]:
     """The records at the head of a session that may go into a job: turns that were not in one before.
 
     Those that an earlier copy of the outbox may have sent are looked up before the job is put together.
     """
     head: list[Record] = []
-    for record in claim.records:
+    for record in lease.records:
         if record.kind is not Kind.MESSAGE or record.sent_ms is not None or (record.unsure and not record.marked):
             break
         if not plan.is_sound(record.payload):  # alone it costs itself only
@@ -51,50 +51,50 @@ def batchable(claim: Claim) -> list[Record]:
     return head
 
 
-def units(claim: Claim) -> int:
+def units(lease: Lease) -> int:
     """What delivering a session one by one costs of the request budget; a new one needs customer and conversation."""
-    return len(claim.records) + (0 if claim.conversation_id else 3)
+    return len(lease.records) + (0 if lease.conversation_id else 3)
 
 
-def plan_batches(claims: Sequence[Claim], room: Callable[[str], int]) -> list[Batch]:
+def plan_jobs(leases: Sequence[Lease], room: Callable[[str], int]) -> list[BulkJob]:
     """Batches for what the sessions have waiting.
 
     A session is in one batch at the most, with as much of its head as fits; the rest comes with a later call.
 
     Args:
-        claims: Leased sessions whose customer and conversation exist.
+        leases: Leased sessions whose customer and conversation exist.
         room: How many messages of a customer may be sent now.
     """
-    batches: list[Batch] = []
+    batches: list[BulkJob] = []
     planned: Counter[str] = Counter()
-    for claim in claims:
-        customer_id = str(claim.customer_id)
-        run = list(_fitting(claim, max(0, room(customer_id) - planned[customer_id])))
+    for lease in leases:
+        customer_id = str(lease.customer_id)
+        run = list(_fitting(lease, max(0, room(customer_id) - planned[customer_id])))
         planned[customer_id] += len(run)
         size = sum(bytes_ for _, bytes_ in run)
         if not run:
             continue
         last = batches[-1] if batches else None
-        if last is None or len(last.items) + len(run) > MOST_ITEMS or last.size + size > MOST_BYTES:
-            batches.append(last := Batch())
+        if last is None or len(last.items) + len(run) > MAX_ITEMS or last.size + size > MAX_BYTES:
+            batches.append(last := BulkJob())
         last.items += [item for item, _ in run]
         last.size += size
     return batches
 
 
-def _fitting(claim: Claim, most: int) -> Iterator[tuple[Item, int]]:
-    total, sent_ms = 2, claim.last_sent_ms
-    for record in batchable(claim)[: min(most, MOST_ITEMS)]:
+def _fitting(lease: Lease, most: int) -> Iterator[tuple[BulkItem, int]]:
+    total, sent_ms = 2, lease.last_sent_ms
+    for record in fit_for_bulk(lease)[: min(most, MAX_ITEMS)]:
         if record.unsure:
             return
         sent_ms = plan.sent_ms(record.payload, sent_ms)
         body = plan.message_body(record.key, record.payload, sent_ms) | {
-            "conversation": claim.conversation_id,
-            "customer": claim.customer_id,
+            "conversation": lease.conversation_id,
+            "customer": lease.customer_id,
             "_clientRef": record.key,
         }
         size = len(json.dumps(body).encode()) + 1
-        if total + size > MOST_BYTES:
+        if total + size > MAX_BYTES:
             return
         total += size
-        yield Item(record, Part(claim.id, record, sent_ms), body), size
+        yield BulkItem(record, Attempt(lease.id, record, sent_ms), body), size

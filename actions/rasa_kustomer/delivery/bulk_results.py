@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, GIVE_UP_SECONDS, LONGEST_PAUSE_SECONDS, Jobs, Results
+from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, GIVE_UP_SECONDS, MAX_PAUSE_SECONDS, BulkJobs, Results
 from rasa_kustomer.kustomer.errors import NotFound
-from rasa_kustomer.outbox import Claim, Kind, Outbox, Part, Record, Settled
+from rasa_kustomer.outbox import Attempt, Kind, Lease, Outbox, Outcome, Record
 
 
 class InDoubtError(Exception):
@@ -20,7 +20,7 @@ class InDoubtError(Exception):
         self.wait_seconds = wait_seconds
 
 
-async def settle(outbox: Outbox, parts: Mapping[str, Part], results: Results) -> None:
+async def settle(outbox: Outbox, parts: Mapping[str, Attempt], results: Results) -> None:
     """Settle the records of a job by its results; what has none, or a bad one, is sent again by itself.
 
     Args:
@@ -29,7 +29,7 @@ async def settle(outbox: Outbox, parts: Mapping[str, Part], results: Results) ->
         results: The job's results; those of unknown references are ignored.
     """
     told = {key: results[key] for key in parts if key in results}
-    await outbox.bulk.delivered([Settled(parts[key], one.object_id) for key, one in told.items() if one.ok])
+    await outbox.bulk.delivered([Outcome(parts[key], one.object_id) for key, one in told.items() if one.ok])
     unknown = [parts[key] for key in parts if key not in told or told[key].duplicate]
     await outbox.bulk.returned(unknown, unsure=True)
     for key, one in told.items():
@@ -37,48 +37,48 @@ async def settle(outbox: Outbox, parts: Mapping[str, Part], results: Results) ->
             await outbox.bulk.returned([parts[key]], unsure=False, reason="refused within a bulk job; sent by itself")
 
 
-async def recover(outbox: Outbox, jobs: Jobs, claim: Claim, now: float) -> InDoubtError | None:
+async def recover(outbox: Outbox, jobs: BulkJobs, lease: Lease, now: float) -> InDoubtError | None:
     """Find out about jobs that a session has records in, and take up those that are done with.
 
     Args:
         outbox: Where the records are.
         jobs: Bulk jobs.
-        claim: The leased session; its records are read again when something has changed.
+        lease: The leased session; its records are read again when something has changed.
         now: Epoch seconds.
 
     Returns:
         The doubt that remains; None when all of the session's records may be sent one by one.
     """
-    pending = [record for record in claim.records if record.bulk_at is not None]
+    pending = [record for record in lease.records if record.bulk_at is not None]
     if not pending:
         return None
     waits = [
         wait
         for _, records in groupby(pending, key=lambda record: record.bulk_job)
-        if (wait := await _one_job(outbox, jobs, claim, list(records), now)) is not None
+        if (wait := await _one_job(outbox, jobs, lease, list(records), now)) is not None
     ]
-    claim.records = await outbox.due(claim)
+    lease.records = await outbox.due(lease)
     return InDoubtError(max(waits)) if waits else None
 
 
-async def _one_job(outbox: Outbox, jobs: Jobs, claim: Claim, records: Sequence[Record], now: float) -> float | None:
-    parts = {record.key: Part(claim.id, record, record.sent_ms or 0) for record in records}
+async def _one_job(outbox: Outbox, jobs: BulkJobs, lease: Lease, records: Sequence[Record], now: float) -> float | None:
+    parts = {record.key: Attempt(lease.id, record, record.sent_ms or 0) for record in records}
     job, patience = records[0].bulk_job, GIVE_UP_SECONDS
     try:
         results = await jobs.results(job, parts, patience_seconds=0) if job else None
     except NotFound:
         job, results = None, None
     if results is not None:
-        if claim.escalated:  # a closing that came late has closed a ticket: it is not settled here, but seen to
+        if lease.escalated:  # a closing that came late has closed a ticket: it is not settled here, but seen to
             closings = {record.key for record in records if record.kind is Kind.CLOSE}
             results = {key: one for key, one in results.items() if key not in closings}
         await settle(outbox, parts, results)
-        claim.last_sent_ms = max(claim.last_sent_ms, *(part.sent_ms for part in parts.values()))
+        lease.last_sent_ms = max(lease.last_sent_ms, *(part.sent_ms for part in parts.values()))
         return None
     if job is None:
         patience = DOUBT_SECONDS
     age = now - min(record.bulk_at or 0.0 for record in records)
     if 0 <= age < patience:  # below zero the clock was set back
-        return min(patience - age, LONGEST_PAUSE_SECONDS)
+        return min(patience - age, MAX_PAUSE_SECONDS)
     await outbox.bulk.returned(list(parts.values()), unsure=True)
     return None

@@ -8,11 +8,11 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 FIRST_PROBE_SECONDS = 1.0
-LONGEST_PROBE_SECONDS = 30.0
+MAX_PROBE_SECONDS = 30.0
 FAILURES_TO_OPEN = 3
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed: everything goes. Open: nothing goes but one probe at a growing interval.
 
     One WARNING when it opens, one INFO when it closes.
@@ -81,4 +81,4 @@ class Breaker:
 
     def _schedule_probe(self) -> None:
         self._probe_at = self._now() + self._probe_seconds
-        self._probe_seconds = min(self._probe_seconds * 2, LONGEST_PROBE_SECONDS)
+        self._probe_seconds = min(self._probe_seconds * 2, MAX_PROBE_SECONDS)

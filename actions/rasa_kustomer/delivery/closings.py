@@ -7,12 +7,12 @@ after the closing, and opens the conversation again.
 import logging
 from collections.abc import Callable, Sequence
 
-from rasa_kustomer.delivery.bulk_jobs import LONGEST_PAUSE_SECONDS, Jobs
-from rasa_kustomer.delivery.load import Load
+from rasa_kustomer.delivery.bulk_jobs import MAX_PAUSE_SECONDS, BulkJobs
 from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
+from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.sending import surely_unsent
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
-from rasa_kustomer.outbox import Claim, Kind, Outbox, Part
+from rasa_kustomer.outbox import Attempt, Kind, Lease, Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Closings:
         permitted: False once Kustomer has refused such a job; stays so for the life of the process.
     """
 
-    def __init__(self, outbox: Outbox, jobs: Jobs) -> None:
+    def __init__(self, outbox: Outbox, jobs: BulkJobs) -> None:
         self._outbox, self._jobs = outbox, jobs
         self.permitted = True
 
@@ -43,28 +43,28 @@ class Closings:
             By row the failures of the sessions that could not be served; what they have stays pending.
         """
         with load.at_work(load.aboard):
-            mine = await self._outbox.bulk.begin([_part(claim) for claim in load.aboard])
-            claims = [claim for claim in load.aboard if claim.id in mine]
-            parts = {claim.records[0].key: _part(claim) for claim in claims}
-            items = [{"id": one.conversation_id, "status": "done", "_clientRef": one.records[0].key} for one in claims]
+            mine = await self._outbox.bulk.begin([_part(lease) for lease in load.aboard])
+            leases = [lease for lease in load.aboard if lease.id in mine]
+            parts = {lease.records[0].key: _part(lease) for lease in leases}
+            items = [{"id": one.conversation_id, "status": "done", "_clientRef": one.records[0].key} for one in leases]
             try:
                 job = await self._jobs.change("conversations", items)
                 await self._outbox.bulk.posted(list(parts.values()), job)
             except KustomerError as error:
-                return await self._failed(claims, list(parts.values()), error)
+                return await self._failed(leases, list(parts.values()), error)
         try:
             results = await self._jobs.results(job, parts)
         except KustomerError as error:
             return await self._failed(load.aboard, list(parts.values()), error)
         settled()
         if results is None:
-            return dict.fromkeys((claim.id for claim in load.aboard), InDoubtError(LONGEST_PAUSE_SECONDS))
-        aboard = {claim.id for claim in load.aboard}
+            return dict.fromkeys((lease.id for lease in load.aboard), InDoubtError(MAX_PAUSE_SECONDS))
+        aboard = {lease.id for lease in load.aboard}
         await settle(self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results)
         return {}
 
     async def _failed(
-        self, claims: Sequence[Claim], parts: Sequence[Part], error: KustomerError
+        self, leases: Sequence[Lease], parts: Sequence[Attempt], error: KustomerError
     ) -> dict[int, Exception]:
         if isinstance(error, (NotAllowed, NotFound, Rejected)) and not isinstance(error, KeyRefused):
             if self.permitted:
@@ -74,16 +74,16 @@ class Closings:
             return {}
         if surely_unsent(error):
             await self._outbox.bulk.unsent(parts)
-        return dict.fromkeys((claim.id for claim in claims), error)
+        return dict.fromkeys((lease.id for lease in leases), error)
 
 
-def closable(claim: Claim) -> bool:
+def closable(lease: Lease) -> bool:
     """Whether its conversation may be closed together with others: nothing else waits, and it was not tried before."""
-    if claim.escalated or not claim.conversation_id or len(claim.records) != 1:
+    if lease.escalated or not lease.conversation_id or len(lease.records) != 1:
         return False
-    record = claim.records[0]
+    record = lease.records[0]
     return record.kind is Kind.CLOSE and not record.unsure and record.bulk_at is None and record.sent_ms is None
 
 
-def _part(claim: Claim) -> Part:
-    return Part(claim.id, claim.records[0], claim.last_sent_ms)
+def _part(lease: Lease) -> Attempt:
+    return Attempt(lease.id, lease.records[0], lease.last_sent_ms)

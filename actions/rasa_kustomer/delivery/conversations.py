@@ -8,15 +8,15 @@ from contextlib import suppress
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS
-from rasa_kustomer.delivery.plan import Parking
 from rasa_kustomer.delivery.bulk_results import InDoubtError
-from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
-from rasa_kustomer.directory import Directory
+from rasa_kustomer.delivery.plan import Parking
+from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, send_with_fallbacks, surely_unsent
+from rasa_kustomer.directory import CustomerDirectory
 from rasa_kustomer.kustomer.client import MAX_ITEMS, KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Conversation
 from rasa_kustomer.log import Once
-from rasa_kustomer.outbox import Claim, Found, Kind, Outbox, Turn
+from rasa_kustomer.outbox import Found, Kind, Lease, Outbox, Turn
 
 REFUSALS_TO_GIVE_UP = 3
 LOOK_AGAIN_SECONDS = 1.0  # for a conversation that a job is making, and an agent waits for
@@ -37,7 +37,7 @@ class Conversations:
         self,
         outbox: Outbox,
         client: KustomerClient,
-        directory: Directory,
+        directory: CustomerDirectory,
         *,
         parking: str,
         now: Callable[[], float] = time.time,
@@ -48,89 +48,89 @@ class Conversations:
         self._one_asks = asyncio.Lock()
         self._say = Once(logging.getLogger(__name__))
 
-    async def resolve(self, claim: Claim) -> None:
+    async def ensure(self, lease: Lease) -> None:
         """Make sure that the session has a customer and a conversation.
 
         Args:
-            claim: The leased session; its ids are updated.
+            lease: The leased session; its ids are updated.
 
         Raises:
             KustomerError: Kustomer could not or would not.
             LeaseLostError: Another process has the session.
             InDoubtError: It is in a bulk job that may still be at work.
         """
-        await self.look_up(claim)
-        if claim.conversation_id:
+        await self.look_up(lease)
+        if lease.conversation_id:
             return
-        if not claim.customer_id:
-            claim.customer_id = await self._customer(claim)
+        if not lease.customer_id:
+            lease.customer_id = await self._customer(lease)
         try:
-            claim.conversation_id = await self._create_conversation(claim, claim.customer_id)
+            lease.conversation_id = await self._create_conversation(lease, lease.customer_id)
         except (Rejected, NotFound) as error:
-            await self._refused_conversation(claim, error)
+            await self._refused_conversation(lease, error)
             raise
-        claim.creating, claim.bulk_at = False, None
-        await self._outbox.resolved(claim)
+        lease.creating, lease.bulk_at = False, None
+        await self._outbox.resolved(lease)
 
-    async def look_up(self, claim: Claim) -> None:
+    async def look_up(self, lease: Lease) -> None:
         """Find the conversation of a session that may have one; without `creating` nothing is asked.
 
         Raises:
             KustomerError: Kustomer could not be asked.
             InDoubtError: It is not there, and a bulk job that may make it is perhaps still at work.
         """
-        if not claim.creating:
+        if not lease.creating:
             return
-        found = await self._find(claim)
+        found = await self._find(lease)
         if found is not None:
-            await self._found(claim, found)
+            await self._found(lease, found)
             return
-        if claim.bulk_at and 0 <= (age := self._now() - claim.bulk_at) < DOUBT_SECONDS:
-            raise InDoubtError(min(DOUBT_SECONDS - age, LOOK_AGAIN_SECONDS if claim.escalated else DOUBT_SECONDS))
-        await self._outbox.recalling.nothing_there(claim)
-        claim.records = await self._outbox.due(claim)
-        claim.conversation_id, claim.creating = None, False
+        if lease.bulk_at and 0 <= (age := self._now() - lease.bulk_at) < DOUBT_SECONDS:
+            raise InDoubtError(min(DOUBT_SECONDS - age, LOOK_AGAIN_SECONDS if lease.escalated else DOUBT_SECONDS))
+        await self._outbox.recalling.nothing_there(lease)
+        lease.records = await self._outbox.due(lease)
+        lease.conversation_id, lease.creating = None, False
 
-    async def _find(self, claim: Claim) -> Conversation | None:
-        if claim.conversation_id:
+    async def _find(self, lease: Lease) -> Conversation | None:
+        if lease.conversation_id:
             with suppress(NotFound):  # merged or deleted
-                return await self._client.get_conversation(claim.conversation_id)
-        return await self._client.find_conversation(claim.key)
+                return await self._client.get_conversation(lease.conversation_id)
+        return await self._client.find_conversation(lease.key)
 
-    async def _found(self, claim: Claim, found: Conversation) -> None:
+    async def _found(self, lease: Lease, found: Conversation) -> None:
         """Go on with a conversation that was there before, and leave it to the people who have it."""
-        claim.conversation_id = found.id
-        claim.customer_id = found.customer_id or claim.customer_id or await self._customer(claim)
-        claim.people = plan.people_have(found, await self.find_parking())
-        claim.escalated = claim.escalated or await self.handed_off(found, claim.key)
-        claim.creating, claim.bulk_at = False, None
-        await self._outbox.resolved(claim)
-        claim.records = await self._outbox.due(claim)
+        lease.conversation_id = found.id
+        lease.customer_id = found.customer_id or lease.customer_id or await self._customer(lease)
+        lease.people = plan.people_have(found, await self.find_parking())
+        lease.escalated = lease.escalated or await self.handed_off(found, lease.key)
+        lease.creating, lease.bulk_at = False, None
+        await self._outbox.resolved(lease)
+        lease.records = await self._outbox.due(lease)
 
-    async def recall(self, claim: Claim) -> None:
+    async def recall(self, lease: Lease) -> None:
         """Find the turns that an earlier copy of the outbox may have sent, with one list for all of the session.
 
         Args:
-            claim: The leased session, whose conversation is known; its records are read again when there were such.
+            lease: The leased session, whose conversation is known; its records are read again when there were such.
 
         Raises:
             KustomerError: Kustomer could not be asked.
             LeaseLostError: Another process has the session.
         """
-        if not any(record.marked and record.kind is Kind.MESSAGE for record in claim.records):
+        if not any(record.marked and record.kind is Kind.MESSAGE for record in lease.records):
             return
-        turns = await self._outbox.recalling.turns(claim)
+        turns = await self._outbox.recalling.turns(lease)
         try:
-            listed = await self._client.messages_of(str(claim.conversation_id))
+            listed = await self._client.messages_of(str(lease.conversation_id))
         except NotFound:
-            await self.forget(claim)
+            await self.forget(lease)
             raise
         there = {one.external_id: Found(one.id, plan.epoch_ms(one.sent_at) or 0) for one in reversed(listed)}
         found = {turn.id: there[turn.key] for turn in turns if turn.key in there}
-        places, all_seen = _places(turns, found, claim.last_sent_ms), len(listed) < MAX_ITEMS
-        if not await self._outbox.recalling.compared(claim, found, places, all_seen=all_seen):
+        places, all_seen = _places(turns, found, lease.last_sent_ms), len(listed) < MAX_ITEMS
+        if not await self._outbox.recalling.compared(lease, found, places, all_seen=all_seen):
             raise LeaseLostError
-        claim.records = await self._outbox.due(claim)
+        lease.records = await self._outbox.due(lease)
 
     async def with_people(self, key: str) -> Conversation | None:
         """The conversation of a session, if there is one and it was handed to people."""
@@ -155,39 +155,39 @@ class Conversations:
             return True  # a bot chat that stays open does less harm than a ticket that is taken from its agent
         return any((note.external_id or "").startswith(f"{key}:note") for note in notes)
 
-    async def _customer(self, claim: Claim) -> str:
-        return (await self._directory.resolve(identity_of(claim), retry_failed=True)).id
+    async def _customer(self, lease: Lease) -> str:
+        return (await self._directory.get_or_create(identity_of(lease), retry_failed=True)).id
 
-    async def _refused_conversation(self, claim: Claim, error: KustomerError) -> None:
+    async def _refused_conversation(self, lease: Lease, error: KustomerError) -> None:
         """Look the customer up anew next time; after several refusals give the records up, with the reason."""
-        await self.forget(claim)
-        if claim.attempts >= REFUSALS_TO_GIVE_UP:
-            for record in claim.records:
-                await self._outbox.dead(claim, record, f"its conversation was refused: {error}")
+        await self.forget(lease)
+        if lease.attempts >= REFUSALS_TO_GIVE_UP:
+            for record in lease.records:
+                await self._outbox.dead(lease, record, f"its conversation was refused: {error}")
 
-    async def forget(self, claim: Claim) -> None:
+    async def forget(self, lease: Lease) -> None:
         """Kustomer does not know the ids any more: look both up anew next time."""
-        self._directory.forget(identity_of(claim))
-        claim.customer_id = claim.conversation_id = None
-        claim.creating = True  # it may exist under another id after a merge: look before making a new one
-        await self._outbox.resolved(claim)
+        self._directory.forget(identity_of(lease))
+        lease.customer_id = lease.conversation_id = None
+        lease.creating = True  # it may exist under another id after a merge: look before making a new one
+        await self._outbox.resolved(lease)
 
-    async def _create_conversation(self, claim: Claim, customer_id: str) -> str:
+    async def _create_conversation(self, lease: Lease, customer_id: str) -> str:
         parking = await self.find_parking()
-        body = plan.conversation_body(claim.key, customer_id, plan.first_text(claim), parking)
-        if not await self._outbox.begin_conversation(claim):
+        body = plan.conversation_body(lease.key, customer_id, plan.first_text(lease), parking)
+        if not await self._outbox.begin_conversation(lease):
             raise LeaseLostError
-        claim.creating = True
+        lease.creating = True
         try:
-            made, sent = await mended(body, plan.CONVERSATION_OPTIONAL, self._client.create_conversation)
+            made, sent = await send_with_fallbacks(body, plan.CONVERSATION_OPTIONAL, self._client.create_conversation)
         except Rejected as error:
-            if error.duplicate and (found := await self._client.find_conversation(claim.key)):
+            if error.duplicate and (found := await self._client.find_conversation(lease.key)):
                 return found.id
             raise
         except KustomerError as error:
             if surely_unsent(error):
-                claim.creating = False
-                await self._outbox.resolved(claim)
+                lease.creating = False
+                await self._outbox.resolved(lease)
             raise
         if parking.on_create().keys() - sent.keys():
             self._say("Kustomer refused to park bot chats (KUSTOMER_PARKING); they are created unparked.")

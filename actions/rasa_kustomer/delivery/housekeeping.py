@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.log import Once
 from rasa_kustomer.outbox import Outbox, OutboxUnavailableError
 
@@ -87,4 +87,4 @@ class Housekeeping:
         except OutboxUnavailableError as error:  # whoever records or delivers says so louder
             logger.debug("The outbox is tidied later: %s", error)
         except Exception as error:  # noqa: BLE001 - a surprise must not end what is done by the clock
-            self._say(f"Tidying up the outbox stumbled and goes on: {where(error)}")
+            self._say(f"Tidying up the outbox stumbled and goes on: {describe_error(error)}")

@@ -1,4 +1,4 @@
-"""What one task of the courier carries, and how urgent it has become since it was taken."""
+"""What one task of the worker carries, and how urgent it has become since it was taken."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rasa_kustomer.delivery.pace import priority_of
 from rasa_kustomer.kustomer.priority import Priority, WorkPriority
-from rasa_kustomer.outbox import Claim
+from rasa_kustomer.outbox import Lease
 
 
 class Load:
@@ -16,13 +16,13 @@ class Load:
     done on it, it leaves the others, to be taken again by itself.
 
     Args:
-        claims: The sessions.
+        leases: The sessions.
         let_go: Gives one back that leaves.
     """
 
-    def __init__(self, claims: Sequence[Claim], let_go: Callable[[Claim], None]) -> None:
-        self._claims = {claim.id: claim for claim in claims}
-        self._priorities = {claim.id: WorkPriority(priority_of([claim])) for claim in claims}
+    def __init__(self, leases: Sequence[Lease], let_go: Callable[[Lease], None]) -> None:
+        self._leases = {lease.id: lease for lease in leases}
+        self._priorities = {lease.id: WorkPriority(priority_of([lease])) for lease in leases}
         self._let_go = let_go
         self._at_work: Counter[int] = Counter()
         self._hurried: set[int] = set()
@@ -31,34 +31,34 @@ class Load:
             self.priority.join(one)
 
     @property
-    def aboard(self) -> list[Claim]:
+    def aboard(self) -> list[Lease]:
         """The sessions that have not left."""
-        return list(self._claims.values())
+        return list(self._leases.values())
 
     @property
     def level(self) -> Priority:
         """How urgent the most urgent of them is."""
         return self.priority.level
 
-    def priority_of(self, claim: Claim) -> WorkPriority:
+    def priority_of(self, lease: Lease) -> WorkPriority:
         """How urgent one of them is by itself."""
-        return self._priorities[claim.id]
+        return self._priorities[lease.id]
 
     def hurry(self, session_id: int) -> None:
         """A session was handed off."""
-        if session_id in self._claims:
+        if session_id in self._leases:
             self._hurried.add(session_id)
             self._priorities[session_id].raise_to(Priority.HANDOFF)
             self._leave_if_idle(session_id)
 
-    def hurried(self, claim: Claim) -> bool:
+    def hurried(self, lease: Lease) -> bool:
         """Whether a session was handed off since it was taken; no more of its turns are begun then."""
-        return claim.id in self._hurried
+        return lease.id in self._hurried
 
     @contextmanager
-    def at_work(self, claims: Sequence[Claim]) -> Iterator[None]:
+    def at_work(self, leases: Sequence[Lease]) -> Iterator[None]:
         """Keep sessions aboard while something is done that must be seen through."""
-        ids = [claim.id for claim in claims]
+        ids = [lease.id for lease in leases]
         self._at_work.update(ids)
         try:
             yield
@@ -68,6 +68,6 @@ class Load:
                 self._leave_if_idle(one)
 
     def _leave_if_idle(self, session_id: int) -> None:
-        if session_id in self._hurried and session_id in self._claims and not self._at_work[session_id]:
+        if session_id in self._hurried and session_id in self._leases and not self._at_work[session_id]:
             self.priority.part(self._priorities[session_id])
-            self._let_go(self._claims.pop(session_id))
+            self._let_go(self._leases.pop(session_id))

@@ -11,19 +11,19 @@ from typing import Any
 
 from rasa_kustomer.conversation.customer_body import create_body
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.delivery.bulk_plan import MOST_ITEMS
-from rasa_kustomer.delivery.circuit_breaker import Breaker
-from rasa_kustomer.delivery.bulk_jobs import Jobs, NotPermittedError
+from rasa_kustomer.delivery.bulk_jobs import BulkJobs, NotPermittedError
+from rasa_kustomer.delivery.bulk_plan import MAX_ITEMS
+from rasa_kustomer.delivery.circuit_breaker import CircuitBreaker
 from rasa_kustomer.delivery.pace import GATHER_SECONDS
-from rasa_kustomer.directory import Directory, cache_key
-from rasa_kustomer.failures import where
+from rasa_kustomer.directory import CustomerDirectory, cache_key
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.kustomer.errors import KustomerError, NotFound, Rejected
 from rasa_kustomer.kustomer.models import Customer
 from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
 
 logger = logging.getLogger(__name__)
 
-MOST_EXPECTED = 10_000
+MAX_EXPECTED = 10_000
 FEW = 2  # a job costs two to four requests, one person two: looked for by what was not asked for yet, and made
 
 
@@ -39,9 +39,9 @@ class Newcomers:
 
     def __init__(
         self,
-        jobs: Jobs,
-        directory: Directory,
-        breaker: Breaker,
+        jobs: BulkJobs,
+        directory: CustomerDirectory,
+        breaker: CircuitBreaker,
         *,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
@@ -55,7 +55,7 @@ class Newcomers:
 
         Should that fail, the customer is made when there is a turn of theirs to deliver.
         """
-        if len(self._expected) < MOST_EXPECTED:
+        if len(self._expected) < MAX_EXPECTED:
             self._expected[cache_key(identity)] = identity
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._make_expected(), name="kustomer_newcomers")
@@ -77,8 +77,8 @@ class Newcomers:
             if len(strangers) <= FEW or not self._jobs.permitted:
                 self._expected = {key: one for key, one in expected.items() if one in strangers} | self._expected
                 return
-            for start in range(0, len(strangers), MOST_ITEMS):
-                await self._make(strangers[start : start + MOST_ITEMS])
+            for start in range(0, len(strangers), MAX_ITEMS):
+                await self._make(strangers[start : start + MAX_ITEMS])
 
     async def close(self) -> None:
         """Make nobody more."""
@@ -97,11 +97,11 @@ class Newcomers:
                 await self.make_together(())
                 rest, self._expected = list(self._expected.values()), {}
                 for one in rest:
-                    await self._directory.resolve(one)
+                    await self._directory.get_or_create(one)
             except (KustomerError, NotPermittedError):
-                continue  # the courier meets the same error with their first turn, and says it
+                continue  # the worker meets the same error with their first turn, and says it
             except Exception as error:  # noqa: BLE001 - whatever it is, those who come later are made
-                logger.error("Customers could not be made together: %s", where(error))  # noqa: TRY400 - may hold texts
+                logger.error("Customers could not be made together: %s", describe_error(error))  # noqa: TRY400 - may hold texts
 
     async def _make(self, people: list[Identity]) -> None:
         by_ref = {str(number): one for number, one in enumerate(people)}

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from rasa_kustomer.delivery.rate_limit import WINDOW_SECONDS
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.priority import Priority
-from rasa_kustomer.outbox import HANDOFF_KINDS, Claim, Kind
+from rasa_kustomer.outbox import HANDOFF_KINDS, Kind, Lease
 
 CUSTOMER_LIMIT = 120  # messages of one customer in a minute (Kustomer API reference, Rate limits)
 REMEMBERED_CUSTOMERS = 10_000
@@ -21,7 +21,7 @@ PEOPLE_UNITS = 20.0  # the same for conversations that people have
 GATHER_SECONDS = 5.0
 
 
-class LiveTurns:
+class InteractiveAllowance:
     """A small allowance of requests for turns that are sent at once instead of gathered for a bulk job.
 
     Args:
@@ -49,12 +49,12 @@ class LiveTurns:
         self._spent_at = self._now()
 
 
-def priority_of(claims: Sequence[Claim]) -> Priority:
+def priority_of(leases: Sequence[Lease]) -> Priority:
     """How urgent sessions are: the most urgent of what they have waiting decides."""
-    kinds = {record.kind for claim in claims for record in claim.records}
+    kinds = {record.kind for lease in leases for record in lease.records}
     if kinds & HANDOFF_KINDS:
         return Priority.HANDOFF
-    if any(claim.escalated for claim in claims):
+    if any(lease.escalated for lease in leases):
         return Priority.ESCALATED
     return Priority.CLEANUP if kinds == {Kind.CLOSE} else Priority.MIRROR
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rasa_kustomer.kustomer.errors import Rejected
 from rasa_kustomer.kustomer.models import Conversation
-from rasa_kustomer.outbox import Claim, Kind
+from rasa_kustomer.outbox import Kind, Lease
 
 APP = "rasa"
 HANDOFF_TAG = "bot-handoff"
@@ -122,9 +122,9 @@ def is_sound(payload: Mapping[str, Any]) -> bool:
     return texts and isinstance(payload.get("at_ms"), int)
 
 
-def first_text(claim: Claim) -> str | None:
+def first_text(lease: Lease) -> str | None:
     """What a session's waiting turns begin with: the customer's words before the bot's."""
-    messages = [one.payload for one in claim.records if one.kind is Kind.MESSAGE]
+    messages = [one.payload for one in lease.records if one.kind is Kind.MESSAGE]
     messages.sort(key=lambda payload: payload.get("direction") != "in")
     return str(messages[0].get("text") or "") if messages else None
 

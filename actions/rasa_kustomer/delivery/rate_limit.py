@@ -31,10 +31,10 @@ WINDOW_SECONDS = 60.0
 ASSUMED_LIMIT = 1_000  # the smaller of the two current plans; replaced by the first answer's header
 BURST_SECONDS = 12.0
 BURST_FACTOR = 3.0
-SHORTEST_SLEEP_SECONDS = 0.001
+MIN_SLEEP_SECONDS = 0.001
 LOOK_AGAIN_SECONDS = 0.25  # an answer may have told something new, and what waits may have become more urgent
 FIRST_PAUSE_SECONDS = 1.0  # after a 429 of the organisation, whatever its headers say; doubled while they go on
-LONGEST_PAUSE_SECONDS = 8.0
+MAX_PAUSE_SECONDS = 8.0
 TRIAL_SECONDS = 2.0  # how long the one request that finds out may hold up the others
 NEW_WINDOW = 0.05  # answers overtake each other; only a rise by this part of the limit begins a new window
 
@@ -51,7 +51,7 @@ class _Terms(NamedTuple):
     reserve: float
 
 
-class Budget:
+class RateLimiter:
     """A token bucket that follows `x-ratelimit-*`.
 
     Args:
@@ -124,7 +124,7 @@ class Budget:
             wait = max(self._token_wait(mine.level), self._window_wait(mine.level), self._trial_wait())
             if wait <= 0:
                 break
-            await self._sleep(min(max(wait, SHORTEST_SLEEP_SECONDS), LOOK_AGAIN_SECONDS))
+            await self._sleep(min(max(wait, MIN_SLEEP_SECONDS), LOOK_AGAIN_SECONDS))
         self._tokens -= 1.0
         if self.remaining is not None:
             self.remaining -= 1  # until the answer says it better
@@ -174,7 +174,7 @@ class Budget:
     def _hold_up(self, seconds: float) -> None:
         """Nobody sends for so long, and longer each time while it does not help."""
         if not self.blocked_seconds:  # else it answers a request of before
-            self._pause = min(max(self._pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            self._pause = min(max(self._pause * 2, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         self.blocked_until = max(self.blocked_until, self._now() + max(seconds, self._pause))
 
     @property

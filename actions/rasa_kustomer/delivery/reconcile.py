@@ -27,7 +27,7 @@ from rasa_kustomer.outbox.auditing import Delivered, Place, by_session
 T = TypeVar("T")
 FAILURES_TO_GIVE_UP = 3  # conversations in a row that could not be read
 REMEMBERED_CUSTOMERS = 100
-MOST_WAITS = 10  # for the request limit, per list
+MAX_WAITS = 10  # for the request limit, per list
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Report:
         out_of_order: Messages whose `sentAt` is before that of an earlier record.
         dead: Refused since the same moment.
         pending: What waits now; what was put back is not part of it.
-        leased: Conversations that were left out, since a courier is at work on them.
+        leased: Conversations that were left out, since a worker is at work on them.
         gone: Ids of conversations that Kustomer does not know any more; their records are left as they are.
         unreadable: Conversations that could not be listed, or not to the end.
         unread_notes: Notes that were left out, since the key may not read notes.
@@ -223,7 +223,7 @@ class Reconciliation:
 
     async def _read(self, call: Callable[[str], Awaitable[T]], name: str) -> T:
         """Ask, and wait where the request limit is spent."""
-        for _ in range(MOST_WAITS):
+        for _ in range(MAX_WAITS):
             try:
                 return await call(name)
             except RateLimited as error:

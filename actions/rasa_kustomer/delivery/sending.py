@@ -7,7 +7,7 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.bulk_jobs import NotPermittedError
 from rasa_kustomer.kustomer.errors import NotAllowed, RateLimited, Rejected, Unreachable
-from rasa_kustomer.outbox import Claim
+from rasa_kustomer.outbox import Lease
 
 R = TypeVar("R")
 
@@ -16,7 +16,7 @@ class LeaseLostError(Exception):
     """Another process has the session by now; nothing more may be sent for it here."""
 
 
-async def mended(
+async def send_with_fallbacks(
     body: dict[str, Any], optional: tuple[str, ...], send: Callable[[dict[str, Any]], Awaitable[R]]
 ) -> tuple[R, dict[str, Any]]:
     """Send; after a rejection send again without what was refused. Returns the answer and the body that went."""
@@ -30,9 +30,9 @@ async def mended(
             body = smaller
 
 
-def identity_of(claim: Claim) -> Identity:
+def identity_of(lease: Lease) -> Identity:
     """The person of a session."""
-    return Identity(sender_id=claim.sender_id, **claim.identity)
+    return Identity(sender_id=lease.sender_id, **lease.identity)
 
 
 def surely_unsent(error: Exception) -> bool:

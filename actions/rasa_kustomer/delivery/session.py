@@ -12,14 +12,14 @@ from contextlib import suppress
 from typing import Any
 
 from rasa_kustomer.delivery import plan
-from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.bulk_jobs import Jobs
-from rasa_kustomer.delivery.pace import CustomerPace
+from rasa_kustomer.delivery.bulk_jobs import BulkJobs
 from rasa_kustomer.delivery.bulk_results import recover
-from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, mended, surely_unsent
+from rasa_kustomer.delivery.conversations import Conversations
+from rasa_kustomer.delivery.pace import CustomerPace
+from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, send_with_fallbacks, surely_unsent
 from rasa_kustomer.delivery.ticketing import Ticketing
-from rasa_kustomer.directory import Directory
-from rasa_kustomer.failures import where
+from rasa_kustomer.directory import CustomerDirectory
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
@@ -33,7 +33,7 @@ from rasa_kustomer.kustomer.errors import (
 )
 from rasa_kustomer.kustomer.models import Message
 from rasa_kustomer.log import Once
-from rasa_kustomer.outbox import HANDOFF_KINDS, Claim, Kind, Outbox, OutboxUnavailableError, Record
+from rasa_kustomer.outbox import HANDOFF_KINDS, Kind, Lease, Outbox, OutboxUnavailableError, Record
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ STUCK_ATTEMPTS = 2  # a turn that failed so often before may never go
 TURNS_AT_A_TIME = 25  # then others have their turn
 
 
-class Delivery:
+class SessionDelivery:
     """Carries the records of one session to Kustomer.
 
     Args:
@@ -67,9 +67,9 @@ class Delivery:
         client: KustomerClient,
         *,
         conversations: Conversations,
-        directory: Directory,
+        directory: CustomerDirectory,
         ticketing: Ticketing,
-        jobs: Jobs,
+        jobs: BulkJobs,
         pace: CustomerPace,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -78,11 +78,11 @@ class Delivery:
         self._jobs, self._pace, self._now = jobs, pace, now
         self._say = Once(logger)
 
-    async def deliver(self, claim: Claim, go_on: Callable[[], bool], *, quick: bool = True) -> None:
-        """Send the claim's records in order.
+    async def deliver(self, lease: Lease, go_on: Callable[[], bool], *, quick: bool = True) -> None:
+        """Send the lease's records in order.
 
         Args:
-            claim: The leased session; its ids are updated as they become known.
+            lease: The leased session; its ids are updated as they become known.
             go_on: Asked after every settled record; False ends the delivery early.
             quick: A few turns may go before a handoff; else it goes first, and they are left for later.
 
@@ -91,75 +91,75 @@ class Delivery:
             LeaseLostError: Another process has the session.
             InDoubtError: Turns of it are in a bulk job that may still be at work. A ticket does not wait for them.
         """
-        await self._conversations.resolve(claim)
-        doubt = await recover(self._outbox, self._jobs, claim, self._now())
-        await self._conversations.recall(claim)
-        handoff = [record for record in claim.records if record.kind in HANDOFF_KINDS]
-        if doubt or (handoff and self._too_many_turns(claim, quick=quick)):
-            await self._all(claim, handoff if claim.escalated else [], go_on)
+        await self._conversations.ensure(lease)
+        doubt = await recover(self._outbox, self._jobs, lease, self._now())
+        await self._conversations.recall(lease)
+        handoff = [record for record in lease.records if record.kind in HANDOFF_KINDS]
+        if doubt or (handoff and self._too_many_turns(lease, quick=quick)):
+            await self._all(lease, handoff if lease.escalated else [], go_on)
             if doubt:
                 raise doubt
-            return  # the turns come with a claim of their own, that hurries nobody
-        for record in claim.records if handoff else claim.records[:TURNS_AT_A_TIME]:
+            return  # the turns come with a lease of their own, that hurries nobody
+        for record in lease.records if handoff else lease.records[:TURNS_AT_A_TIME]:
             try:
                 if record.kind is Kind.MESSAGE:
-                    self._pace.check(str(claim.customer_id))
-                await self._attempt(claim, record)
+                    self._pace.check(str(lease.customer_id))
+                await self._attempt(lease, record)
             except (RateLimited, Unreachable, BrokenAnswer) as error:
                 if record.kind is Kind.MESSAGE and _holds_up_itself_only(record, error):
-                    await self._all(claim, handoff, go_on)
+                    await self._all(lease, handoff, go_on)
                 raise
             if not go_on():
                 return
 
-    def _too_many_turns(self, claim: Claim, *, quick: bool) -> bool:
-        turns = sum(record.kind is Kind.MESSAGE for record in claim.records)
-        return turns > min(QUICK_TURNS if quick else 0, self._pace.left(str(claim.customer_id)))
+    def _too_many_turns(self, lease: Lease, *, quick: bool) -> bool:
+        turns = sum(record.kind is Kind.MESSAGE for record in lease.records)
+        return turns > min(QUICK_TURNS if quick else 0, self._pace.left(str(lease.customer_id)))
 
-    async def _all(self, claim: Claim, records: Sequence[Record], go_on: Callable[[], bool]) -> None:
+    async def _all(self, lease: Lease, records: Sequence[Record], go_on: Callable[[], bool]) -> None:
         for record in records:
-            await self._attempt(claim, record)
+            await self._attempt(lease, record)
             if not go_on():
                 return
 
-    async def _attempt(self, claim: Claim, record: Record) -> None:
+    async def _attempt(self, lease: Lease, record: Record) -> None:
         """Send a record; one that surprises again and again is set aside, and costs itself only."""
         try:
-            await self._one(claim, record)
+            await self._one(lease, record)
         except (KustomerError, OutboxUnavailableError, LeaseLostError):
             raise
         except Exception as error:
             if record.attempts < SURPRISES_TO_GIVE_UP:
                 raise
-            logger.error("Record %d (%s) was set aside: %s", record.id, record.kind.value, where(error))  # noqa: TRY400 - a traceback may hold texts
-            await self._outbox.dead(claim, record, f"it cannot be sent: {type(error).__name__}")
+            logger.error("Record %d (%s) was set aside: %s", record.id, record.kind.value, describe_error(error))  # noqa: TRY400 - a traceback may hold texts
+            await self._outbox.dead(lease, record, f"it cannot be sent: {type(error).__name__}")
 
-    async def _one(self, claim: Claim, record: Record) -> None:
-        if not await self._outbox.begin(claim, record):
+    async def _one(self, lease: Lease, record: Record) -> None:
+        if not await self._outbox.begin(lease, record):
             raise LeaseLostError
         try:
-            await self._send(claim, record)
+            await self._send(lease, record)
         except Rejected as error:
             logger.warning("Record %d (%s) was refused and set aside: %s", record.id, record.kind.value, error)
-            await self._outbox.dead(claim, record, str(error))
+            await self._outbox.dead(lease, record, str(error))
         except NotFound:
             await self._outbox.unsent(record)
-            await self._conversations.forget(claim)
+            await self._conversations.forget(lease)
             raise NotFound("The conversation is gone from Kustomer; it is looked up or made anew.") from None
         except KustomerError as error:
             if surely_unsent(error):
                 await self._outbox.unsent(record)
             if isinstance(error, Unreachable) and error.status == CONFLICT and record.attempts > CONFLICTS_TO_GIVE_UP:
                 logger.warning("Record %d (%s) was set aside: %s", record.id, record.kind.value, error)
-                await self._outbox.dead(claim, record, str(error))
+                await self._outbox.dead(lease, record, str(error))
                 return
             if not isinstance(error, NotAllowed) or isinstance(error, KeyRefused) or record.kind not in SUPPORTING:
                 raise
             self._say(str(error))
             await self._outbox.defer(record, seconds=SUPPORTING_RETRY_SECONDS, reason=str(error))
 
-    async def _send(self, claim: Claim, record: Record) -> None:
-        handlers: dict[Kind, Callable[[Claim, Record], Awaitable[str | None]]] = {
+    async def _send(self, lease: Lease, record: Record) -> None:
+        handlers: dict[Kind, Callable[[Lease, Record], Awaitable[str | None]]] = {
             Kind.MESSAGE: self._message,
             Kind.NOTE: self._ticketing.note,
             Kind.TAGS: self._ticketing.tags,
@@ -167,26 +167,26 @@ class Delivery:
             Kind.REPOINT: self._repoint,
             Kind.CLOSE: self._close,
         }
-        kustomer_id = await handlers[record.kind](claim, record)
-        sent = claim.last_sent_ms if record.kind is Kind.MESSAGE else None
-        await self._outbox.delivered(claim, record, kustomer_id=kustomer_id, sent_ms=sent)
+        kustomer_id = await handlers[record.kind](lease, record)
+        sent = lease.last_sent_ms if record.kind is Kind.MESSAGE else None
+        await self._outbox.delivered(lease, record, kustomer_id=kustomer_id, sent_ms=sent)
         logger.debug("Record %d (%s) is in Kustomer", record.id, record.kind.value)
 
-    async def _message(self, claim: Claim, record: Record) -> str:
-        conversation_id = str(claim.conversation_id)
+    async def _message(self, lease: Lease, record: Record) -> str:
+        conversation_id = str(lease.conversation_id)
         known = await self._client.find_message(record.key, conversation_id) if record.unsure else None
         if known is not None:
-            claim.last_sent_ms = max(claim.last_sent_ms, plan.epoch_ms(known.sent_at) or 0)
+            lease.last_sent_ms = max(lease.last_sent_ms, plan.epoch_ms(known.sent_at) or 0)
             return known.id
-        at_ms = record.sent_ms or plan.sent_ms(record.payload, claim.last_sent_ms)
-        with self._pace.sending({str(claim.customer_id): 1}):
+        at_ms = record.sent_ms or plan.sent_ms(record.payload, lease.last_sent_ms)
+        with self._pace.sending({str(lease.customer_id): 1}):
             made = await self._new_message(conversation_id, plan.message_body(record.key, record.payload, at_ms))
-        claim.last_sent_ms = max(claim.last_sent_ms, at_ms)
+        lease.last_sent_ms = max(lease.last_sent_ms, at_ms)
         return made.id
 
     async def _new_message(self, conversation_id: str, body: dict[str, Any]) -> Message:
         try:
-            made, _ = await mended(
+            made, _ = await send_with_fallbacks(
                 body, plan.MESSAGE_OPTIONAL, lambda smaller: self._client.create_message(conversation_id, smaller)
             )
         except Rejected as error:
@@ -196,42 +196,42 @@ class Delivery:
             return known
         return made
 
-    async def _repoint(self, claim: Claim, _record: Record) -> None:
+    async def _repoint(self, lease: Lease, _record: Record) -> None:
         """Move the conversation to the customer that the session is known to belong to by now.
 
         Whether Kustomer lets a conversation change its customer is not documented; where it refuses, the conversation
         stays with the first customer.
         """
-        known = await self._outbox.session_state(claim.key)  # the record may have come after the session was leased
+        known = await self._outbox.session_state(lease.key)  # the record may have come after the session was leased
         if known is not None:
-            claim.identity = known["identity"]
-        customer = await self._directory.resolve(identity_of(claim), retry_failed=True)
-        if customer.id == claim.customer_id:
+            lease.identity = known["identity"]
+        customer = await self._directory.get_or_create(identity_of(lease), retry_failed=True)
+        if customer.id == lease.customer_id:
             return
         try:
-            moved = await self._client.update_conversation(str(claim.conversation_id), {"customer": customer.id})
+            moved = await self._client.update_conversation(str(lease.conversation_id), {"customer": customer.id})
         except (Rejected, Unreachable) as error:
             if isinstance(error, Unreachable) and error.status != CONFLICT:
                 raise
             self._say(f"Kustomer does not move conversations to another customer, they stay where they are: {error}")
             return
         if moved.customer_id in {None, customer.id}:
-            claim.customer_id = customer.id
-            await self._outbox.resolved(claim)
+            lease.customer_id = customer.id
+            await self._outbox.resolved(lease)
 
-    async def _close(self, claim: Claim, record: Record) -> None:
+    async def _close(self, lease: Lease, record: Record) -> None:
         """A conversation that people have by now, or in which the customer has spoken again, is not closed any more.
 
         Where an earlier attempt may have closed it all the same, a ticket is opened again; the customer's words do that
         by themselves.
         """
-        later = claim.records[claim.records.index(record) + 1 :]
+        later = lease.records[lease.records.index(record) + 1 :]
         spoken = any(one.kind is Kind.MESSAGE and one.payload.get("direction") == "in" for one in later)
-        if spoken or (claim.escalated and not record.unsure):
+        if spoken or (lease.escalated and not record.unsure):
             return
-        status = {"status": "open" if claim.escalated else "done"}
+        status = {"status": "open" if lease.escalated else "done"}
         with suppress(NotFound):  # then there is nothing to close
-            await self._client.update_conversation(str(claim.conversation_id), status)
+            await self._client.update_conversation(str(lease.conversation_id), status)
 
 
 def _holds_up_itself_only(turn: Record, error: KustomerError) -> bool:

@@ -4,12 +4,12 @@ import logging
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.sending import mended
+from rasa_kustomer.delivery.sending import send_with_fallbacks
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, NotAllowed, Rejected
 from rasa_kustomer.kustomer.models import Conversation, Note
 from rasa_kustomer.log import Once
-from rasa_kustomer.outbox import Claim, Kind, NewRecord, Outbox, Record, Renew, SessionKey
+from rasa_kustomer.outbox import IdentityUpdate, Kind, Lease, NewRecord, Outbox, Record, SessionKey
 from rasa_kustomer.teams import Pick, Teams
 
 logger = logging.getLogger(__name__)
@@ -41,26 +41,26 @@ class Ticketing:
         self._teams, self._default_team = teams, default_team
         self._say = Once(logger)
 
-    async def note(self, claim: Claim, record: Record) -> str:
+    async def note(self, lease: Lease, record: Record) -> str:
         """Write a note, with what is only known now; returns its id."""
-        conversation_id = str(claim.conversation_id)
+        conversation_id = str(lease.conversation_id)
         known = await self._known_note(record, conversation_id) if record.unsure else None
         if known is not None:
             return known.id
-        text = "\n\n".join((record.payload["text"], *await self._remarks(claim, record)))
-        made, _ = await mended(
+        text = "\n\n".join((record.payload["text"], *await self._remarks(lease, record)))
+        made, _ = await send_with_fallbacks(
             plan.note_body(record.key, text),
             plan.NOTE_OPTIONAL,
             lambda smaller: self._client.create_note(conversation_id, smaller),
         )
         return made.id
 
-    async def _remarks(self, claim: Claim, record: Record) -> list[str]:
+    async def _remarks(self, lease: Lease, record: Record) -> list[str]:
         if "team" not in record.payload:
             return []  # it is a remark itself
         pick = await self._teams.pick(record.payload["team"], self._default_team)
-        missing = await self._outbox.dead_turns(claim)
-        following = await self._outbox.turns_before(claim, record)
+        missing = await self._outbox.dead_turns(lease)
+        following = await self._outbox.turns_before(lease, record)
         remarks = [
             _problem(pick, record),
             f"Turns that could not be shown here: {missing}." if missing else None,
@@ -78,25 +78,25 @@ class Ticketing:
             self._say(str(error))
             return None
 
-    async def tags(self, claim: Claim, record: Record) -> None:
+    async def tags(self, lease: Lease, record: Record) -> None:
         """Tag the conversation."""
         try:
-            await self._client.tag_conversation(str(claim.conversation_id), list(record.payload["tags"]))
+            await self._client.tag_conversation(str(lease.conversation_id), list(record.payload["tags"]))
         except Rejected as error:
             if not error.duplicate:  # else it has them
                 raise
 
-    async def ticket(self, claim: Claim, record: Record) -> str:
+    async def ticket(self, lease: Lease, record: Record) -> str:
         """Open the ticket with the best team that Kustomer takes; returns the conversation's id."""
         if record.marked or (record.unsure and not record.payload.get("repeated")):
-            found = await self._client.get_conversation(str(claim.conversation_id))
-            if await self._was_opened(found, claim):
+            found = await self._client.get_conversation(str(lease.conversation_id))
+            if await self._was_opened(found, lease):
                 return found.id
         wanted, refused = record.payload.get("team"), set[str]()
         pick = await self._teams.pick(wanted, self._default_team)
         while True:
             try:
-                opened = await self._open(claim, record, pick)
+                opened = await self._open(lease, record, pick)
                 break
             except Rejected as error:
                 if pick.team_id is None or not (error.field or TEAMS).strip("/").startswith(TEAMS):
@@ -112,29 +112,29 @@ class Ticketing:
             )
             if refused:  # else the summary says it
                 await self._outbox.record(
-                    SessionKey(claim.key, claim.sender_id, 0),
-                    claim.identity,
+                    SessionKey(lease.key, lease.sender_id, 0),
+                    lease.identity,
                     [NewRecord(f"{record.key}:team", Kind.NOTE, {"text": problem})],
-                    renew=Renew.NEVER,
+                    update=IdentityUpdate.NEVER,
                 )
         return opened
 
-    async def _open(self, claim: Claim, record: Record, pick: Pick) -> str:
+    async def _open(self, lease: Lease, record: Record, pick: Pick) -> str:
         patch = plan.ticket_patch(record.payload, pick.team_id, await self._conversations.find_parking())
-        made, sent = await mended(
+        made, sent = await send_with_fallbacks(
             patch,
             plan.TICKET_OPTIONAL,
-            lambda smaller: self._client.update_conversation(str(claim.conversation_id), smaller),
+            lambda smaller: self._client.update_conversation(str(lease.conversation_id), smaller),
         )
         if left_out := sorted(patch.keys() - sent.keys()):
             logger.warning("Kustomer refused %s of a ticket; it was opened without.", ", ".join(left_out))
         return made.id
 
-    async def _was_opened(self, found: Conversation, claim: Claim) -> bool:
+    async def _was_opened(self, found: Conversation, lease: Lease) -> bool:
         """Whether a ticket that may have been opened was; what agents have done with it since is theirs."""
         if plan.people_have(found, await self._conversations.find_parking()):
             return True
-        return found.status != "open" and await self._conversations.handed_off(found, claim.key)
+        return found.status != "open" and await self._conversations.handed_off(found, lease.key)
 
 
 def _problem(pick: Pick, record: Record) -> str | None:

@@ -9,17 +9,17 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from rasa_kustomer.delivery.bulk_plan import HANDFUL, batchable, units
-from rasa_kustomer.delivery.bulk import Batching, Failures
-from rasa_kustomer.delivery.circuit_breaker import Breaker
-from rasa_kustomer.delivery.rate_limit import Budget
-from rasa_kustomer.delivery.closings import closable
-from rasa_kustomer.delivery.session import Delivery
-from rasa_kustomer.delivery.load import Load
-from rasa_kustomer.delivery.pace import PEOPLE_UNITS, LiveTurns
+from rasa_kustomer.delivery.bulk import BulkDelivery, Failures
+from rasa_kustomer.delivery.bulk_plan import HANDFUL, fit_for_bulk, units
 from rasa_kustomer.delivery.bulk_results import InDoubtError
+from rasa_kustomer.delivery.circuit_breaker import CircuitBreaker
+from rasa_kustomer.delivery.closings import closable
+from rasa_kustomer.delivery.load import Load
+from rasa_kustomer.delivery.pace import PEOPLE_UNITS, InteractiveAllowance
+from rasa_kustomer.delivery.rate_limit import RateLimiter
 from rasa_kustomer.delivery.sending import LeaseLostError
-from rasa_kustomer.failures import where
+from rasa_kustomer.delivery.session import SessionDelivery
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.kustomer.errors import (
     BrokenAnswer,
     NotAllowed,
@@ -30,22 +30,22 @@ from rasa_kustomer.kustomer.errors import (
 )
 from rasa_kustomer.kustomer.priority import Priority, task_priority
 from rasa_kustomer.log import Once
-from rasa_kustomer.outbox import Claim, Kind, Outbox, OutboxUnavailableError
+from rasa_kustomer.outbox import Kind, Lease, Outbox, OutboxUnavailableError
 
 logger = logging.getLogger(__name__)
 
 PARALLEL_SESSIONS = 8  # of bots, and as many that people have
 HANDOFFS_AT_ONCE = 12  # beside them: a busy mirror keeps no handoff waiting
-MOST_SESSIONS = 100  # taken at once for bulk jobs
+MAX_SESSIONS = 100  # taken at once for bulk jobs
 CLOSINGS_AT_ONCE = 2  # jobs, or single conversations where such jobs are refused
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.2  # turns come in bursts; looking once for several leaves the machine to the bot
 HEARTBEAT_SECONDS = 5.0
-LONGEST_WAIT_SECONDS = 60.0
+MAX_BACKOFF_SECONDS = 60.0
 STOP_SECONDS = 4.0
 
 
-class Courier:
+class Worker:
     """Delivers sessions until it is stopped.
 
     Args:
@@ -62,18 +62,18 @@ class Courier:
     def __init__(
         self,
         outbox: Outbox,
-        delivery: Delivery,
-        batching: Batching,
-        breaker: Breaker,
-        budget: Budget,
+        delivery: SessionDelivery,
+        bulk_delivery: BulkDelivery,
+        breaker: CircuitBreaker,
+        rate_limiter: RateLimiter,
         *,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._outbox, self._delivery, self._batching = outbox, delivery, batching
-        self._breaker, self._budget = breaker, budget
-        self._live, self._live_people = LiveTurns(now=now), LiveTurns(PEOPLE_UNITS, now=now)
+        self._outbox, self._delivery, self._bulk_delivery = outbox, delivery, bulk_delivery
+        self._breaker, self._rate_limiter = breaker, rate_limiter
+        self._live, self._live_people = InteractiveAllowance(now=now), InteractiveAllowance(PEOPLE_UNITS, now=now)
         self._sleep, self._jitter = sleep, jitter
         self._running: dict[asyncio.Task[None], Load] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -117,19 +117,19 @@ class Courier:
     async def _hasten(self) -> None:
         """A handoff hurries what its session has under way here, whichever process recorded it."""
         loads = list(self._running.values())
-        slow = [claim.id for load in loads for claim in load.aboard if load.priority_of(claim).level > Priority.HANDOFF]
+        slow = [lease.id for load in loads for lease in load.aboard if load.priority_of(lease).level > Priority.HANDOFF]
         for session_id in await self._outbox.handed_off(slow):
             for load in loads:
                 load.hurry(session_id)
 
     async def _take_work(self) -> None:
-        if self._budget.blocked_seconds:
+        if self._rate_limiter.blocked_seconds:
             return
         if self._breaker.is_open:
             await self._probe()
             return
         if (room := HANDOFFS_AT_ONCE - self._busy(Priority.HANDOFF)) > 0:
-            self._carry_singly(await self._claim(room, handoff=True))
+            self._carry_singly(await self._lease(room, handoff=True))
         await self._take_turns(self._live_people, Priority.ESCALATED)
         await self._take_turns(self._live, Priority.MIRROR)
         await self._take_closings()
@@ -142,62 +142,62 @@ class Courier:
             self._breaker.probe_soon()
         if (urgent or not self._running) and self._breaker.may_send():
             self._newest_handoff = newest
-            self._carry_singly(await self._claim(1))
+            self._carry_singly(await self._lease(1))
 
     def _busy(self, *levels: Priority) -> int:
         return sum(load.level in levels for load in self._running.values())
 
-    async def _take_turns(self, live: LiveTurns, level: Priority) -> None:
+    async def _take_turns(self, live: InteractiveAllowance, level: Priority) -> None:
         """Turns of conversations that people have, or of the others: a few at once, and many together in bulk jobs."""
         busy, escalated = self._busy(level), level is Priority.ESCALATED
         allowance = live.left()
-        if not self._batching.permitted:
+        if not self._bulk_delivery.permitted:
             if (room := PARALLEL_SESSIONS - busy) > 0:
-                self._carry_singly(await self._claim(room, escalated=escalated, handoff=False, closing=False))
+                self._carry_singly(await self._lease(room, escalated=escalated, handoff=False, closing=False))
             return
         if busy >= PARALLEL_SESSIONS or not (allowance >= 1 or live.gathered()):
             return
-        claims = await self._claim(MOST_SESSIONS, escalated=escalated, handoff=False, closing=False)
-        if not claims:
+        leases = await self._lease(MAX_SESSIONS, escalated=escalated, handoff=False, closing=False)
+        if not leases:
             return
-        cost = sum(units(claim) for claim in claims)
-        together = [] if cost <= max(HANDFUL, allowance) else [one for one in claims if batchable(one)]
+        cost = sum(units(lease) for lease in leases)
+        together = [] if cost <= max(HANDFUL, allowance) else [one for one in leases if fit_for_bulk(one)]
         live.spend(cost)
-        self._carry_singly([one for one in claims if one not in together])
+        self._carry_singly([one for one in leases if one not in together])
         if together:
             self._carry_together(together)
 
     async def _take_closings(self) -> None:
         """Conversations that are to be closed, and nothing else: many with one request, and after all turns."""
         under_way = self._busy(Priority.CLEANUP)
-        together = self._batching.permitted and self._batching.closings.permitted
+        together = self._bulk_delivery.permitted and self._bulk_delivery.closings.permitted
         if under_way >= CLOSINGS_AT_ONCE:
             return
-        limit = MOST_SESSIONS if together else CLOSINGS_AT_ONCE - under_way
-        claims = await self._claim(limit, escalated=False, closing=True)
-        many = [one for one in claims if together and closable(one)]
+        limit = MAX_SESSIONS if together else CLOSINGS_AT_ONCE - under_way
+        leases = await self._lease(limit, escalated=False, closing=True)
+        many = [one for one in leases if together and closable(one)]
         if len(many) <= HANDFUL:
             many = []
-        self._carry_singly([one for one in claims if one not in many])
+        self._carry_singly([one for one in leases if one not in many])
         if many:
-            closing = partial(self._batching.closings.deliver, settled=self._one_settled)
+            closing = partial(self._bulk_delivery.closings.deliver, settled=self._one_settled)
             self._start(Load(many, self._let_go), closing)
 
-    async def _claim(
+    async def _lease(
         self, limit: int, *, escalated: bool | None = None, handoff: bool | None = None, closing: bool | None = None
-    ) -> list[Claim]:
-        keys = {claim.key for load in self._running.values() for claim in load.aboard}
-        return await self._outbox.claim(limit, escalated=escalated, handoff=handoff, closing=closing, but_not=keys)
+    ) -> list[Lease]:
+        keys = {lease.key for load in self._running.values() for lease in load.aboard}
+        return await self._outbox.lease(limit, escalated=escalated, handoff=handoff, closing=closing, but_not=keys)
 
     def _at_hand(self) -> set[int]:
-        return {claim.id for load in self._running.values() for claim in load.aboard}
+        return {lease.id for load in self._running.values() for lease in load.aboard}
 
-    def _carry_singly(self, claims: Sequence[Claim]) -> None:
-        for one in claims:
+    def _carry_singly(self, leases: Sequence[Lease]) -> None:
+        for one in leases:
             self._start(Load([one], self._let_go), self._deliver)
 
-    def _carry_together(self, claims: Sequence[Claim]) -> None:
-        self._start(Load(claims, self._let_go), partial(self._batching.deliver, settled=self._one_settled))
+    def _carry_together(self, leases: Sequence[Lease]) -> None:
+        self._start(Load(leases, self._let_go), partial(self._bulk_delivery.deliver, settled=self._one_settled))
 
     def _start(self, load: Load, work: Callable[[Load], Awaitable[Failures]]) -> None:
         task = asyncio.create_task(self._carry(load, work))
@@ -209,11 +209,11 @@ class Courier:
             self._outbox.handoff_arrived.set()  # its session may have more, for which somebody waits
         self._outbox.work_arrived.set()
         if not task.cancelled() and (error := task.exception()) is not None:  # asyncio would log it with a traceback
-            self._say(f"The courier stumbled and goes on: {where(error)}")
+            self._say(f"Unexpected error in the delivery loop, continuing: {describe_error(error)}")
 
-    def _let_go(self, claim: Claim) -> None:
+    def _let_go(self, lease: Lease) -> None:
         """Give back a session that leaves the others, to take it again at once."""
-        task = asyncio.create_task(self._guard(partial(self._outbox.release, claim)))
+        task = asyncio.create_task(self._guard(partial(self._outbox.release, lease)))
         self._leaving.add(task)
         task.add_done_callback(self._left)
 
@@ -233,39 +233,39 @@ class Courier:
         try:
             failures = await work(load)
         except asyncio.CancelledError:
-            for claim in load.aboard:
-                await self._guard(partial(self._outbox.release, claim))
+            for lease in load.aboard:
+                await self._guard(partial(self._outbox.release, lease))
             raise
-        except Exception as error:  # noqa: BLE001 - one session's surprise must not end the courier
-            failures = dict.fromkeys((claim.id for claim in load.aboard), error)
-        for claim in load.aboard:
-            failure = failures.get(claim.id)
+        except Exception as error:  # noqa: BLE001 - one session's surprise must not end the worker
+            failures = dict.fromkeys((lease.id for lease in load.aboard), error)
+        for lease in load.aboard:
+            failure = failures.get(lease.id)
             if isinstance(failure, InDoubtError):
-                release = partial(self._outbox.release, claim, wait_seconds=failure.wait_seconds, failed=False)
+                release = partial(self._outbox.release, lease, wait_seconds=failure.wait_seconds, failed=False)
             elif failure is None or isinstance(failure, LeaseLostError):  # which lease it was, the outbox knows
-                release = partial(self._outbox.release, claim)
+                release = partial(self._outbox.release, lease)
             else:
-                wait = self._after(failure, claim)
-                release = partial(self._outbox.release, claim, wait_seconds=0.0 if load.hurried(claim) else wait)
+                wait = self._after(failure, lease)
+                release = partial(self._outbox.release, lease, wait_seconds=0.0 if load.hurried(lease) else wait)
             await self._guard(release)
 
     async def _deliver(self, load: Load) -> Failures:
-        (claim,) = load.aboard
-        async with nullcontext() if claim.escalated else self._places:
+        (lease,) = load.aboard
+        async with nullcontext() if lease.escalated else self._places:
             if load.aboard:  # else it was handed off meanwhile
-                with load.at_work([claim]):
+                with load.at_work([lease]):
                     await self._delivery.deliver(
-                        claim, lambda: self._one_settled() and not load.hurried(claim), quick=self._may_be_quick(claim)
+                        lease, lambda: self._one_settled() and not load.hurried(lease), quick=self._may_be_quick(lease)
                     )
         return {}
 
-    def _may_be_quick(self, claim: Claim) -> bool:
+    def _may_be_quick(self, lease: Lease) -> bool:
         """Whether a handoff's turns may go one by one before it; when many are handed off, that costs too much."""
-        turns = sum(record.kind is Kind.MESSAGE for record in claim.records)
-        if turns == len(claim.records):
+        turns = sum(record.kind is Kind.MESSAGE for record in lease.records)
+        if turns == len(lease.records):
             return True
         quick = turns <= self._live_people.left()
-        if quick and not claim.attempts:  # a further attempt sends what the one before could not
+        if quick and not lease.attempts:  # a further attempt sends what the one before could not
             self._live_people.spend(turns)
         return quick
 
@@ -273,28 +273,28 @@ class Courier:
         self._breaker.succeeded()
         return not self._stopping
 
-    def _after(self, error: Exception, claim: Claim) -> float:
+    def _after(self, error: Exception, lease: Lease) -> float:
         """Tell breaker and budget what happened; returns how long the session waits."""
-        wait = self._backoff(claim)
+        wait = self._backoff(lease)
         if isinstance(error, RateLimited):
             return max(error.wait_seconds, 0.1 if error.organisation else wait)
         if isinstance(error, NotAllowed):
-            self._breaker.failed(claim.id, str(error), at_once=True)
+            self._breaker.failed(lease.id, str(error), at_once=True)
         elif isinstance(error, (Unreachable, BrokenAnswer)):
             surely_nobody = isinstance(error, Unreachable) and not error.ambiguous and error.status is None
-            self._breaker.failed(claim.id, str(error), at_once=surely_nobody)
+            self._breaker.failed(lease.id, str(error), at_once=surely_nobody)
         elif isinstance(error, (Rejected, NotFound)):
             logger.warning("A session waits, Kustomer refused its customer or conversation: %s", error)
         elif isinstance(error, OutboxUnavailableError):
             self._outbox_is_down(error)
             return POLL_SECONDS
         else:
-            logger.error("Delivery of a session failed: %s. It is retried.", where(error))
+            logger.error("Delivery of a session failed: %s. It is retried.", describe_error(error))
             return wait
         return 0.0 if self._breaker.is_open else wait  # then the breaker holds it, and a probe finds it due
 
-    def _backoff(self, claim: Claim) -> float:
-        ceiling = min(LONGEST_WAIT_SECONDS, 2.0 ** min(claim.attempts, 10))
+    def _backoff(self, lease: Lease) -> float:
+        ceiling = min(MAX_BACKOFF_SECONDS, 2.0 ** min(lease.attempts, 10))
         return ceiling * (0.5 + self._jitter() / 2)
 
     async def _beat(self) -> None:
@@ -308,8 +308,8 @@ class Courier:
             await work()
         except OutboxUnavailableError as error:
             self._outbox_is_down(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the courier must not end
-            self._say(f"The courier stumbled and goes on: {where(error)}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must not end
+            self._say(f"Unexpected error in the delivery loop, continuing: {describe_error(error)}")
         else:
             self._outbox_failed = False
 

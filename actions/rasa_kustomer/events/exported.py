@@ -10,7 +10,7 @@ from typing import Any
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import made_by_rasa
 from rasa_kustomer.conversation.messages import SessionMessages
-from rasa_kustomer.outbox import KnownSession, Outbox, Renew, SessionKey
+from rasa_kustomer.outbox import IdentityUpdate, KnownSession, Outbox, SessionKey
 from rasa_kustomer.reading import Trackers
 from rasa_kustomer.records import accept, of_person, session_of
 
@@ -47,7 +47,7 @@ class Exported:
             self._latest = session
             if self._taken[session.key]:
                 theirs = of_person(session, part.person.mark)
-                await accept(self._outbox, theirs, part.person.identity or identity, part, Renew.UNLESS_BEHIND)
+                await accept(self._outbox, theirs, part.person.identity or identity, part, IdentityUpdate.UNLESS_BEHIND)
 
     def _session(self, sender_id: str, part: SessionMessages) -> SessionKey:
         if part.started_ms is not None:

@@ -9,8 +9,8 @@ from rasa_kustomer.events.knowledge import Knowledge
 
 Fields = dict[str, Any]
 
-MOST_EVENTS = 2_000  # of one session: a reading goes on where it was when the head is cut
-MOST_SEEN = 1_000
+MAX_EVENTS = 2_000  # of one session: a reading goes on where it was when the head is cut
+MAX_SEEN = 1_000
 SPEECH = frozenset({"user", "bot", "session_started"})
 ABOUT_PEOPLE = frozenset({"slot", "reset_slots", "rewind"})
 _FIELDS = ("event", "timestamp", "text", "message_id", "input_channel", "metadata", "data", "name", "value")
@@ -89,7 +89,7 @@ class History:
     def settle(self) -> None:
         """All events are recorded: forget sessions that are over, and the head of a very long one."""
         starts = (index for index, event in enumerate(self.events) if event["event"] == "session_started")
-        cut = max([0, len(self.events) - MOST_EVENTS, *starts])
+        cut = max([0, len(self.events) - MAX_EVENTS, *starts])
         self._before = self.knowledge(cut)
         del self.events[:cut]
         self.safe = len(self.events)
@@ -99,7 +99,7 @@ class History:
         if mark in self._seen:
             return True
         self._seen[mark] = None
-        if len(self._seen) > MOST_SEEN:
+        if len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
         return False
 

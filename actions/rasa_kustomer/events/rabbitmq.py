@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from rasa_kustomer.events.stream import Stream
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.log import one_line
 from rasa_kustomer.outbox import OutboxUnavailableError
 
@@ -66,7 +66,7 @@ async def consume(
         except (AMQPError, OSError, RuntimeError, asyncio.TimeoutError) as error:  # aiormq raises RuntimeErrors too
             problem = f"RabbitMQ cannot be used ({type(error).__name__})."
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes on; the broker keeps what was not recorded
-            problem = f"Reading the events failed ({where(error)})."
+            problem = f"Reading the events failed ({describe_error(error)})."
         stream.forget_receipts()
         if not stop.is_set():
             said = _say(f"{problem} Trying again every {RETRY_SECONDS:g} s.", said)
@@ -92,7 +92,7 @@ async def _consume_once(
                 taken = stream.take(message.body, message)
             except Exception as error:  # noqa: BLE001 - one odd message must not hold up the others
                 taken = False
-                stream.left_out(where(error))
+                stream.left_out(describe_error(error))
             if not taken:
                 await message.ack()
 

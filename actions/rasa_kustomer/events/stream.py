@@ -17,8 +17,8 @@ from cachetools import LRUCache
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.events.exported import HEADER, Exported
 from rasa_kustomer.events.history import History
-from rasa_kustomer.failures import where
-from rasa_kustomer.outbox import OutboxUnavailableError, Renew, SessionKey
+from rasa_kustomer.failures import describe_error
+from rasa_kustomer.outbox import IdentityUpdate, OutboxUnavailableError, SessionKey
 from rasa_kustomer.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ QUIET_SECONDS = 0.5  # a turn without its action_listen (a paused conversation) 
 CALM_SECONDS = 1.0  # the same where events may come in another order than they happened
 UNSETTLED_SECONDS = 10.0  # after a connection is made; Rasa comes back within 5 s of its broker, as it is
 HELD_SECONDS = 600.0  # RabbitMQ closes channels that hold messages for half an hour
-MOST_HELD = 500  # messages of all senders; RabbitMQ sends no more than 1,000 that are not acknowledged
+MAX_HELD = 500  # messages of all senders; RabbitMQ sends no more than 1,000 that are not acknowledged
 
 
 _Whose: TypeAlias = tuple[str, bool]
@@ -102,7 +102,7 @@ class Stream:
             self.left_out("it is no event of Rasa")
             return False
         sender_id = sender_part(str(event["sender_id"]))
-        if not self._runtime.settings.enable_sync or not self._runtime.serves(sender_id):
+        if not self._runtime.settings.enable_sync or not self._runtime.is_enabled_for(sender_id):
             return False
         whose = sender_id, HEADER in (getattr(receipt, "headers", None) or {})
         sender = self._sender(whose)
@@ -135,7 +135,7 @@ class Stream:
                 sender.changed = sender.disordered = False
             # Somebody was named who has said nothing so far: if this process dies, the next one is to see it again.
             too_long = self._now() - sender.held_since >= HELD_SECONDS
-            if not sender.changed and (sender.kept or too_long or held > MOST_HELD):
+            if not sender.changed and (sender.kept or too_long or held > MAX_HELD):
                 held -= len(sender.receipts)
                 await self._release(whose, sender)
 
@@ -183,7 +183,7 @@ class Stream:
                     await sender.exported.record(sender_id, events, person)
                     continue
                 session = await self._runtime.recorder.record_turns(
-                    sender_id, events, person, renew=Renew.UNLESS_BEHIND
+                    sender_id, events, person, update=IdentityUpdate.UNLESS_BEHIND
                 )
             if session is None and not sender.exported:
                 return history.safe == len(history.events)
@@ -192,7 +192,7 @@ class Stream:
         except OutboxUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other conversations go on
-            logger.error("A turn of the event stream was left out: %s", where(error))  # noqa: TRY400 - may hold texts
+            logger.error("A turn of the event stream was left out: %s", describe_error(error))  # noqa: TRY400 - may hold texts
             self._runtime.recorder.forget(sender_id)
             history.safe = len(history.events)
             return True

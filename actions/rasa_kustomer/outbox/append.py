@@ -5,7 +5,7 @@ from typing import Any
 
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.outbox.connection import Connection
-from rasa_kustomer.outbox.entries import Kind, NewRecord, Recorded, Renew, SessionKey, dump
+from rasa_kustomer.outbox.entries import IdentityUpdate, Kind, NewRecord, Recorded, SessionKey, dump
 from rasa_kustomer.outbox.errors import PastUnknownError
 from rasa_kustomer.outbox.schema import BORN_MS, CLOCK_MARGIN_MS
 
@@ -46,7 +46,7 @@ def append(
     *,
     after: Recorded | None,
     escalate: bool,
-    renew: Renew,
+    update: IdentityUpdate,
 ) -> int:
     """Accept records of a session (`Outbox.record`); those whose key is known already are left as they are.
 
@@ -67,8 +67,8 @@ def append(
     # Elsewhere than on SQLite others write at the same time. Opening the session first locks its row, so that its
     # records are numbered in the order in which they become visible, and no two transactions wait for each other.
     found = c.row(_FIND, key=session.key) if c.is_sqlite else None
-    if found is None or (renew is Renew.ALWAYS and found["identity"] != opening["identity"]):
-        [found] = c.rows(_OPEN if renew is Renew.ALWAYS else _MEET, **opening)
+    if found is None or (update is IdentityUpdate.ALWAYS and found["identity"] != opening["identity"]):
+        [found] = c.rows(_OPEN if update is IdentityUpdate.ALWAYS else _MEET, **opening)
     if escalate:
         c.change(_ESCALATE, session_id=found["id"])
     purged_ms = found["purged_ms"]
@@ -78,7 +78,7 @@ def append(
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         c.change(_TOUCH, session_id=found["id"], added=added, now=now, closed=closed)
-    if renew is Renew.UNLESS_BEHIND and found["identity"] != opening["identity"]:
+    if update is IdentityUpdate.UNLESS_BEHIND and found["identity"] != opening["identity"]:
         reached = [one.key for one in new if one.kind is Kind.MESSAGE] or [after.message if after else ""]
         if added or c.value(_LATEST, session_id=found["id"]) == reached[-1]:
             c.rows(_OPEN, **opening)

@@ -75,7 +75,7 @@ class Place(NamedTuple):
         key: externalId of its conversation.
         conversation_id: None while it is being looked up or made anew.
         customer_id: Whose it is, as far as that is known.
-        leased: A courier is at work on it.
+        leased: A worker is at work on it.
     """
 
     key: str
@@ -146,7 +146,7 @@ class Auditing(Transactions):
             sent_ms: The `sentAt` that each is to have, epoch milliseconds, by id; None keeps what it has.
 
         Returns:
-            How many wait again; 0 when a courier has the session by now.
+            How many wait again; 0 when a worker has the session by now.
         """
         now = self.now()
         free = c.row(_FREE, id=session_id, now=now)

@@ -25,7 +25,7 @@ HANDOFF_KINDS = frozenset({Kind.NOTE, Kind.TAGS, Kind.TICKET})
 """What somebody waits for: they go before a session's turns when many of these wait."""
 
 
-class Renew(Enum):
+class IdentityUpdate(Enum):
     """When the identity that comes with records replaces the one that a session has."""
 
     ALWAYS = "always"
@@ -72,7 +72,7 @@ class Recorded(NamedTuple):
 
 @dataclass(slots=True)
 class Record:
-    """A record as the courier gets it.
+    """A record as the worker gets it.
 
     Attributes:
         unsure: It was sent before and the outcome is unknown: look it up before sending it again.
@@ -99,8 +99,8 @@ class Record:
 
 
 @dataclass(slots=True)
-class Claim:
-    """A session leased to one courier, with its due records in order.
+class Lease:
+    """A session leased to one worker, with its due records in order.
 
     Attributes:
         creating: Its conversation has to be looked up first: a create was sent whose answer may have been missed, or
@@ -125,7 +125,7 @@ class Claim:
     records: list[Record] = field(default_factory=list)
 
 
-class Part(NamedTuple):
+class Attempt(NamedTuple):
     """A record that is sent, be it by itself or in a bulk job.
 
     Attributes:
@@ -139,10 +139,10 @@ class Part(NamedTuple):
     sent_ms: int
 
 
-class Settled(NamedTuple):
+class Outcome(NamedTuple):
     """A record that ends: Kustomer holds it now, and its id there; or it never will, for the reason."""
 
-    part: Part
+    part: Attempt
     kustomer_id: str | None = None
     dead_because: str | None = None
 

@@ -14,7 +14,7 @@ from rasa_kustomer.outbox.auditing import Auditing
 from rasa_kustomer.outbox.births import Marks, restored
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Database, Transactions, reading, transaction
-from rasa_kustomer.outbox.entries import Counts, NewRecord, Recorded, Renew, SessionKey
+from rasa_kustomer.outbox.entries import Counts, IdentityUpdate, NewRecord, Recorded, SessionKey
 from rasa_kustomer.outbox.queue import Queue, new_owner
 from rasa_kustomer.outbox.recalling import Recalling
 from rasa_kustomer.outbox.schema import PENDING
@@ -40,7 +40,7 @@ ORDER BY started_ms DESC LIMIT 3"""
 
 
 class Outbox(Queue):
-    """Accepts records from the actions and hands them to couriers, one courier per session at a time.
+    """Accepts records from the actions and hands them to workers, one worker per session at a time.
 
     Every method is one transaction and raises `OutboxUnavailableError` when the database cannot be used just now.
 
@@ -99,7 +99,7 @@ class Outbox(Queue):
         *,
         after: Recorded | None = None,
         escalate: bool = False,
-        renew: Renew = Renew.ALWAYS,
+        update: IdentityUpdate = IdentityUpdate.ALWAYS,
     ) -> int:
         """Accept records of a session; known keys and turns that were purged since are ignored.
 
@@ -109,7 +109,7 @@ class Outbox(Queue):
             new: What is to be delivered, in order.
             after: What the caller takes for recorded already, and leaves out for that reason.
             escalate: The session goes to a human: it goes first, and is never closed by us again.
-            renew: When the identity replaces the one that was known before.
+            update: When the identity replaces the one that was known before.
 
         Returns:
             How many records were new.
@@ -122,7 +122,7 @@ class Outbox(Queue):
         now = self.now()
 
         def work(c: Connection) -> int:
-            return append(c, session, identity, new, now, after=after, escalate=escalate, renew=renew)
+            return append(c, session, identity, new, now, after=after, escalate=escalate, update=update)
 
         added = await self.database.run(work, seconds=PATIENCE_SECONDS)
         if added:

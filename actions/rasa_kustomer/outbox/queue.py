@@ -1,4 +1,4 @@
-"""The outbox as the courier uses it: lease sessions, read what is due, mark attempts, settle records."""
+"""The outbox as the worker uses it: lease sessions, read what is due, mark attempts, settle records."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import reading, transaction
 from rasa_kustomer.outbox.entries import (
     HANDOFF_KINDS,
-    Claim,
+    Attempt,
     Kind,
-    Part,
+    Lease,
+    Outcome,
     Record,
-    Settled,
     dump,
     known_identity,
     load,
@@ -24,13 +24,13 @@ from rasa_kustomer.outbox.entries import (
 from rasa_kustomer.outbox.transitions import SAME_SESSION, Transitions, same_session
 
 LEASE_SECONDS = 15.0
-RECORDS_PER_CLAIM = 25
+RECORDS_PER_LEASE = 25
 RECORDS_OF_A_BACKLOG = 100  # of a session that people have: as many as a bulk job takes
-LONGEST_WAIT_SECONDS = 900.0  # more than anything is told to wait: what is later came before the clock was set back
+MAX_BACKOFF_SECONDS = 900.0  # more than anything is told to wait: what is later came before the clock was set back
 _KINDS = [kind.value for kind in Kind]
 _HANDOFF_KINDS = [kind.value for kind in HANDOFF_KINDS]
 
-_DUE = f"(not_before <= :now OR not_before > :now + {LONGEST_WAIT_SECONDS})"  # by a clock that may jump
+_DUE = f"(not_before <= :now OR not_before > :now + {MAX_BACKOFF_SECONDS})"  # by a clock that may jump
 _FREE = "(s.leased_by IS NULL OR s.leased_until <= lease_clock(:now))"
 _PENDING = "SELECT 1 FROM kustomer_record WHERE session_id = s.id AND state = 'pending'"
 _HANDOFF_WAITS = f"EXISTS ({_PENDING} AND kind IN :handoff_kinds AND {_DUE})"
@@ -78,9 +78,9 @@ def new_owner() -> str:
 
 
 class Queue(Transitions):
-    """Leases sessions to one courier at a time, and keeps what came of their records."""
+    """Leases sessions to one worker at a time, and keeps what came of their records."""
 
-    async def claim(
+    async def lease(
         self,
         limit: int,
         *,
@@ -88,7 +88,7 @@ class Queue(Transitions):
         handoff: bool | None = None,
         closing: bool | None = None,
         but_not: Collection[str] = (),
-    ) -> list[Claim]:
+    ) -> list[Lease]:
         """Lease sessions that have something to deliver, with the first of their due records and those of a handoff.
 
         Args:
@@ -124,11 +124,11 @@ class Queue(Transitions):
         )
 
     @transaction
-    def _lease(self, c: Connection, ids: list[int]) -> list[Claim]:
+    def _lease(self, c: Connection, ids: list[int]) -> list[Lease]:
         """Take those of the sessions that are still free."""
         now = self.now()
-        claims = {
-            row["id"]: Claim(
+        leases = {
+            row["id"]: Lease(
                 id=row["id"],
                 key=row["key"],
                 sender_id=row["sender_id"],
@@ -143,23 +143,23 @@ class Queue(Transitions):
             )
             for row in c.rows(_LEASE, ids=ids, now=now)
         }
-        c.change(_HOLD, ids=list(claims), owner=self.owner, now=now, seconds=LEASE_SECONDS)
-        leased = [claims[one] for one in ids if one in claims]
-        for claim in leased:
-            claim.records = self._due(c, claim)
+        c.change(_HOLD, ids=list(leases), owner=self.owner, now=now, seconds=LEASE_SECONDS)
+        leased = [leases[one] for one in ids if one in leases]
+        for lease in leased:
+            lease.records = self._due(c, lease)
         return leased
 
     @reading
-    def due(self, c: Connection, claim: Claim) -> list[Record]:
+    def due(self, c: Connection, lease: Lease) -> list[Record]:
         """The due records of a leased session, read again."""
-        return self._due(c, claim)
+        return self._due(c, lease)
 
-    def _due(self, c: Connection, claim: Claim) -> list[Record]:
+    def _due(self, c: Connection, lease: Lease) -> list[Record]:
         """The first of a session's due records in order, and those of its handoff, however many turns come before."""
-        most = RECORDS_OF_A_BACKLOG if claim.escalated else RECORDS_PER_CLAIM
-        values = {"now": self.now(), "most": most, **same_session(claim, self.owner)}
+        most = RECORDS_OF_A_BACKLOG if lease.escalated else RECORDS_PER_LEASE
+        values = {"now": self.now(), "most": most, **same_session(lease, self.owner)}
         rows = c.rows(f"{_DUE_RECORDS} ORDER BY id LIMIT :most", **values)
-        if len(rows) == most and claim.escalated:
+        if len(rows) == most and lease.escalated:
             later = f"{_DUE_RECORDS} AND id > :last AND kind IN :handoff_kinds ORDER BY id LIMIT :most"
             rows += c.rows(later, last=rows[-1]["id"], handoff_kinds=_HANDOFF_KINDS, **values)
         return [
@@ -191,14 +191,14 @@ class Queue(Transitions):
         return c.value(_NEWEST_HANDOFF, handoff_kinds=_HANDOFF_KINDS) or 0
 
     @reading
-    def turns_before(self, c: Connection, claim: Claim, record: Record) -> int:
+    def turns_before(self, c: Connection, lease: Lease, record: Record) -> int:
         """How many of a session's turns wait that were recorded before a record."""
-        return int(c.value(_TURNS_BEFORE, session_id=claim.id, record_id=record.id))
+        return int(c.value(_TURNS_BEFORE, session_id=lease.id, record_id=record.id))
 
     @reading
-    def dead_turns(self, c: Connection, claim: Claim) -> int:
+    def dead_turns(self, c: Connection, lease: Lease) -> int:
         """How many of a session's turns Kustomer refused for good."""
-        return int(c.value(_DEAD_TURNS, key=claim.key))
+        return int(c.value(_DEAD_TURNS, key=lease.key))
 
     @transaction
     def heartbeat(self, c: Connection, ids: Collection[int]) -> None:
@@ -221,24 +221,24 @@ class Queue(Transitions):
             if name != self.owner and other_host == host and (other_pid == pid or not _alive(int(other_pid))):
                 c.change("UPDATE kustomer_session SET leased_by = NULL WHERE leased_by = :name", name=name)
 
-    async def begin(self, claim: Claim, record: Record) -> bool:
+    async def begin(self, lease: Lease, record: Record) -> bool:
         """Note the attempt before it is made; False when the lease was lost and nothing may be sent."""
-        return bool(await self._begin([Part(claim.id, record, 0)], in_job=False))
+        return bool(await self._begin([Attempt(lease.id, record, 0)], in_job=False))
 
-    async def begin_conversation(self, claim: Claim) -> bool:
+    async def begin_conversation(self, lease: Lease) -> bool:
         """As `begin`, for the conversation itself."""
-        return bool(await self._begin_conversations([claim], in_job=False))
+        return bool(await self._begin_conversations([lease], in_job=False))
 
     @transaction
-    def resolved(self, c: Connection, *claims: Claim) -> None:
-        """Keep the claims' customer and conversation ids (None: resolve them again) and their `creating` marks.
+    def resolved(self, c: Connection, *leases: Lease) -> None:
+        """Keep the leases' customer and conversation ids (None: resolve them again) and their `creating` marks.
 
         A session that was found with people stays with them: a ticket that waits raises theirs and takes nothing.
         """
-        for claim in sorted(claims, key=attrgetter("id")):
-            known = {name: getattr(claim, name) for name in ("customer_id", "conversation_id", "creating", "bulk_at")}
-            c.change(_RESOLVED, escalated=claim.escalated, **known, **same_session(claim, self.owner))
-            for row in c.rows(_WAITING_TICKETS, session_id=claim.id) if claim.people else ():
+        for lease in sorted(leases, key=attrgetter("id")):
+            known = {name: getattr(lease, name) for name in ("customer_id", "conversation_id", "creating", "bulk_at")}
+            c.change(_RESOLVED, escalated=lease.escalated, **known, **same_session(lease, self.owner))
+            for row in c.rows(_WAITING_TICKETS, session_id=lease.id) if lease.people else ():
                 payload: dict[str, Any] = json.loads(row["payload"]) | {"repeated": True}
                 c.change("UPDATE kustomer_record SET payload = :text WHERE id = :id", text=dump(payload), id=row["id"])
 
@@ -246,33 +246,33 @@ class Queue(Transitions):
         """Take back the mark of `begin`: the request certainly was not carried out."""
         await self._change([record], "unsure = :unsure", unsure=record.unsure)
 
-    async def delivered(self, claim: Claim, record: Record, *, kustomer_id: str | None, sent_ms: int | None) -> None:
+    async def delivered(self, lease: Lease, record: Record, *, kustomer_id: str | None, sent_ms: int | None) -> None:
         """Settle a record that Kustomer holds now."""
-        await self._settle([Settled(Part(claim.id, record, sent_ms or 0), kustomer_id)], in_job=False)
+        await self._settle([Outcome(Attempt(lease.id, record, sent_ms or 0), kustomer_id)], in_job=False)
 
-    async def dead(self, claim: Claim, record: Record, reason: str) -> None:
+    async def dead(self, lease: Lease, record: Record, reason: str) -> None:
         """Settle a record that Kustomer will never take."""
-        await self._settle([Settled(Part(claim.id, record, 0), dead_because=reason)], in_job=False)
+        await self._settle([Outcome(Attempt(lease.id, record, 0), dead_because=reason)], in_job=False)
 
     async def defer(self, record: Record, *, seconds: float, reason: str) -> None:
         """Let one record wait; the rest of its session goes on."""
         await self._change([record], "not_before = :until, reason = :reason", until=self.now() + seconds, reason=reason)
 
     @transaction
-    def release(self, c: Connection, claim: Claim, *, wait_seconds: float | None = None, failed: bool = True) -> None:
+    def release(self, c: Connection, lease: Lease, *, wait_seconds: float | None = None, failed: bool = True) -> None:
         """Give a session back. One that was handed off since it was leased does not wait.
 
         Args:
             c: With an open transaction.
-            claim: The session.
-            wait_seconds: Do not claim it again before this time has passed.
+            lease: The session.
+            wait_seconds: Do not lease it again before this time has passed.
             failed: Whether the wait counts as a failed attempt.
         """
-        ours = same_session(claim, self.owner)
+        ours = same_session(lease, self.owner)
         c.row(f"SELECT id FROM kustomer_session WHERE {SAME_SESSION} FOR UPDATE", **ours)
         wait: dict[str, object] = {}
         if wait_seconds is not None:
-            wait = {"failed": int(failed), "escalated": claim.escalated, "until": self.now() + wait_seconds}
+            wait = {"failed": int(failed), "escalated": lease.escalated, "until": self.now() + wait_seconds}
         c.change(f"{_RELEASE}{_WAIT if wait else ''} WHERE {SAME_SESSION}", **ours, **wait)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Transactions, reading, transaction
-from rasa_kustomer.outbox.entries import Claim
+from rasa_kustomer.outbox.entries import Lease
 from rasa_kustomer.outbox.transitions import LATEST, SAME_SESSION, same_session
 
 _MARKED = "session_id = :session_id AND state = 'pending' AND unsure AND attempts = 0 AND bulk_at IS NULL"
@@ -47,16 +47,16 @@ class Recalling(Transactions):
     """
 
     @reading
-    def turns(self, c: Connection, claim: Claim) -> list[Turn]:
+    def turns(self, c: Connection, lease: Lease) -> list[Turn]:
         """All marked turns of a session, in order."""
-        rows = c.rows(_TURNS, session_id=claim.id)
+        rows = c.rows(_TURNS, session_id=lease.id)
         return [Turn(row["id"], row["key"], json.loads(row["payload"])["at_ms"]) for row in rows]
 
     @transaction
     def compared(
         self,
         c: Connection,
-        claim: Claim,
+        lease: Lease,
         found: Mapping[int, Found],
         missing: Mapping[int, int | None],
         *,
@@ -66,7 +66,7 @@ class Recalling(Transactions):
 
         Args:
             c: With an open transaction.
-            claim: The leased session; its `last_sent_ms` follows.
+            lease: The leased session; its `last_sent_ms` follows.
             found: By record id.
             missing: By record id the `sentAt` that puts it between those that were found; None for what comes after.
             all_seen: All of the conversation was read; else the missing ones are looked up one by one.
@@ -74,19 +74,19 @@ class Recalling(Transactions):
         Returns:
             False when the lease was lost; then nothing was written.
         """
-        latest = max((claim.last_sent_ms, *(one.sent_ms for one in found.values())))
-        c.effects += [lambda: setattr(claim, "last_sent_ms", latest), self.settled.set]
-        ours = same_session(claim, self.owner)
+        latest = max((lease.last_sent_ms, *(one.sent_ms for one in found.values())))
+        c.effects += [lambda: setattr(lease, "last_sent_ms", latest), self.settled.set]
+        ours = same_session(lease, self.owner)
         if c.row(f"SELECT id FROM kustomer_session WHERE {SAME_SESSION} FOR UPDATE", **ours) is None:
             return False
-        done = {"session_id": claim.id, "now": self.now()}
+        done = {"session_id": lease.id, "now": self.now()}
         c.change_each(_FOUND, [{"id": id_, "kustomer_id": one.kustomer_id, **done} for id_, one in found.items()])
-        c.change(f"UPDATE kustomer_session SET last_sent_ms = {LATEST} WHERE id = :id", id=claim.id, sent_ms=latest)
-        rows = [{"id": id_, "sent_ms": sent_ms, "session_id": claim.id} for id_, sent_ms in missing.items()]
+        c.change(f"UPDATE kustomer_session SET last_sent_ms = {LATEST} WHERE id = :id", id=lease.id, sent_ms=latest)
+        rows = [{"id": id_, "sent_ms": sent_ms, "session_id": lease.id} for id_, sent_ms in missing.items()]
         c.change_each(_NOT_THERE if all_seen else _NOT_SEEN, rows)
         return True
 
     @transaction
-    def nothing_there(self, c: Connection, claim: Claim) -> None:
+    def nothing_there(self, c: Connection, lease: Lease) -> None:
         """Take the marks from all that a session has: Kustomer has no conversation of it."""
-        c.change(_NOTHING_THERE, **same_session(claim, self.owner))
+        c.change(_NOTHING_THERE, **same_session(lease, self.owner))

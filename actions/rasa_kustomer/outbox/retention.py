@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rasa_kustomer.failures import where
+from rasa_kustomer.failures import describe_error
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Transactions, reading, transaction
 from rasa_kustomer.outbox.entries import dump
@@ -226,7 +226,7 @@ async def _deal_with(ids: Ids, work: Callable[[Ids], Awaitable[int]], surprised:
             failed += 1
             if isinstance(error, OutboxUnavailableError) and failed >= FAILURES_TO_GIVE_UP:
                 raise
-            surprised(f"A row of the outbox is left out, tidying it up failed: {where(error)}")
+            surprised(f"A row of the outbox is left out, tidying it up failed: {describe_error(error)}")
     return done
 
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Transactions, transaction
-from rasa_kustomer.outbox.entries import Claim, Part, Record, Settled
+from rasa_kustomer.outbox.entries import Attempt, Lease, Outcome, Record
 from rasa_kustomer.outbox.schema import DEAD, DELIVERED
 
 _CURRENT = """
@@ -37,16 +37,16 @@ LATEST = "CASE WHEN last_sent_ms > :sent_ms THEN last_sent_ms ELSE :sent_ms END"
 _PROGRESS = f"UPDATE kustomer_session SET attempts = 0, last_sent_ms = {LATEST} WHERE id = :id"
 
 
-def same_session(claim: Claim, owner: str) -> dict[str, object]:
+def same_session(lease: Lease, owner: str) -> dict[str, object]:
     """Parameters of `SAME_SESSION`."""
-    return {"session_id": claim.id, "session_key": claim.key, "owner": owner}
+    return {"session_id": lease.id, "session_key": lease.key, "owner": owner}
 
 
 class Transitions(Transactions):
     """What the two ways of sending share."""
 
     @transaction
-    def _begin(self, c: Connection, parts: Sequence[Part], *, in_job: bool) -> set[int]:
+    def _begin(self, c: Connection, parts: Sequence[Attempt], *, in_job: bool) -> set[int]:
         """Note that records are about to be sent, so that a crash leaves a trace of the possible write.
 
         Returns:
@@ -65,15 +65,15 @@ class Transitions(Transactions):
         return ours
 
     @transaction
-    def _begin_conversations(self, c: Connection, claims: Sequence[Claim], *, in_job: bool) -> set[int]:
+    def _begin_conversations(self, c: Connection, leases: Sequence[Lease], *, in_job: bool) -> set[int]:
         """As `_begin`, for the creation of the sessions' conversations."""
         sql = _BEGIN_CONVERSATION_IN_JOB if in_job else _BEGIN_CONVERSATION
         now = self.now()
-        ordered = sorted(claims, key=attrgetter("id"))
-        return {claim.id for claim in ordered if c.change(sql, now=now, **same_session(claim, self.owner))}
+        ordered = sorted(leases, key=attrgetter("id"))
+        return {lease.id for lease in ordered if c.change(sql, now=now, **same_session(lease, self.owner))}
 
     @transaction
-    def _settle(self, c: Connection, ended: Sequence[Settled], *, in_job: bool) -> None:
+    def _settle(self, c: Connection, ended: Sequence[Outcome], *, in_job: bool) -> None:
         """End records: delivered, or dead with the reason. Those of a job are out of it then."""
         current = _current(c, self.owner, (one.part.record for one in ended))
         now, progress = self.now(), dict[int, int]()
@@ -113,7 +113,7 @@ def _current(c: Connection, owner: str, records: Iterable[Record]) -> set[int]:
     }
 
 
-def _count(begun: Iterable[Part]) -> None:
+def _count(begun: Iterable[Attempt]) -> None:
     for part in begun:
         part.record.attempts += 1
 
@@ -124,29 +124,29 @@ class Bulk(Transitions):
     Every method is one transaction and raises `OutboxUnavailableError` when the database cannot be used just now.
     """
 
-    async def begin(self, parts: Sequence[Part]) -> set[int]:
+    async def begin(self, parts: Sequence[Attempt]) -> set[int]:
         """Note that records are about to be sent in one job; returns the sessions whose lease is still ours."""
         return await self._begin(parts, in_job=True)
 
-    async def begin_conversations(self, claims: Sequence[Claim]) -> set[int]:
+    async def begin_conversations(self, leases: Sequence[Lease]) -> set[int]:
         """As `begin`, for the creation of the sessions' conversations."""
-        return await self._begin_conversations(claims, in_job=True)
+        return await self._begin_conversations(leases, in_job=True)
 
-    async def posted(self, parts: Sequence[Part], job: str) -> None:
+    async def posted(self, parts: Sequence[Attempt], job: str) -> None:
         """Keep the id of the job that the records are in, so that another process can ask for its results."""
         await self._change([part.record for part in parts], "bulk_job = :job", job=job)
 
-    async def delivered(self, done: Sequence[Settled]) -> None:
+    async def delivered(self, done: Sequence[Outcome]) -> None:
         """Settle records that Kustomer holds now."""
         await self._settle(done, in_job=True)
 
-    async def unsent(self, parts: Sequence[Part]) -> None:
+    async def unsent(self, parts: Sequence[Attempt]) -> None:
         """Take back `begin`: the job certainly was not accepted, and the records may be part of another."""
         await self._change(
             [part.record for part in parts], "unsure = false, bulk_at = NULL, bulk_job = NULL, sent_ms = NULL"
         )
 
-    async def returned(self, parts: Sequence[Part], *, unsure: bool, reason: str | None = None) -> None:
+    async def returned(self, parts: Sequence[Attempt], *, unsure: bool, reason: str | None = None) -> None:
         """Take records out of their job, to be sent one by one; `unsure` ones are looked up first."""
         single = "unsure = :unsure, bulk_at = NULL, bulk_job = NULL, reason = :reason"
         await self._change([part.record for part in parts], single, unsure=unsure, reason=reason)

@@ -204,7 +204,7 @@ class Settings(BaseModel):
         return self.api_key.get_secret_value() if self.api_key else ""
 
     @property
-    def off_because(self) -> str | None:
+    def disabled_reason(self) -> str | None:
         """Why the plugin does nothing, as a sentence for the log; None when it is on."""
         if not self.enabled:
             return SWITCHED_OFF

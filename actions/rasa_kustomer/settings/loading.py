@@ -27,9 +27,9 @@ class SettingsError(ValueError):
         off_because: Why the plugin is off whatever the problems, so that they may stop nobody; None when it is not.
     """
 
-    def __init__(self, problems: list[str], *, off_because: str | None = None) -> None:
+    def __init__(self, problems: list[str], *, disabled_reason: str | None = None) -> None:
         self.problems = problems
-        self.off_because = off_because
+        self.disabled_reason = disabled_reason
         super().__init__("\n".join(problems))
 
 
@@ -54,7 +54,7 @@ def load_settings(env_file: Path | Literal["default"] | None = "default") -> Set
     except ValidationError as error:
         problems += [_problem(item) for item in error.errors(include_url=False, include_input=False)]
     if problems:
-        raise SettingsError(problems, off_because=_off_because(found))
+        raise SettingsError(problems, disabled_reason=_off_because(found))
     return settings
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.helpers import Clock
 from tests.searching import examples
 
-from rasa_kustomer.delivery.rate_limit import BURST_SECONDS, LONGEST_PAUSE_SECONDS, WINDOW_SECONDS, Budget
+from rasa_kustomer.delivery.rate_limit import BURST_SECONDS, MAX_PAUSE_SECONDS, WINDOW_SECONDS, RateLimiter
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.priority import Priority, WorkPriority, task_priority
 from rasa_kustomer.kustomer.rate_limits import MAX_WAIT_SECONDS
@@ -20,19 +20,19 @@ SPENT = httpx.Response(429, headers={"x-ratelimit-remaining": "0", "retry-after"
 REQUEST = httpx.Request("GET", "https://x.example")
 
 
-async def admit(budget: Budget, number: int, at: Priority, clock: Clock) -> list[float]:
+async def admit(rate_limiter: RateLimiter, number: int, at: Priority, clock: Clock) -> list[float]:
     token = task_priority.set(WorkPriority(at))
     sent = []
     for _ in range(number):
-        for hook in budget.event_hooks["request"]:
+        for hook in rate_limiter.event_hooks["request"]:
             await hook(REQUEST)
         sent.append(clock.now)
     task_priority.reset(token)
     return sent
 
 
-async def observe(budget: Budget, answer: httpx.Response) -> None:
-    for hook in budget.event_hooks["response"]:
+async def observe(rate_limiter: RateLimiter, answer: httpx.Response) -> None:
+    for hook in rate_limiter.event_hooks["response"]:
         await hook(answer)
 
 
@@ -50,9 +50,9 @@ async def stand(_seconds: float) -> None:
     await asyncio.Event().wait()
 
 
-async def may_send(budget: Budget, at: Priority = Priority.MIRROR) -> bool:
+async def may_send(rate_limiter: RateLimiter, at: Priority = Priority.MIRROR) -> bool:
     """Whether a request goes out now."""
-    asking = asyncio.ensure_future(admit(budget, 1, at, Clock()))
+    asking = asyncio.ensure_future(admit(rate_limiter, 1, at, Clock()))
     await asyncio.sleep(0)
     went = asking.done() and asking.exception() is None
     asking.cancel()
@@ -63,63 +63,65 @@ async def may_send(budget: Budget, at: Priority = Priority.MIRROR) -> bool:
 @given(st.lists(st.tuples(st.integers(1, 60), st.floats(0, 90)), max_size=12), st.sampled_from([0.1, 0.5, 1.0]))
 async def test_no_minute_holds_more_than_the_share_and_the_burst(bursts: list[tuple[int, float]], share: float) -> None:
     clock = Clock()
-    budget = Budget(share, now=clock, sleep=clock.sleep)
+    rate_limiter = RateLimiter(share, now=clock, sleep=clock.sleep)
     sent: list[float] = []
     for number, pause in bursts:
-        sent += await admit(budget, number, Priority.MIRROR, clock)
+        sent += await admit(rate_limiter, number, Priority.MIRROR, clock)
         clock.now += pause
 
-    allowed = budget.per_second * (60 + BURST_SECONDS) + 1
+    allowed = rate_limiter.per_second * (60 + BURST_SECONDS) + 1
     for start in sent:
         assert sum(start <= moment < start + 60 for moment in sent) <= allowed
 
 
 async def test_a_person_overtakes_and_the_mirror_makes_up_for_it() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 200, Priority.MIRROR, clock)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await admit(rate_limiter, 200, Priority.MIRROR, clock)
     before = clock.now
-    assert await admit(budget, 20, Priority.HANDOFF, clock) == [before] * 20
+    assert await admit(rate_limiter, 20, Priority.HANDOFF, clock) == [before] * 20
 
-    await admit(budget, 1, Priority.MIRROR, clock)
-    assert clock.now - before >= 20 / budget.per_second
+    await admit(rate_limiter, 1, Priority.MIRROR, clock)
+    assert clock.now - before >= 20 / rate_limiter.per_second
 
 
 async def test_after_a_rate_limit_nobody_sends_before_the_reset() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await observe(budget, SPENT)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await observe(rate_limiter, SPENT)
 
     for at in (Priority.HANDOFF, Priority.MIRROR):
         with pytest.raises(RateLimited) as raised:
-            await admit(budget, 1, at, clock)
+            await admit(rate_limiter, 1, at, clock)
         assert raised.value.wait_seconds == pytest.approx(30)
 
     clock.now += 30
-    assert len(await admit(budget, 1, Priority.HANDOFF, clock)) == 1
+    assert len(await admit(rate_limiter, 1, Priority.HANDOFF, clock)) == 1
 
 
 async def test_the_limit_is_what_kustomer_says() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await observe(budget, httpx.Response(200, headers={"x-ratelimit-limit": "300", "x-ratelimit-remaining": "7"}))
-    assert (budget.limit, budget.remaining, budget.per_second) == (300, 7, 2.5)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await observe(rate_limiter, httpx.Response(200, headers={"x-ratelimit-limit": "300", "x-ratelimit-remaining": "7"}))
+    assert (rate_limiter.limit, rate_limiter.remaining, rate_limiter.per_second) == (300, 7, 2.5)
 
-    await observe(budget, httpx.Response(200, headers={"x-ratelimit-limit": "many", "x-ratelimit-remaining": "-"}))
-    assert (budget.limit, budget.remaining) == (300, 7), "rubbish changes nothing"
+    await observe(
+        rate_limiter, httpx.Response(200, headers={"x-ratelimit-limit": "many", "x-ratelimit-remaining": "-"})
+    )
+    assert (rate_limiter.limit, rate_limiter.remaining) == (300, 7), "rubbish changes nothing"
 
 
 async def test_a_clock_that_was_set_back_does_not_stop_the_mirror() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 1, Priority.MIRROR, clock)
-    await observe(budget, SPENT)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await admit(rate_limiter, 1, Priority.MIRROR, clock)
+    await observe(rate_limiter, SPENT)
     clock.now -= 3_600
     before = clock.now
-    assert budget.blocked_seconds <= MAX_WAIT_SECONDS
+    assert rate_limiter.blocked_seconds <= MAX_WAIT_SECONDS
     clock.now += MAX_WAIT_SECONDS
 
-    await admit(budget, 1, Priority.MIRROR, clock)
+    await admit(rate_limiter, 1, Priority.MIRROR, clock)
 
     assert clock.now - before < MAX_WAIT_SECONDS + WINDOW_SECONDS + 5
 
@@ -127,15 +129,15 @@ async def test_a_clock_that_was_set_back_does_not_stop_the_mirror() -> None:
 async def test_the_mirror_leaves_what_belongs_to_others_and_a_handoff_does_not_wait() -> None:
     """Several processes share the budget by this: each sees what all have used."""
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
     reset = str(int(clock.now) + 40)
-    await observe(budget, told(remaining=500, x_ratelimit_reset=reset))
+    await observe(rate_limiter, told(remaining=500, x_ratelimit_reset=reset))
     before = clock.now
 
-    assert await admit(budget, 3, Priority.HANDOFF, clock) == [before] * 3
-    assert await admit(budget, 3, Priority.ESCALATED, clock) == [before] * 3
-    assert await admit(budget, 3, Priority.LOOKUP, clock) == [before] * 3
-    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] >= before + 40
+    assert await admit(rate_limiter, 3, Priority.HANDOFF, clock) == [before] * 3
+    assert await admit(rate_limiter, 3, Priority.ESCALATED, clock) == [before] * 3
+    assert await admit(rate_limiter, 3, Priority.LOOKUP, clock) == [before] * 3
+    assert (await admit(rate_limiter, 1, Priority.MIRROR, clock))[0] >= before + 40
 
 
 @pytest.mark.parametrize(
@@ -144,47 +146,49 @@ async def test_the_mirror_leaves_what_belongs_to_others_and_a_handoff_does_not_w
 async def test_the_last_requests_of_a_window_are_for_the_most_urgent(remaining: int, waiting: list[Priority]) -> None:
     for at in (Priority.HANDOFF, Priority.ESCALATED, Priority.LOOKUP):
         clock = Clock()
-        budget = Budget(0.5, now=clock, sleep=clock.sleep)
+        rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
         headers = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": str(remaining)}
-        await observe(budget, httpx.Response(200, headers=headers))
+        await observe(rate_limiter, httpx.Response(200, headers=headers))
         before = clock.now
-        assert ((await admit(budget, 1, at, clock))[0] > before) is (at in waiting)
+        assert ((await admit(rate_limiter, 1, at, clock))[0] > before) is (at in waiting)
 
 
 async def test_clean_up_waits_until_the_mirror_has_had_its_turn() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 90, Priority.MIRROR, clock)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await admit(rate_limiter, 90, Priority.MIRROR, clock)
     before = clock.now
 
-    assert (await admit(budget, 1, Priority.CLEANUP, clock))[0] - before > 1.0
-    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] - before < 10.0
+    assert (await admit(rate_limiter, 1, Priority.CLEANUP, clock))[0] - before > 1.0
+    assert (await admit(rate_limiter, 1, Priority.MIRROR, clock))[0] - before < 10.0
 
 
 async def test_a_new_window_is_seen_by_what_remains() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
     headers = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": "100"}
-    await observe(budget, httpx.Response(200, headers=headers))
-    await observe(budget, httpx.Response(200, headers=headers | {"x-ratelimit-remaining": "990"}))
+    await observe(rate_limiter, httpx.Response(200, headers=headers))
+    await observe(rate_limiter, httpx.Response(200, headers=headers | {"x-ratelimit-remaining": "990"}))
     before = clock.now
 
-    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] - before < 1.0
+    assert (await admit(rate_limiter, 1, Priority.MIRROR, clock))[0] - before < 1.0
 
 
 async def test_several_processes_together_keep_to_the_share() -> None:
     """Four of them, each with a full bucket, on one organisation's window."""
     clock = Clock()
-    budgets = [Budget(0.5, now=clock, sleep=clock.sleep) for _ in range(4)]
+    budgets = [RateLimiter(0.5, now=clock, sleep=clock.sleep) for _ in range(4)]
     used, window_ends = 0, clock.now + 60
     while clock.now < window_ends - 1:
-        for budget in budgets:
-            await admit(budget, 1, Priority.MIRROR, clock)
+        for rate_limiter in budgets:
+            await admit(rate_limiter, 1, Priority.MIRROR, clock)
             if clock.now >= window_ends:
                 break
             used += 1
             headers = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": str(1000 - used)}
-            await observe(budget, httpx.Response(200, headers=headers | {"x-ratelimit-reset": str(int(window_ends))}))
+            await observe(
+                rate_limiter, httpx.Response(200, headers=headers | {"x-ratelimit-reset": str(int(window_ends))})
+            )
     assert used <= 500 + len(budgets)
 
 
@@ -198,10 +202,10 @@ async def test_a_request_that_waits_is_let_through_when_somebody_begins_to_wait_
             mine.raise_to(Priority.HANDOFF)
         await clock.sleep(seconds)
 
-    budget, mine = Budget(0.5, now=clock, sleep=look_again), WorkPriority(Priority.MIRROR)
-    await observe(budget, told(remaining=500))
+    rate_limiter, mine = RateLimiter(0.5, now=clock, sleep=look_again), WorkPriority(Priority.MIRROR)
+    await observe(rate_limiter, told(remaining=500))
     began, token = clock.now, task_priority.set(mine)
-    for hook in budget.event_hooks["request"]:
+    for hook in rate_limiter.event_hooks["request"]:
         await hook(REQUEST)
     task_priority.reset(token)
 
@@ -211,13 +215,13 @@ async def test_a_request_that_waits_is_let_through_when_somebody_begins_to_wait_
 
 async def test_the_least_gap_between_two_requests_of_the_mirror_leaves_the_event_loop_to_the_bot() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    sent = await admit(budget, 20, Priority.MIRROR, clock)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    sent = await admit(rate_limiter, 20, Priority.MIRROR, clock)
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
-    assert min(gaps) >= 0.9 / (budget.per_second * 3)
+    assert min(gaps) >= 0.9 / (rate_limiter.per_second * 3)
     before = clock.now
-    assert await admit(budget, 5, Priority.HANDOFF, clock) == [before] * 5, "a person does not wait for it"
+    assert await admit(rate_limiter, 5, Priority.HANDOFF, clock) == [before] * 5, "a person does not wait for it"
 
 
 @pytest.mark.parametrize(
@@ -225,51 +229,51 @@ async def test_the_least_gap_between_two_requests_of_the_mirror_leaves_the_event
 )
 async def test_an_answer_that_says_nothing_changes_nothing(silent: httpx.Response) -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await observe(budget, told(remaining=500))
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await observe(rate_limiter, told(remaining=500))
     began = clock.now
-    await observe(budget, silent)
+    await observe(rate_limiter, silent)
 
-    assert (budget.limit, budget.remaining) == (1000, 500)
-    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] >= began + 59
-    assert (await admit(budget, 5, Priority.MIRROR, clock))[-1] < clock.now + 5, (
+    assert (rate_limiter.limit, rate_limiter.remaining) == (1000, 500)
+    assert (await admit(rate_limiter, 1, Priority.MIRROR, clock))[0] >= began + 59
+    assert (await admit(rate_limiter, 5, Priority.MIRROR, clock))[-1] < clock.now + 5, (
         "what was known holds for its window only"
     )
 
 
 async def test_one_answer_with_another_limit_is_not_believed_and_two_are() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await observe(budget, told(1000, 900))
-    await observe(budget, told(60, 59))
-    assert (budget.limit, budget.remaining) == (1000, 900)
-    await observe(budget, told(1000, 880))
-    await observe(budget, told(2000, 1900))
-    assert (budget.limit, budget.remaining) == (1000, 880)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await observe(rate_limiter, told(1000, 900))
+    await observe(rate_limiter, told(60, 59))
+    assert (rate_limiter.limit, rate_limiter.remaining) == (1000, 900)
+    await observe(rate_limiter, told(1000, 880))
+    await observe(rate_limiter, told(2000, 1900))
+    assert (rate_limiter.limit, rate_limiter.remaining) == (1000, 880)
 
-    await observe(budget, told(2000, 1899))
-    assert (budget.limit, budget.remaining) == (2000, 1899)
+    await observe(rate_limiter, told(2000, 1899))
+    assert (rate_limiter.limit, rate_limiter.remaining) == (2000, 1899)
 
 
 async def test_a_429_about_a_limit_of_another_size_stops_nobody_else() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await observe(budget, told(1000, 900))
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await observe(rate_limiter, told(1000, 900))
     for _ in range(3):
-        await observe(budget, told(120, 0, 429))
-    await observe(budget, told(1000, 700, 429))
+        await observe(rate_limiter, told(120, 0, 429))
+    await observe(rate_limiter, told(1000, 700, 429))
 
-    assert budget.blocked_seconds == 0
-    assert (budget.limit, budget.remaining) == (1000, 700)
+    assert rate_limiter.blocked_seconds == 0
+    assert (rate_limiter.limit, rate_limiter.remaining) == (1000, 700)
 
 
-async def answered_429s(budget: Budget, clock: Clock, answer: httpx.Response, seconds: float) -> list[float]:
+async def answered_429s(rate_limiter: RateLimiter, clock: Clock, answer: httpx.Response, seconds: float) -> list[float]:
     """When requests went out, of eight that try all the time and are refused."""
     sent, end = [], clock.now + seconds
     while clock.now < end:
-        if await may_send(budget, Priority.HANDOFF):
+        if await may_send(rate_limiter, Priority.HANDOFF):
             sent.append(clock.now)
-            await observe(budget, answer)
+            await observe(rate_limiter, answer)
         clock.now += 0.01
     return sent
 
@@ -291,67 +295,67 @@ async def test_while_429s_go_on_the_pauses_grow_from_1_to_8_seconds_and_a_succes
     header: dict[str, str],
 ) -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=stand)
-    sent = await answered_429s(budget, clock, spent(**header), 60)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=stand)
+    sent = await answered_429s(rate_limiter, clock, spent(**header), 60)
     gaps = [round(later - earlier, 1) for earlier, later in itertools.pairwise(sent)]
     assert gaps[:4] == [1.0, 2.0, 4.0, 8.0]
-    assert set(gaps[3:]) == {LONGEST_PAUSE_SECONDS}
+    assert set(gaps[3:]) == {MAX_PAUSE_SECONDS}
 
-    while not await may_send(budget):
+    while not await may_send(rate_limiter):
         clock.now += 0.01
-    await observe(budget, told())
-    assert await may_send(budget, Priority.HANDOFF)
-    sent = await answered_429s(budget, clock, spent(**header), 3)
+    await observe(rate_limiter, told())
+    assert await may_send(rate_limiter, Priority.HANDOFF)
+    sent = await answered_429s(rate_limiter, clock, spent(**header), 3)
     assert sent[1] - sent[0] == pytest.approx(1.0, abs=0.05)
 
 
 async def test_answers_to_what_was_under_way_do_not_make_the_pause_longer() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
     for _ in range(8):
-        await observe(budget, spent())
+        await observe(rate_limiter, spent())
 
-    assert budget.blocked_seconds == pytest.approx(1.0, abs=0.01)
+    assert rate_limiter.blocked_seconds == pytest.approx(1.0, abs=0.01)
 
 
 async def test_after_a_pause_one_request_finds_out_and_the_others_wait_for_its_answer() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=stand)
-    await observe(budget, spent())
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=stand)
+    await observe(rate_limiter, spent())
     clock.now += 1.1
 
-    assert [await may_send(budget, Priority.HANDOFF) for _ in range(8)] == [True] + [False] * 7
-    await observe(budget, told())
-    assert await may_send(budget, Priority.HANDOFF)
+    assert [await may_send(rate_limiter, Priority.HANDOFF) for _ in range(8)] == [True] + [False] * 7
+    await observe(rate_limiter, told())
+    assert await may_send(rate_limiter, Priority.HANDOFF)
 
 
 async def test_a_request_that_finds_out_and_gets_no_answer_holds_up_the_others_for_2_seconds_only() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=stand)
-    await observe(budget, spent())
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=stand)
+    await observe(rate_limiter, spent())
     clock.now += 1.1
-    await admit(budget, 1, Priority.HANDOFF, clock)
+    await admit(rate_limiter, 1, Priority.HANDOFF, clock)
     clock.now += 2.1
 
-    assert await may_send(budget, Priority.HANDOFF)
+    assert await may_send(rate_limiter, Priority.HANDOFF)
 
 
 @pytest.mark.parametrize("wait", ["90", "999999", str(10**12), str(10**15)])
 async def test_no_pause_is_longer_than_a_window(wait: str) -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await observe(budget, spent(retry_after=wait))
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await observe(rate_limiter, spent(retry_after=wait))
 
-    assert 1 <= budget.blocked_seconds <= WINDOW_SECONDS
+    assert 1 <= rate_limiter.blocked_seconds <= WINDOW_SECONDS
 
 
 async def test_a_429_that_comes_while_a_request_waits_for_its_place_stops_it() -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
-    await admit(budget, 1, Priority.MIRROR, clock)
-    await observe(budget, spent())
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
+    await admit(rate_limiter, 1, Priority.MIRROR, clock)
+    await observe(rate_limiter, spent())
 
-    (hook,) = budget.event_hooks["sending"]
+    (hook,) = rate_limiter.event_hooks["sending"]
     with pytest.raises(RateLimited):
         await hook(REQUEST)
 
@@ -359,10 +363,10 @@ async def test_a_429_that_comes_while_a_request_waits_for_its_place_stops_it() -
 @pytest.mark.parametrize("ahead", [-600.0, -31.0, 31.0, 600.0])
 async def test_the_end_of_the_window_goes_by_kustomers_clock(ahead: float) -> None:
     clock = Clock()
-    budget = Budget(0.5, now=clock, sleep=clock.sleep)
+    rate_limiter = RateLimiter(0.5, now=clock, sleep=clock.sleep)
     theirs = clock.now + ahead
     date = formatdate(theirs, usegmt=True)
-    await observe(budget, told(remaining=500, x_ratelimit_reset=int(theirs) + 20, date=date))
+    await observe(rate_limiter, told(remaining=500, x_ratelimit_reset=int(theirs) + 20, date=date))
     before = clock.now
 
-    assert (await admit(budget, 1, Priority.MIRROR, clock))[0] - before == pytest.approx(20, abs=1)
+    assert (await admit(rate_limiter, 1, Priority.MIRROR, clock))[0] - before == pytest.approx(20, abs=1)

@@ -10,7 +10,7 @@ import pytest
 from tests.delivery.office import ANONYMOUS, Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.outbox import DEAD, DELIVERED, LEASE_SECONDS, Claim, Kind, NewRecord, Outbox, Record
+from rasa_kustomer.outbox import DEAD, DELIVERED, LEASE_SECONDS, Kind, Lease, NewRecord, Outbox, Record
 
 HELLO = ("hello", "hi, how can I help?", "my parcel is late", "I am sorry")
 MESSAGES = "POST /v1/conversations/*/messages"
@@ -141,7 +141,7 @@ async def test_an_outage_keeps_everything_says_so_once_and_is_over_by_itself(
     sandbox.fail("*", "reset-before", times=None)
     for name in ("ann", "bob", "eve", "kim"):
         await office.say(name, *HELLO)
-    office.courier.start()
+    office.worker.start()
     await office.until(lambda _counts: office.breaker.is_open and len(sandbox.requests) > 12)
     assert (await office.outbox.counts()).pending == 16
 
@@ -150,7 +150,11 @@ async def test_an_outage_keeps_everything_says_so_once_and_is_over_by_itself(
 
     for name in ("ann", "bob", "eve", "kim"):
         assert office.texts(name) == list(HELLO)
-    said = [record.levelname for record in caplog.records if record.name.startswith("rasa_kustomer.delivery.circuit_breaker")]
+    said = [
+        record.levelname
+        for record in caplog.records
+        if record.name.startswith("rasa_kustomer.delivery.circuit_breaker")
+    ]
     assert said == ["WARNING", "INFO"]
 
 
@@ -161,7 +165,7 @@ async def test_a_refused_key_stops_sending_and_keeps_everything(
     office = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db", api_key=key)
     for name in ("ann", "bob"):
         await office.say(name, *HELLO)
-    office.courier.start()
+    office.worker.start()
     await office.until(lambda _counts: len(sandbox.requests) >= 3)
 
     assert office.breaker.is_open
@@ -170,10 +174,10 @@ async def test_a_refused_key_stops_sending_and_keeps_everything(
     assert key not in caplog.text
     await office.close()
 
-    mended = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db")
-    await mended.deliver()
-    assert mended.texts("ann") == mended.texts("bob") == list(HELLO)
-    await mended.close()
+    send_with_fallbacks = Office(sandbox, f"sqlite:///{tmp_path}/outbox.db")
+    await send_with_fallbacks.deliver()
+    assert send_with_fallbacks.texts("ann") == send_with_fallbacks.texts("bob") == list(HELLO)
+    await send_with_fallbacks.close()
 
 
 async def test_a_missing_role_stops_sending_names_the_role_and_recovers(
@@ -182,7 +186,7 @@ async def test_a_missing_role_stops_sending_names_the_role_and_recovers(
     role = "org.permission.message.create"
     sandbox.roles.discard(role)
     await office.say("ann", *HELLO)
-    office.courier.start()
+    office.worker.start()
     await office.until(lambda _counts: office.breaker.is_open)
     assert role in str(office.breaker.cause)
     assert len(warnings_in(caplog)) == 1
@@ -213,15 +217,15 @@ async def test_a_key_that_may_not_write_notes_still_makes_the_ticket(
 async def test_after_a_rate_limit_nothing_is_sent_before_the_reset(office: Office, sandbox: Sandbox) -> None:
     await office.say("ann", *HELLO)
     sandbox.fail(MESSAGES, "429:org", times=1)
-    office.courier.start()
-    await office.until(lambda _counts: office.budget.blocked_seconds > 0)
-    sent, end = len(sandbox.requests), office.budget.blocked_until
+    office.worker.start()
+    await office.until(lambda _counts: office.rate_limiter.blocked_seconds > 0)
+    sent, end = len(sandbox.requests), office.rate_limiter.blocked_until
     await office.hand_off(await office.say("bob", "a handoff waits for nothing else"))
 
     while office.clock.now < end - 1:
         office.clock.now += 0.5
         office.outbox.work_arrived.set()
-        office.outbox.handoff_arrived.set()  # so that the courier does not gather
+        office.outbox.handoff_arrived.set()  # so that the worker does not gather
         await asyncio.sleep(0.005)
     assert len(sandbox.requests) == sent
 
@@ -240,7 +244,7 @@ async def test_the_limit_of_one_customer_slows_that_customer_only(office: Office
     await office.deliver(pending=1)
 
     assert office.texts("bob") == list(HELLO)
-    assert office.budget.blocked_seconds == 0
+    assert office.rate_limiter.blocked_seconds == 0
     sandbox.heal()
     await office.deliver()
     assert office.texts("ann") == ["hello", "again"]
@@ -404,14 +408,14 @@ async def test_who_signs_in_after_the_session_was_leased_is_who_the_conversation
 ) -> None:
     session = await office.say("ann", "hello")
     await office.deliver()
-    await office.courier.stop()
+    await office.worker.stop()
     await office.say("ann", "I am ann@example.com", start=2)
-    (claim,) = await office.outbox.claim(1)
+    (lease,) = await office.outbox.lease(1)
     move = NewRecord(f"{session.key}:customer:1", Kind.REPOINT, {})
     await office.outbox.record(session, ANONYMOUS | {"email": "ann@example.com"}, [move])
-    claim.records = await office.outbox.due(claim)
+    lease.records = await office.outbox.due(lease)
 
-    await office.delivery.deliver(claim, lambda: True)
+    await office.delivery.deliver(lease, lambda: True)
 
     (conversation,) = office.conversations("ann")
     assert sandbox.state.customers[conversation["customer"]]["emails"][0]["email"] == "ann@example.com"
@@ -460,19 +464,19 @@ async def test_what_a_newer_release_has_written_is_left_to_it_and_holds_up_nobod
 async def test_a_surprise_does_not_end_the_courier(
     office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    claim, surprises = office.outbox.claim, [ValueError("a text of a customer")]
+    lease, surprises = office.outbox.lease, [ValueError("a text of a customer")]
 
     async def surprising(*args: Any, **more: Any) -> Any:
         if surprises:
             raise surprises.pop()
-        return await claim(*args, **more)
+        return await lease(*args, **more)
 
-    monkeypatch.setattr(office.outbox, "claim", surprising)
+    monkeypatch.setattr(office.outbox, "lease", surprising)
     await office.say("ann", *HELLO)
     await office.deliver()
 
     assert office.texts("ann") == list(HELLO)
-    assert "stumbled and goes on: ValueError at " in caplog.text
+    assert "delivery loop, continuing: ValueError at " in caplog.text
     assert "a text of a customer" not in caplog.text
 
 
@@ -482,7 +486,7 @@ async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_o
     first = Office(sandbox, outbox_url, timeout_seconds=600.0)
     sandbox.fail(MESSAGES, "hang", times=None, skip=1)
     await first.say("ann", *HELLO)
-    first.courier.start()
+    first.worker.start()
     await first.until(lambda counts: counts.delivered == 1)
     await asyncio.wait_for(first.close(), 300)  # long before the request gives up
 
@@ -498,7 +502,7 @@ async def test_two_couriers_on_one_outbox_double_nothing(sandbox: Sandbox, outbo
     names = [f"visitor-{number}" for number in range(12)]
     for name in names:
         await first.say(name, *HELLO)
-    first.courier.start()
+    first.worker.start()
     await second.deliver()
 
     for name in names:
@@ -516,11 +520,11 @@ async def test_a_session_whose_turn_another_process_has_just_settled_is_not_kept
     begin, stalled = office.outbox.begin, Outbox(office.url, now=office.clock)
     late: list[Record] = []
 
-    async def begin_after_the_late_answer(claim: Claim, record: Record) -> bool:
+    async def begin_after_the_late_answer(lease: Lease, record: Record) -> bool:
         if not late:
             late.append(record)
-            await stalled.delivered(claim, record, kustomer_id="m", sent_ms=1_001)
-        return await begin(claim, record)
+            await stalled.delivered(lease, record, kustomer_id="m", sent_ms=1_001)
+        return await begin(lease, record)
 
     monkeypatch.setattr(office.outbox, "begin", begin_after_the_late_answer)
     began = office.clock.now

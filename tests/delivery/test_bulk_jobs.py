@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from tests.helpers import Clock
 
-from rasa_kustomer.delivery.bulk_jobs import Jobs
+from rasa_kustomer.delivery.bulk_jobs import BulkJobs
 from rasa_kustomer.kustomer.client import KustomerClient
 
 ITEMS = ["a", "b"]
@@ -30,7 +30,7 @@ async def test_a_batch_that_is_done_before_the_others_does_not_end_its_job() -> 
         return httpx.Response(200, json={"data": {"type": "bulk", "id": "j", "attributes": {"status": status}}})
 
     async with KustomerClient("http://localhost", "key", transport=httpx.MockTransport(answer), now=clock) as client:
-        results = await Jobs(client, now=clock, sleep=clock.sleep).results("j", ITEMS)
+        results = await BulkJobs(client, now=clock, sleep=clock.sleep).results("j", ITEMS)
 
     assert results is not None
     assert {reference: one.object_id for reference, one in results.items()} == {"a": "id-a", "b": "id-b"}
