@@ -6,7 +6,7 @@ with a connection of its own.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial, wraps
@@ -40,6 +40,32 @@ class Link(Protocol):
         """Close the connection, also one that is in use."""
 
 
+class _Threads:
+    """The threads of a database from when it is opened to when it is closed, and their connections.
+
+    Args:
+        numbers: How many threads each pool has.
+        make: Makes a thread's connection.
+
+    Attributes:
+        pools: Who writes, and who reads; the same on PostgreSQL.
+        links: What is to be closed.
+    """
+
+    def __init__(self, numbers: Sequence[int], make: Callable[[], Link]) -> None:
+        self.pools = [ThreadPoolExecutor(number, "kustomer-outbox") for number in numbers]
+        self.links: list[Link] = []
+        self._make, self._own = make, local()
+
+    def link(self) -> Link:
+        """The connection of the thread that asks."""
+        if not hasattr(self._own, "link"):
+            self._own.link = self._make()
+            self.links.append(self._own.link)
+        link: Link = self._own.link
+        return link
+
+
 class Database:
     """Runs transactions of one database.
 
@@ -61,16 +87,14 @@ class Database:
             )
 
             server = PostgresServer(url, now)
-            self.location, self._threads = server.location, [POOL_SIZE]
+            self.location, self._numbers = server.location, [POOL_SIZE]
             self._longest: float | None = STATEMENT_SECONDS + 1
             self._make = partial(PostgresLink, server)
         else:
             self.path = Path(url.partition(":///")[2])
-            self.location, self._threads, self._longest = str(self.path), [1, 1], None
+            self.location, self._numbers, self._longest = str(self.path), [1, 1], None
             self._make = partial(SqliteFile, self.path, access, now)
-        self._pools: list[ThreadPoolExecutor] = []  # who writes, and who reads; the same on PostgreSQL
-        self._links: list[Link] = []
-        self._thread = local()
+        self._threads: _Threads | None = None
         self._waiting = 0
         self._checkpointed_at = time.monotonic()
 
@@ -89,8 +113,10 @@ class Database:
         if self._waiting >= MAX_WAITING:
             raise OutboxUnavailableError("too many transactions wait for the outbox: its disk is too slow or stuck")
         begun: Future[None] = Future()
-        pool = self._open()[-1 if reads else 0]
-        running = asyncio.get_running_loop().run_in_executor(pool, self._transact, work, begun, not reads, seconds)
+        threads = self._threads = self._threads or _Threads(self._numbers, self._make)
+        running = asyncio.get_running_loop().run_in_executor(
+            threads.pools[-1 if reads else 0], _transact, threads, work, begun, not reads, seconds
+        )
         self._waiting += 1
         running.add_done_callback(self._finished)
         await asyncio.wait({running}, timeout=seconds or self._longest)
@@ -110,36 +136,15 @@ class Database:
         return result
 
     async def close(self) -> None:
-        """Finish what runs and close the database; the next transaction opens it again."""
+        """Finish what runs and close the database; a transaction that comes meanwhile or later opens it again."""
         loop = asyncio.get_running_loop()
-        pools, self._pools = self._pools, []
-        ending = {loop.run_in_executor(None, pool.shutdown) for pool in pools}
-        if ending:
-            await asyncio.wait(ending, timeout=None if self.path is not None else CLOSE_SECONDS)
-        links, self._links, self._thread = self._links, [], local()
-        for link in links:
+        threads, self._threads = self._threads, None
+        if threads is None:
+            return
+        ending = {loop.run_in_executor(None, pool.shutdown) for pool in threads.pools}
+        await asyncio.wait(ending, timeout=None if self.path is not None else CLOSE_SECONDS)
+        for link in threads.links:
             link.close()
-
-    def _open(self) -> list[ThreadPoolExecutor]:
-        if not self._pools:
-            self._pools = [ThreadPoolExecutor(count, "kustomer-outbox") for count in self._threads]
-        return self._pools
-
-    def _transact(
-        self, work: Work[T], begun: Future[None], writes: bool, seconds: float | None
-    ) -> tuple[T, list[Callable[[], object]]]:
-        """In a thread of its own."""
-        if not hasattr(self._thread, "link"):
-            self._thread.link = self._make()
-            self._links.append(self._thread.link)
-
-        def attempt(connection: Connection) -> tuple[T, list[Callable[[], object]]]:
-            if not begun.running() and not begun.set_running_or_notify_cancel():
-                raise OutboxUnavailableError("nobody waits for it any more")
-            return work(connection), connection.effects
-
-        link: Link = self._thread.link
-        return link.transact(attempt, writes=writes, seconds=seconds)
 
     def _finished(self, running: "asyncio.Future[Any]") -> None:
         self._waiting -= 1
@@ -148,15 +153,31 @@ class Database:
 
     def _checkpoint(self) -> None:
         """Now and then, beside the thread that writes: a checkpoint waits for the disk, and no turn should."""
-        if self.path is not None and time.monotonic() - self._checkpointed_at >= CHECKPOINT_SECONDS and self._pools:
+        threads = self._threads
+        if self.path is not None and time.monotonic() - self._checkpointed_at >= CHECKPOINT_SECONDS and threads:
             self._checkpointed_at = time.monotonic()
-            self._pools[-1].submit(self._checkpoint_here)
+            threads.pools[-1].submit(_checkpoint, threads)
 
-    def _checkpoint_here(self) -> None:
-        with suppress(OutboxUnavailableError):
-            self._transact(lambda _: None, Future(), False, None)  # opens it where nothing was read yet
-            if isinstance(self._thread.link, SqliteFile):
-                self._thread.link.checkpoint()
+
+def _transact(
+    threads: _Threads, work: Work[T], begun: Future[None], writes: bool, seconds: float | None
+) -> tuple[T, list[Callable[[], object]]]:
+    """In a thread of its own."""
+
+    def attempt(connection: Connection) -> tuple[T, list[Callable[[], object]]]:
+        if not begun.running() and not begun.set_running_or_notify_cancel():
+            raise OutboxUnavailableError("nobody waits for it any more")
+        return work(connection), connection.effects
+
+    return threads.link().transact(attempt, writes=writes, seconds=seconds)
+
+
+def _checkpoint(threads: _Threads) -> None:
+    with suppress(OutboxUnavailableError):
+        _transact(threads, lambda _: None, Future(), False, None)  # opens it where nothing was read yet
+        link = threads.link()
+        if isinstance(link, SqliteFile):
+            link.checkpoint()
 
 
 class Transactions:
