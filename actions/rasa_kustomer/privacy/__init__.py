@@ -1,0 +1,1 @@
+"""What of a customer's words and data may be kept: masked before it is stored."""
