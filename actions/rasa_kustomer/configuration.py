@@ -29,7 +29,7 @@ def read_configuration() -> tuple[Settings, Routing]:
         off = None if settings.enabled and settings.api_key else settings.disabled_reason
         raise SettingsError(list(error.problems), disabled_reason=off) from None
     if settings.disabled_reason is None and is_no_file(settings.outbox_url):
-        raise SettingsError(["KUSTOMER_OUTBOX_URL: names something that is no file. Example: sqlite:///outbox.db"])
+        raise SettingsError(["KUSTOMER_OUTBOX_URL: names something that is not a file. Example: sqlite:///outbox.db"])
     return settings, routing
 
 

@@ -193,8 +193,8 @@ class RetryBuffer:
         self.calls += 1
         if not self.losing:
             self.losing = True
-            said = str(error) if isinstance(error, OutboxUnavailableError) else describe_error(error)
-            logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", said)
+            cause = str(error) if isinstance(error, OutboxUnavailableError) else describe_error(error)
+            logger.error("Cannot write to the outbox (KUSTOMER_OUTBOX_URL); the bot continues, turns are not recorded for now: %s", cause)
 
     async def record_turns(
         self, sender_id: str, events: Sequence[Any], identity: Identity, at_start: Identity | None = None
@@ -218,7 +218,7 @@ class RetryBuffer:
         self._waiting.pop(sender_id, None)
         if self.losing:
             self.losing = False
-            logger.info("Turns are recorded again; %d calls were not at once.", self.calls)
+            logger.info("Recording works again; %d calls so far could not be recorded at once.", self.calls)
 
     async def stop(self) -> None:
         """Try a last time."""
@@ -238,7 +238,7 @@ class RetryBuffer:
             try:
                 await self._recorder.record_turns(*call, update=IdentityUpdate.UNLESS_BEHIND)
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
-                logger.debug("Turns are tried again later: %s", describe_error(error))
+                logger.debug("Recording is retried later: %s", describe_error(error))
                 failures += 1
                 if self._waiting.get(sender_id) is call:  # the others go first next time
                     self._waiting[sender_id] = self._waiting.pop(sender_id)

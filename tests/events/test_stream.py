@@ -99,7 +99,7 @@ async def test_a_turn_that_cannot_be_recorded_for_its_own_sake_does_not_hold_up_
 
     assert {row[0].split(":")[1] for row in rows(tmp_path / "outbox.db")} == {"ann"}
     assert all(receipt.acknowledged for receipt in receipts)
-    assert "was left out: ValueError at " in caplog.text
+    assert "was skipped: ValueError at " in caplog.text
     assert "my secret" not in caplog.text
 
 

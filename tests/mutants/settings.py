@@ -184,7 +184,7 @@ MUTANTS = [
     Mutant(
         "E5: a team that was wished for is not in the log",
         f"{PACKAGE}/delivery/ticketing.py",
-        '"The team of a handoff does not exist in Kustomer; the note in the ticket says which."',
+        '"The team of a handoff does not exist in Kustomer; the note of the ticket names it."',
         'f"{problem}"',
         "tests/test_log.py -k no_text_of_a_slot",
     ),

@@ -64,7 +64,7 @@ class ActionKustomerHandoff(KustomerAction):
             known = await asyncio.wait_for(outbox.session_state(ticket.session.key), LOOK_SECONDS)
         except Exception as error:  # noqa: BLE001 - the truth for the user does not depend on it
             call.runtime.say_once(
-                f"What became of a handoff could not be seen; it is delivered: {describe_error(error)}"
+                f"The outcome of a handoff could not be read; its delivery continues: {describe_error(error)}"
             )
         return state, known or {}
 

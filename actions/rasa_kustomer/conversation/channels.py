@@ -98,9 +98,9 @@ def parse_channels(text: str) -> dict[str, str]:
         name, equals, channel = (part.strip() for part in entry.partition("="))
         channel = channel.lower()
         if not equals or not _NAME.fullmatch(name):
-            raise ValueError(f"{entry} is no pair of an input channel's name and Kustomer's channel")
+            raise ValueError(f"{entry} is not a pair of input channel and Kustomer channel")
         if channel not in CHANNELS:
-            raise ValueError(f"{channel or 'nothing'} is no channel of Kustomer; there are " + ", ".join(CHANNELS))
+            raise ValueError(f"{channel or 'nothing'} is not a Kustomer channel; known: " + ", ".join(CHANNELS))
         if _by_admin(name, named) not in {None, channel}:
             raise ValueError(f"names two channels for {name}")
         named[name] = channel

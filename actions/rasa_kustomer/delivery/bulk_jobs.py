@@ -140,7 +140,7 @@ class BulkJobs:
     def _refused(self, error: Exception) -> None:
         if self.permitted:
             self.permitted = False
-            logger.warning("Turns are sent one by one from now on, bulk jobs are refused: %s", error)
+            logger.warning("Kustomer refused a bulk job; messages are sent one by one from now on: %s", error)
 
 
 def _by_ref(results: Sequence[BulkResult]) -> Results:

@@ -55,7 +55,7 @@ class CircuitBreaker:
         """A record was settled: Kustomer answered and let us in, whatever it said to the request."""
         self._failing.clear()
         if self.is_open:
-            logger.info("Kustomer can be used again; what waited is being delivered.")
+            logger.info("Sending to Kustomer has resumed; pending records are being delivered.")
             self.cause = None
 
     def failed(self, who: object, cause: str, *, at_once: bool) -> None:

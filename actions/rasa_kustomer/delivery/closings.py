@@ -69,7 +69,7 @@ class Closings:
         if isinstance(error, (NotAllowed, NotFound, Rejected)) and not isinstance(error, KeyRefused):
             if self.permitted:
                 self.permitted = False
-                logger.warning("Idle chats are closed one by one from now on, a bulk job is refused: %s", error)
+                logger.warning("Kustomer refused a bulk job; idle chats are closed one by one from now on: %s", error)
             await self._outbox.bulk.returned(parts, unsure=False)
             return {}
         if surely_unsent(error):

@@ -209,7 +209,7 @@ class Conversations:
         except (NotAllowed, NotFound) as error:
             if isinstance(error, KeyRefused):
                 raise
-            self._say(f"Bot chats are created unparked, the key's own user cannot be read: {error}")
+            self._say(f"Bot chats are created unparked because the key's own user cannot be read: {error}")
             return Parking()
 
 

@@ -85,6 +85,6 @@ class Housekeeping:
         try:
             await work()
         except OutboxUnavailableError as error:  # whoever records or delivers says so louder
-            logger.debug("The outbox is tidied later: %s", error)
+            logger.debug("Tidying the outbox is postponed: %s", error)
         except Exception as error:  # noqa: BLE001 - a surprise must not end what is done by the clock
-            self._say(f"Tidying up the outbox stumbled and goes on: {describe_error(error)}")
+            self._say(f"Unexpected error while tidying the outbox, continuing: {describe_error(error)}")

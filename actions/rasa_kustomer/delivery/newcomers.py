@@ -101,7 +101,7 @@ class Newcomers:
             except (KustomerError, NotPermittedError):
                 continue  # the worker meets the same error with their first turn, and says it
             except Exception as error:  # noqa: BLE001 - whatever it is, those who come later are made
-                logger.error("Customers could not be made together: %s", describe_error(error))  # noqa: TRY400 - may hold texts
+                logger.error("Creating customers by a bulk job failed: %s", describe_error(error))  # noqa: TRY400 - may hold texts
 
     async def _make(self, people: list[Identity]) -> None:
         by_ref = {str(number): one for number, one in enumerate(people)}

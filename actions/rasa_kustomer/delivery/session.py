@@ -131,7 +131,7 @@ class SessionDelivery:
         except Exception as error:
             if record.attempts < SURPRISES_TO_GIVE_UP:
                 raise
-            logger.error("Record %d (%s) was set aside: %s", record.id, record.kind.value, describe_error(error))  # noqa: TRY400 - a traceback may hold texts
+            logger.error("Record %d (%s) cannot be sent; moved to dead: %s", record.id, record.kind.value, describe_error(error))  # noqa: TRY400 - a traceback may hold texts
             await self._outbox.dead(lease, record, f"it cannot be sent: {type(error).__name__}")
 
     async def _one(self, lease: Lease, record: Record) -> None:
@@ -140,17 +140,17 @@ class SessionDelivery:
         try:
             await self._send(lease, record)
         except Rejected as error:
-            logger.warning("Record %d (%s) was refused and set aside: %s", record.id, record.kind.value, error)
+            logger.warning("Kustomer rejected record %d (%s); moved to dead: %s", record.id, record.kind.value, error)
             await self._outbox.dead(lease, record, str(error))
         except NotFound:
             await self._outbox.unsent(record)
             await self._conversations.forget(lease)
-            raise NotFound("The conversation is gone from Kustomer; it is looked up or made anew.") from None
+            raise NotFound("Kustomer no longer has the conversation; it will be looked up or created again.") from None
         except KustomerError as error:
             if surely_unsent(error):
                 await self._outbox.unsent(record)
             if isinstance(error, Unreachable) and error.status == CONFLICT and record.attempts > CONFLICTS_TO_GIVE_UP:
-                logger.warning("Record %d (%s) was set aside: %s", record.id, record.kind.value, error)
+                logger.warning("Record %d (%s) kept meeting conflicts; moved to dead: %s", record.id, record.kind.value, error)
                 await self._outbox.dead(lease, record, str(error))
                 return
             if not isinstance(error, NotAllowed) or isinstance(error, KeyRefused) or record.kind not in SUPPORTING:
@@ -170,7 +170,7 @@ class SessionDelivery:
         kustomer_id = await handlers[record.kind](lease, record)
         sent = lease.last_sent_ms if record.kind is Kind.MESSAGE else None
         await self._outbox.delivered(lease, record, kustomer_id=kustomer_id, sent_ms=sent)
-        logger.debug("Record %d (%s) is in Kustomer", record.id, record.kind.value)
+        logger.debug("Record %d (%s) is delivered", record.id, record.kind.value)
 
     async def _message(self, lease: Lease, record: Record) -> str:
         conversation_id = str(lease.conversation_id)
@@ -213,7 +213,7 @@ class SessionDelivery:
         except (Rejected, Unreachable) as error:
             if isinstance(error, Unreachable) and error.status != CONFLICT:
                 raise
-            self._say(f"Kustomer does not move conversations to another customer, they stay where they are: {error}")
+            self._say(f"Kustomer refused to move a conversation to another customer; it stays where it is: {error}")
             return
         if moved.customer_id in {None, customer.id}:
             lease.customer_id = customer.id

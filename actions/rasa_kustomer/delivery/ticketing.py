@@ -106,8 +106,8 @@ class Ticketing:
                 pick = await self._teams.pick(wanted, self._default_team, refused=refused)
         if problem := _problem(pick, record):  # which team it was may be a customer's text: the log has it not
             self._say(
-                "The team of a handoff does not exist in Kustomer; the note in the ticket says which."
-                " rasa-kustomer check looks for the teams of KUSTOMER_DEFAULT_TEAM_ID and of the routing file.",
+                "The team of a handoff does not exist in Kustomer; the note of the ticket names it."
+                " rasa-kustomer check verifies the teams of KUSTOMER_DEFAULT_TEAM_ID and of the routing file.",
                 about=problem,
             )
             if refused:  # else the summary says it
@@ -127,7 +127,7 @@ class Ticketing:
             lambda smaller: self._client.update_conversation(str(lease.conversation_id), smaller),
         )
         if left_out := sorted(patch.keys() - sent.keys()):
-            logger.warning("Kustomer refused %s of a ticket; it was opened without.", ", ".join(left_out))
+            logger.warning("A ticket was opened without %s, which Kustomer refused.", ", ".join(left_out))
         return made.id
 
     async def _was_opened(self, found: Conversation, lease: Lease) -> bool:

@@ -284,12 +284,12 @@ class Worker:
             surely_nobody = isinstance(error, Unreachable) and not error.ambiguous and error.status is None
             self._breaker.failed(lease.id, str(error), at_once=surely_nobody)
         elif isinstance(error, (Rejected, NotFound)):
-            logger.warning("A session waits, Kustomer refused its customer or conversation: %s", error)
+            logger.warning("Kustomer rejected the customer or the conversation of a session, which will be retried: %s", error)
         elif isinstance(error, OutboxUnavailableError):
             self._outbox_is_down(error)
             return POLL_SECONDS
         else:
-            logger.error("Delivery of a session failed: %s. It is retried.", describe_error(error))
+            logger.error("Delivery of a session failed and will be retried: %s", describe_error(error))
             return wait
         return 0.0 if self._breaker.is_open else wait  # then the breaker holds it, and a probe finds it due
 
@@ -316,7 +316,7 @@ class Worker:
     def _outbox_is_down(self, error: OutboxUnavailableError) -> None:
         if not self._outbox_failed:
             self._outbox_failed = True
-            logger.error("The outbox (KUSTOMER_OUTBOX_URL) cannot be used: %s. Delivery goes on when it can.", error)
+            logger.error("The outbox (KUSTOMER_OUTBOX_URL) is unavailable: %s. Delivery resumes when it is back.", error)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -57,7 +57,7 @@ async def consume(
             await _consume_once(url, queue, stream, stop, lambda: _say(f"Recording the events of queue {queue}.", ""))
             problem = "The connection to RabbitMQ was lost."
         except ChannelNotFoundEntity:
-            problem = f"RabbitMQ has no queue {queue} yet. Rasa makes it; in its endpoints.yml: {ENDPOINTS % queue}"
+            problem = f"RabbitMQ has no queue {queue} yet. Rasa creates it, with this in its endpoints.yml: {ENDPOINTS % queue}"
         except ChannelAccessRefused as error:
             if "exclusive" in str(error):
                 problem = f"Another worker consumes queue {queue}; this one stands by."
@@ -106,7 +106,7 @@ async def _consume_once(
                 await stream.record()
                 outbox_down = ""
             except OutboxUnavailableError as error:
-                outbox_down = _say(f"Events wait in RabbitMQ, the outbox cannot be used: {error}", outbox_down)
+                outbox_down = _say(f"Events stay in RabbitMQ because the outbox is unavailable: {error}", outbox_down)
                 await asyncio.sleep(RETRY_SECONDS)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)

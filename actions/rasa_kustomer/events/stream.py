@@ -99,7 +99,7 @@ class Stream:
         """
         event = _read(body)
         if event is None:
-            self.left_out("it is no event of Rasa")
+            self.left_out("it is not a Rasa event")
             return False
         sender_id = sender_part(str(event["sender_id"]))
         if not self._runtime.settings.enable_sync or not self._runtime.is_enabled_for(sender_id):
@@ -119,7 +119,7 @@ class Stream:
         """A message cannot be used; said once, and counted."""
         self.broken += 1
         if self.broken == 1:
-            logger.warning("A message of the event stream is left out, and so are others like it: %s.", why)
+            logger.warning("A message of the event stream was skipped, as others like it will be: %s.", why)
 
     async def record(self, *, everything: bool = False) -> None:
         """Record the turns that are complete (or everything, before the end) and acknowledge their messages.
@@ -192,7 +192,7 @@ class Stream:
         except OutboxUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other conversations go on
-            logger.error("A turn of the event stream was left out: %s", describe_error(error))  # noqa: TRY400 - may hold texts
+            logger.error("A turn of the event stream was skipped: %s", describe_error(error))  # noqa: TRY400 - may hold texts
             self._runtime.recorder.forget(sender_id)
             history.safe = len(history.events)
             return True

@@ -74,16 +74,16 @@ def read_address(text: str) -> httpx.URL:
         ValueError: With what is wrong, in words that quote nothing: it may hold a password.
     """
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise ValueError("holds a blank or a character that does not show")
+        raise ValueError("contains whitespace or an invisible character")
     try:
         url = httpx.URL(text)
         host, port = url.host, url.port  # reading them judges international names too
     except (httpx.InvalidURL, ValueError):
         raise ValueError("is not an address like https://host:port") from None
     if not host:
-        raise ValueError("names no host")
+        raise ValueError("has no host name")
     if not _is_host(host, url.raw_host.decode("ascii", "replace")):
-        raise ValueError("names a host that cannot exist")
+        raise ValueError("has an invalid host name")
     if port is not None and not 1 <= port <= 65_535:
         raise ValueError("has a port that is not between 1 and 65535")
     return url
@@ -144,7 +144,7 @@ def _excepted(url: httpx.URL, exceptions: str) -> tuple[bool, tuple[str, ...]]:
     entries = enumerate(map(str.strip, exceptions.split(",")), start=1)
     matches = {number: _matches(url, entry) for number, entry in entries if entry}
     name = _variable("no_proxy")
-    line = "{}: entry {} is neither a host nor a network and is left out. Example: {}=localhost"
+    line = "{}: entry {} is neither a host nor a network and is ignored. Example: {}=localhost"
     skipped = tuple(line.format(name, number, name) for number, match in matches.items() if match is None)
     return any(matches.values()), skipped
 

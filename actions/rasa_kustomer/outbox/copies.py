@@ -95,7 +95,7 @@ def _check_tables(source: Path, copy: sqlite3.Connection) -> None:
     copy.row_factory = sqlite3.Row
     connection = Connection(copy, is_sqlite=True)
     if not has_tables(connection, TABLES):
-        raise CopyError(f"{source} is no outbox.")
+        raise CopyError(f"{source} is not an outbox.")
     try:
         check_version(connection)
     except SchemaTooNewError as error:

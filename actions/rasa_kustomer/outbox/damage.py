@@ -55,7 +55,7 @@ def alone(path: Path) -> Iterator[None]:
         deadline = time.monotonic() + LOCK_SECONDS
         while not _locked(folder):
             if time.monotonic() > deadline:
-                raise OutboxUnavailableError("another process is about to replace its file")
+                raise OutboxUnavailableError("another process is replacing its file")
             time.sleep(0.01)
         yield
     finally:
@@ -93,7 +93,7 @@ def keep_logs(path: Path) -> None:
     if log.exists() and log.stat().st_size:
         aside = _free_name(path)
         logger.error(
-            "The outbox %s is gone, but its log was there; it was kept as %s-wal and holds the latest turns (%s).",
+            "The outbox %s is missing, but its log is there; it was kept as %s-wal and holds the latest messages (%s).",
             path,
             aside.name,
             GUIDE,

@@ -111,7 +111,7 @@ class Database:
             OutboxUnavailableError: Nothing was written. The cause is named.
         """
         if self._waiting >= MAX_WAITING:
-            raise OutboxUnavailableError("too many transactions wait for the outbox: its disk is too slow or stuck")
+            raise OutboxUnavailableError("too many transactions are waiting: its disk is slow or stuck")
         begun: Future[None] = Future()
         threads = self._threads = self._threads or _Threads(self._numbers, self._make)
         running = asyncio.get_running_loop().run_in_executor(
@@ -166,7 +166,7 @@ def _transact(
 
     def attempt(connection: Connection) -> tuple[T, list[Callable[[], object]]]:
         if not begun.running() and not begun.set_running_or_notify_cancel():
-            raise OutboxUnavailableError("nobody waits for it any more")
+            raise OutboxUnavailableError("its caller has given up waiting")
         return work(connection), connection.effects
 
     return threads.link().transact(attempt, writes=writes, seconds=seconds)

@@ -226,7 +226,7 @@ async def _deal_with(ids: Ids, work: Callable[[Ids], Awaitable[int]], surprised:
             failed += 1
             if isinstance(error, OutboxUnavailableError) and failed >= FAILURES_TO_GIVE_UP:
                 raise
-            surprised(f"A row of the outbox is left out, tidying it up failed: {describe_error(error)}")
+            surprised(f"A row of the outbox was skipped because tidying it failed: {describe_error(error)}")
     return done
 
 
@@ -250,4 +250,4 @@ def _empty_log(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        logger.debug("The outbox's log was not emptied just now: %s", type(error).__name__)
+        logger.debug("The outbox's log could not be emptied this time: %s", type(error).__name__)

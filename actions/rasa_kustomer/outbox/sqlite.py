@@ -80,7 +80,7 @@ class SqliteFile:
         try:
             self._driver.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
         except sqlite3.Error as error:
-            logger.debug("The outbox's log was not moved just now: %s", type(error).__name__)
+            logger.debug("The outbox's log could not be checkpointed this time: %s", type(error).__name__)
 
     def close(self) -> None:
         """Close the connection; the next transaction opens it again."""
@@ -118,7 +118,7 @@ class SqliteFile:
             result = _transact(self._driver or self._connect(), work, writes=writes)
             if self._is_current():
                 return result
-        raise OutboxUnavailableError("its file is replaced all the time")
+        raise OutboxUnavailableError("its file keeps being replaced")
 
     def _is_there(self) -> bool:
         return self._identity is not None and damage.identity(self.path) == self._identity
@@ -164,7 +164,7 @@ class SqliteFile:
         """Be sure which file it is that was opened."""
         found = damage.identity(self.path)
         if self._identity not in {None, found}:
-            raise OutboxUnavailableError("its file was replaced at this moment")
+            raise OutboxUnavailableError("its file has just been replaced")
         self._identity = found
 
 
