@@ -157,7 +157,7 @@ def _judge_query(query: str) -> None:
         if name in _WORDS and value in _WORDS[name]:
             continue
         if name in {"ssl", "sslmode"}:
-            raise ValueError(f"has an unknown {name} (known: {', '.join(SSL_MODES)}); write ?sslmode=require to encrypt")
+            raise ValueError(f"has an unknown {name}; known: {', '.join(SSL_MODES)}; ?sslmode=require encrypts")
         if name in _INSTEAD:
             raise ValueError(f"has {name} after the ?, which the driver does not know: {_INSTEAD[name]}")
         if name in _WORDS:

@@ -194,7 +194,10 @@ class RetryBuffer:
         if not self.losing:
             self.losing = True
             cause = str(error) if isinstance(error, OutboxUnavailableError) else describe_error(error)
-            logger.error("Cannot write to the outbox (KUSTOMER_OUTBOX_URL); the bot continues, turns are not recorded for now: %s", cause)
+            logger.error(
+                "Cannot write to the outbox (KUSTOMER_OUTBOX_URL); the bot continues, nothing is recorded for now: %s",
+                cause,
+            )
 
     async def record_turns(
         self, sender_id: str, events: Sequence[Any], identity: Identity, at_start: Identity | None = None

@@ -131,7 +131,8 @@ class SessionDelivery:
         except Exception as error:
             if record.attempts < SURPRISES_TO_GIVE_UP:
                 raise
-            logger.error("Record %d (%s) cannot be sent; moved to dead: %s", record.id, record.kind.value, describe_error(error))  # noqa: TRY400 - a traceback may hold texts
+            cause = describe_error(error)
+            logger.error("Record %d (%s) cannot be sent; moved to dead: %s", record.id, record.kind.value, cause)  # noqa: TRY400 - a traceback may hold texts
             await self._outbox.dead(lease, record, f"it cannot be sent: {type(error).__name__}")
 
     async def _one(self, lease: Lease, record: Record) -> None:
@@ -150,7 +151,7 @@ class SessionDelivery:
             if surely_unsent(error):
                 await self._outbox.unsent(record)
             if isinstance(error, Unreachable) and error.status == CONFLICT and record.attempts > CONFLICTS_TO_GIVE_UP:
-                logger.warning("Record %d (%s) kept meeting conflicts; moved to dead: %s", record.id, record.kind.value, error)
+                logger.warning("Record %d (%s) conflicts; moved to dead: %s", record.id, record.kind.value, error)
                 await self._outbox.dead(lease, record, str(error))
                 return
             if not isinstance(error, NotAllowed) or isinstance(error, KeyRefused) or record.kind not in SUPPORTING:

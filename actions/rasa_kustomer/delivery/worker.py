@@ -284,7 +284,7 @@ class Worker:
             surely_nobody = isinstance(error, Unreachable) and not error.ambiguous and error.status is None
             self._breaker.failed(lease.id, str(error), at_once=surely_nobody)
         elif isinstance(error, (Rejected, NotFound)):
-            logger.warning("Kustomer rejected the customer or the conversation of a session, which will be retried: %s", error)
+            logger.warning("Kustomer rejected the customer or conversation of a session; it will be retried: %s", error)
         elif isinstance(error, OutboxUnavailableError):
             self._outbox_is_down(error)
             return POLL_SECONDS
@@ -316,7 +316,7 @@ class Worker:
     def _outbox_is_down(self, error: OutboxUnavailableError) -> None:
         if not self._outbox_failed:
             self._outbox_failed = True
-            logger.error("The outbox (KUSTOMER_OUTBOX_URL) is unavailable: %s. Delivery resumes when it is back.", error)
+            logger.error("The outbox (KUSTOMER_OUTBOX_URL) is unavailable: %s. Delivery resumes by itself.", error)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

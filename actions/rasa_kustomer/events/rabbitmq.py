@@ -57,7 +57,7 @@ async def consume(
             await _consume_once(url, queue, stream, stop, lambda: _say(f"Recording the events of queue {queue}.", ""))
             problem = "The connection to RabbitMQ was lost."
         except ChannelNotFoundEntity:
-            problem = f"RabbitMQ has no queue {queue} yet. Rasa creates it, with this in its endpoints.yml: {ENDPOINTS % queue}"
+            problem = f"RabbitMQ has no queue {queue} yet. Rasa creates it; in its endpoints.yml: {ENDPOINTS % queue}"
         except ChannelAccessRefused as error:
             if "exclusive" in str(error):
                 problem = f"Another worker consumes queue {queue}; this one stands by."

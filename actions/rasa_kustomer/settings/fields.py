@@ -159,8 +159,8 @@ class Settings(BaseModel):
     )
     outbox_url: Annotated[str, AfterValidator(outbox_address)] = _setting(
         "Delivery",
-        "Where turns wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several machines"
-        " (postgresql://user:password@host/database, with rasa-kustomer[postgres] installed).",
+        "Where messages wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several"
+        " machines (postgresql://user:password@host/database, with rasa-kustomer[postgres] installed).",
         DEFAULT_OUTBOX_URL,
         DEFAULT_OUTBOX_URL,
         shown=False,  # it may hold a password
