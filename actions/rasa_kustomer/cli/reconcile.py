@@ -33,7 +33,7 @@ def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report; requeue nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare delivered turns and notes with Kustomer; what is missing there is requeued and sent once more."""
+    """Compare delivered messages and notes with Kustomer; what is missing there is requeued and sent once more."""
     moment = parse_since(since, time.time())
     settings = settings_or_exit("Kustomer cannot be read")
     try:

@@ -111,7 +111,7 @@ class Database:
             OutboxUnavailableError: Nothing was written. The cause is named.
         """
         if self._waiting >= MAX_WAITING:
-            raise OutboxUnavailableError("too many transactions are waiting: its disk is slow or stuck")
+            raise OutboxUnavailableError("too many transactions are waiting: the database is slow or stuck")
         begun: Future[None] = Future()
         threads = self._threads = self._threads or _Threads(self._numbers, self._make)
         running = asyncio.get_running_loop().run_in_executor(
