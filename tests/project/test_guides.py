@@ -121,3 +121,15 @@ def test_the_glossary_gives_each_word_once_and_the_name_that_the_code_has_for_it
     named = {name for _, brackets in GLOSSARY for name in re.findall(r"`([^`]+)`", brackets)}
     assert sorted(named - defined) == []
     assert [word for word, brackets in GLOSSARY if "`" not in brackets] == []
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    named = set(re.findall(r"`((?:[\w]+/)*\w+\.py)`", text_of("architecture.md")))
+    places = [
+        ROOT,
+        ROOT / "actions/rasa_kustomer",
+        *(ROOT / "actions/rasa_kustomer").iterdir(),
+        ROOT / "sandbox/kustomer_sandbox",
+    ]
+    assert len(named) > 30
+    assert sorted(name for name in named if not any((place / name).is_file() for place in places)) == []
