@@ -1,4 +1,4 @@
-"""Turns of a tracker into the outbox, at a cost that follows the new events and not the whole conversation.
+"""Records the turns of a tracker, at a cost that follows the new events and not the whole conversation.
 
 A turn that could not be written comes again with the conversation's next turn, but there may be none: so it is kept in
 memory and tried again.
@@ -61,7 +61,7 @@ class TurnRecorder:
     and recorded in slices, between which others are answered.
 
     Args:
-        outbox: Where turns wait for Kustomer.
+        outbox: Where messages wait for Kustomer.
         trackers: Reads them.
     """
 
@@ -171,14 +171,14 @@ class TurnRecorder:
 
 
 class RetryBuffer:
-    """Turns that could not be written in time: counts them, says so once, and records them as soon as it is possible.
+    """Calls that could not be recorded in time: counted, logged once, and recorded as soon as the outbox works.
 
     Args:
         recorder: Writes to the outbox.
 
     Attributes:
         calls: How many calls could not be recorded at once, since the start.
-        losing: Whether recording fails at present.
+        losing: Whether recording fails at the moment.
     """
 
     def __init__(self, recorder: TurnRecorder) -> None:
@@ -189,7 +189,7 @@ class RetryBuffer:
         self.losing = False
 
     def failed(self, error: Exception) -> None:
-        """Something could not be recorded just now."""
+        """Count a call that could not be recorded, and log the first one."""
         self.calls += 1
         if not self.losing:
             self.losing = True
@@ -224,7 +224,7 @@ class RetryBuffer:
             logger.info("Recording works again; %d calls so far could not be recorded at once.", self.calls)
 
     async def stop(self) -> None:
-        """Try a last time."""
+        """Try one last time."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

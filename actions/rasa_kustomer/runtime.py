@@ -39,7 +39,7 @@ class Runtime:
     """What the actions work with. When `disabled_reason` is set they do nothing.
 
     Attributes:
-        off_because: Why it is off, as a sentence without full stop.
+        disabled_reason: Why it is off, as a sentence without full stop.
         broken: It is off although it should be on.
     """
 

@@ -1,4 +1,4 @@
-"""How the parts that carry the outbox to Kustomer belong together."""
+"""Builds the parts of delivery and connects them."""
 
 from typing import TypedDict
 
@@ -21,7 +21,7 @@ from rasa_kustomer.teams import Teams
 
 
 class Assembly(TypedDict):
-    """The parts that something outside of delivery starts, stops or asks."""
+    """The parts that code outside of delivery starts, stops or calls."""
 
     conversations: Conversations
     newcomers: Newcomers
@@ -38,7 +38,7 @@ def assemble(
     breaker: CircuitBreaker,
     rate_limiter: RateLimiter,
 ) -> Assembly:
-    """Make the parts; nothing is sent or started yet."""
+    """Build the parts; nothing is sent or started yet."""
     teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
     jobs, pace = BulkJobs(client), CustomerPace()
     conversations = Conversations(outbox, client, directory, parking=settings.parking)

@@ -1,4 +1,4 @@
-"""What a bulk job did, into the outbox: right after it, or after a crash by the next process that has the session."""
+"""Writes the results of a bulk job to the outbox: right after the job, or after a crash from the next process."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -21,7 +21,7 @@ class InDoubtError(Exception):
 
 
 async def settle(outbox: Outbox, parts: Mapping[str, Attempt], results: Results) -> None:
-    """Settle the records of a job by its results; what has none, or a bad one, is sent again by itself.
+    """Settle the records of a job by its results; one without a result, or with a failure, is sent again on its own.
 
     Args:
         outbox: Where the records are.
@@ -38,7 +38,7 @@ async def settle(outbox: Outbox, parts: Mapping[str, Attempt], results: Results)
 
 
 async def recover(outbox: Outbox, jobs: BulkJobs, lease: Lease, now: float) -> InDoubtError | None:
-    """Find out about jobs that a session has records in, and take up those that are done with.
+    """Look at the jobs that a session has records in, and settle the records of jobs that are done.
 
     Args:
         outbox: Where the records are.

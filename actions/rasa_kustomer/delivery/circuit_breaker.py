@@ -52,7 +52,7 @@ class CircuitBreaker:
         self._probe_at = self._now()
 
     def succeeded(self) -> None:
-        """A record was settled: Kustomer answered and let us in, whatever it said to the request."""
+        """A record was settled: Kustomer is reachable and accepts our key, whatever it answered."""
         self._failing.clear()
         if self.is_open:
             logger.info("Sending to Kustomer has resumed; pending records are being delivered.")

@@ -1,7 +1,7 @@
-"""Closes many conversations with one bulk job: for each alone it would take a request, of which there are few.
+"""Closes many conversations with one bulk job; one by one, each would cost a request.
 
-A session is the job's until its results are known, or it is in doubt (`recovery`), so that what is said meanwhile comes
-after the closing, and opens the conversation again.
+A session belongs to the job until its results are known, or it is in doubt (`bulk_results`), so that what is said
+meanwhile comes after the closing, and opens the conversation again.
 """
 
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Closings:
-    """Carries groups of sessions that have nothing but their closing waiting.
+    """Delivers groups of sessions of which only the closing is pending.
 
     Args:
         outbox: Where the records and their progress are kept.
@@ -37,10 +37,10 @@ class Closings:
 
         Args:
             load: Leased sessions. One that is handed off meanwhile leaves, and finds out by itself.
-            settled: Called when the job has come to Kustomer.
+            settled: Called when the results of the job are there.
 
         Returns:
-            By row the failures of the sessions that could not be served; what they have stays pending.
+            The failures, by session row; the records of those sessions stay pending.
         """
         with load.at_work(load.aboard):
             mine = await self._outbox.bulk.begin([_part(lease) for lease in load.aboard])

@@ -1,10 +1,10 @@
-"""Our share of the organisation's request budget, kept from what Kustomer's answers tell.
+"""Keeps to our share of the organisation's request limit, by what Kustomer's answers say of it.
 
 Kustomer counts all requests of the organisation in windows of 60 seconds, whoever makes them (Kustomer API reference,
 Limits). Two rules keep us to `KUSTOMER_RATE_SHARE` of that. A token bucket holds this process to the share. And the
 mirror stops for the rest of a window as soon as only the part that belongs to everybody else remains, so that several
-processes share one budget without talking to each other. After a 429 for the organisation nobody sends before the
-reset, and then one request finds out whether that is over. An answer that says nothing changes nothing.
+processes share one limit without talking to each other. After a 429 for the organisation nobody sends before the
+reset, and then one request finds out whether that is over. An answer without these headers changes nothing.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ NEW_WINDOW = 0.05  # answers overtake each other; only a rise by this part of th
 
 
 class _Terms(NamedTuple):
-    """When a lane may send.
+    """When requests of a priority may be sent.
 
     Attributes:
-        tokens: Least fill of the bucket, in parts of its capacity; below zero it is borrowed from the slower lanes.
+        tokens: Least fill of the bucket, in parts of its capacity; below zero it is borrowed from the lower priorities.
         reserve: Part of the organisation's limit that is left to others.
     """
 
@@ -135,7 +135,7 @@ class RateLimiter:
     async def _still_allowed(self, _request: httpx.Request | None = None) -> None:
         """Asked again right before sending: a 429 may have come while a request waited for a place."""
         if (blocked := self.blocked_seconds) > 0:
-            raise RateLimited("The organisation's request budget is spent.", wait_seconds=blocked, organisation=True)
+            raise RateLimited("The organisation's request limit is spent.", wait_seconds=blocked, organisation=True)
 
     async def _observe(self, response: httpx.Response) -> None:
         headers, now = response.headers, self._now()
@@ -157,7 +157,7 @@ class RateLimiter:
         self.remaining = remaining
 
     def _follow_limit(self, told: int | None, status: int) -> bool:
-        """Take over a limit when a second answer says it too; whether an answer with it is about the organisation.
+        """Adopt a limit when a second answer confirms it; returns whether the answer is about the organisation.
 
         A single answer with another limit is a gateway's, and a 429 may be about one customer's limit.
         """
@@ -172,7 +172,7 @@ class RateLimiter:
         return told == self.limit
 
     def _hold_up(self, seconds: float) -> None:
-        """Nobody sends for so long, and longer each time while it does not help."""
+        """Block all requests for this long, and longer each time while 429s go on."""
         if not self.blocked_seconds:  # else it answers a request of before
             self._pause = min(max(self._pause * 2, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         self.blocked_until = max(self.blocked_until, self._now() + max(seconds, self._pause))

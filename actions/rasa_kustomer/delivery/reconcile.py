@@ -1,4 +1,4 @@
-"""Compare what the outbox settled as delivered with what Kustomer holds, and send what is missing once more."""
+"""Compares what the outbox delivered with what Kustomer holds, and requeues what is missing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -222,7 +222,7 @@ class Reconciliation:
         return [item for one in ids for item in await self._read(call, one)]
 
     async def _read(self, call: Callable[[str], Awaitable[T]], name: str) -> T:
-        """Ask, and wait where the request limit is spent."""
+        """Send a request, waiting while the request limit is spent."""
         for _ in range(MAX_WAITS):
             try:
                 return await call(name)

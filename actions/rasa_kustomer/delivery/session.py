@@ -1,8 +1,8 @@
 """Delivers what one leased session has waiting: customer, conversation, then its records in order.
 
-Nothing is sent blindly twice: each attempt is noted in the outbox before it is made, and a noted attempt without an
-outcome is looked up by externalId before it is repeated. Who waits for a person does not wait for the transcript: of a
-handoff behind more than a few turns, or behind one that cannot go now, note, tags and ticket go first.
+Nothing is sent twice blindly: each attempt is noted in the outbox before it is made, and a noted attempt without an
+outcome is looked up by externalId before it is repeated. Who waits for a person does not wait for the transcript: when
+more than a few messages precede a handoff, or one that cannot go now, note, tags and ticket go first.
 """
 
 import logging
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 SUPPORTING = frozenset({Kind.NOTE, Kind.TAGS, Kind.REPOINT})  # a missing role for these must not hold up the rest
 SUPPORTING_RETRY_SECONDS = 300.0
 CONFLICT = 409
-CONFLICTS_TO_GIVE_UP = 20  # about a quarter of an hour; what lasts so long is no coincidence
+CONFLICTS_TO_GIVE_UP = 20  # about a quarter of an hour; by then it is not a transient conflict
 SURPRISES_TO_GIVE_UP = 5
 QUICK_TURNS = 10  # so many go before a ticket: with a slow Kustomer too, the user hears that it was created
 STUCK_ATTEMPTS = 2  # a turn that failed so often before may never go
@@ -48,7 +48,7 @@ TURNS_AT_A_TIME = 25  # then others have their turn
 
 
 class SessionDelivery:
-    """Carries the records of one session to Kustomer.
+    """Delivers the records of one session.
 
     Args:
         outbox: Where the records and their progress are kept.
@@ -84,7 +84,7 @@ class SessionDelivery:
         Args:
             lease: The leased session; its ids are updated as they become known.
             go_on: Asked after every settled record; False ends the delivery early.
-            quick: A few turns may go before a handoff; else it goes first, and they are left for later.
+            quick: A few messages may go before a handoff; else it goes first, and they are left for later.
 
         Raises:
             KustomerError: What stopped the delivery; the records not settled stay pending.
@@ -123,7 +123,7 @@ class SessionDelivery:
                 return
 
     async def _attempt(self, lease: Lease, record: Record) -> None:
-        """Send a record; one that surprises again and again is set aside, and costs itself only."""
+        """Send a record; one that keeps failing unexpectedly is moved to dead, so that it holds up no other."""
         try:
             await self._one(lease, record)
         except (KustomerError, OutboxUnavailableError, LeaseLostError):
@@ -198,7 +198,7 @@ class SessionDelivery:
         return made
 
     async def _repoint(self, lease: Lease, _record: Record) -> None:
-        """Move the conversation to the customer that the session is known to belong to by now.
+        """Move the conversation to the customer to whom the session has turned out to belong.
 
         Whether Kustomer lets a conversation change its customer is not documented; where it refuses, the conversation
         stays with the first customer.
@@ -221,7 +221,7 @@ class SessionDelivery:
             await self._outbox.resolved(lease)
 
     async def _close(self, lease: Lease, record: Record) -> None:
-        """A conversation that people have by now, or in which the customer has spoken again, is not closed any more.
+        """Close the conversation, unless people have it now or the customer has spoken again.
 
         Where an earlier attempt may have closed it all the same, a ticket is opened again; the customer's words do that
         by themselves.
@@ -236,7 +236,7 @@ class SessionDelivery:
 
 
 def _holds_up_itself_only(turn: Record, error: KustomerError) -> bool:
-    """Whether a failure of a turn says little of what else could be sent for its session."""
+    """Whether the failure concerns this message only, so that other records of the session may be sent."""
     if isinstance(error, RateLimited):
         return not error.organisation
     return turn.attempts > STUCK_ATTEMPTS and (isinstance(error, BrokenAnswer) or error.status is not None)

@@ -1,4 +1,4 @@
-"""The one background task that empties the outbox, several sessions at a time and each in order."""
+"""The background task that delivers the outbox: several sessions at a time, each in order."""
 
 import asyncio
 import logging
@@ -49,11 +49,11 @@ class Worker:
     """Delivers sessions until it is stopped.
 
     Args:
-        outbox: What waits.
-        delivery: Carries one session.
-        batching: Carries many sessions together.
-        breaker: Whether sending makes sense just now.
-        budget: Our share of Kustomer's request limit.
+        outbox: Where the records are.
+        delivery: Delivers one session.
+        bulk_delivery: Delivers many sessions together.
+        breaker: Whether sending makes sense at the moment.
+        rate_limiter: Our share of Kustomer's request limit.
         now: Monotonic clock in seconds.
         sleep: How to wait.
         jitter: Source of randomness in [0, 1).
@@ -92,7 +92,7 @@ class Worker:
             self._tasks = [asyncio.create_task(loop(), name=f"kustomer{loop.__name__}") for loop in loops]
 
     async def stop(self) -> None:
-        """Take nothing new, give running requests a few seconds, then give all sessions back."""
+        """Lease nothing new, give running requests a few seconds, then release all sessions."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
@@ -115,7 +115,7 @@ class Worker:
             self._outbox.handoff_arrived.clear()
 
     async def _hasten(self) -> None:
-        """A handoff hurries what its session has under way here, whichever process recorded it."""
+        """Hurry the running work of sessions that were handed off, whichever process recorded that."""
         loads = list(self._running.values())
         slow = [lease.id for load in loads for lease in load.aboard if load.priority_of(lease).level > Priority.HANDOFF]
         for session_id in await self._outbox.handed_off(slow):
@@ -135,7 +135,7 @@ class Worker:
         await self._take_closings()
 
     async def _probe(self) -> None:
-        """Find out whether Kustomer can be used again; somebody who waits does not wait for the time of that."""
+        """Probe whether sending works again; for a user who waits the probe is made at once."""
         newest = await self._outbox.newest_handoff()
         urgent = newest > self._newest_handoff
         if urgent:
@@ -148,7 +148,7 @@ class Worker:
         return sum(load.level in levels for load in self._running.values())
 
     async def _take_turns(self, live: InteractiveAllowance, level: Priority) -> None:
-        """Turns of conversations that people have, or of the others: a few at once, and many together in bulk jobs."""
+        """Deliver conversations that people have, or the others: a few at once, many together in bulk jobs."""
         busy, escalated = self._busy(level), level is Priority.ESCALATED
         allowance = live.left()
         if not self._bulk_delivery.permitted:
@@ -168,7 +168,7 @@ class Worker:
             self._carry_together(together)
 
     async def _take_closings(self) -> None:
-        """Conversations that are to be closed, and nothing else: many with one request, and after all turns."""
+        """Close conversations of which nothing else is pending: many with one request, and after all messages."""
         under_way = self._busy(Priority.CLEANUP)
         together = self._bulk_delivery.permitted and self._bulk_delivery.closings.permitted
         if under_way >= CLOSINGS_AT_ONCE:
@@ -212,7 +212,7 @@ class Worker:
             self._say(f"Unexpected error in the delivery loop, continuing: {describe_error(error)}")
 
     def _let_go(self, lease: Lease) -> None:
-        """Give back a session that leaves the others, to take it again at once."""
+        """Release a session that leaves its load, to lease it again at once."""
         task = asyncio.create_task(self._guard(partial(self._outbox.release, lease)))
         self._leaving.add(task)
         task.add_done_callback(self._left)
@@ -227,7 +227,7 @@ class Worker:
         await _wait(self._outbox.work_arrived, seconds)
 
     async def _carry(self, load: Load, work: Callable[[Load], Awaitable[Failures]]) -> None:
-        """Deliver sessions and give them back, whatever happened."""
+        """Deliver sessions and release them, whatever happened."""
         task_priority.set(load.priority)
         failures: Failures = {}
         try:
@@ -260,7 +260,7 @@ class Worker:
         return {}
 
     def _may_be_quick(self, lease: Lease) -> bool:
-        """Whether a handoff's turns may go one by one before it; when many are handed off, that costs too much."""
+        """Whether a handoff's messages may go one by one before it; when many are handed off, that costs too much."""
         turns = sum(record.kind is Kind.MESSAGE for record in lease.records)
         if turns == len(lease.records):
             return True
@@ -274,7 +274,7 @@ class Worker:
         return not self._stopping
 
     def _after(self, error: Exception, lease: Lease) -> float:
-        """Tell breaker and budget what happened; returns how long the session waits."""
+        """Tell the circuit breaker what happened; returns how long the session waits."""
         wait = self._backoff(lease)
         if isinstance(error, RateLimited):
             return max(error.wait_seconds, 0.1 if error.organisation else wait)

@@ -1,4 +1,4 @@
-"""Why a connection is not trusted, and what cures it.
+"""Why a connection is not trusted, and how to fix it.
 
 The words are OpenSSL's codes in plain language; nothing of a certificate is quoted, since it may say anything.
 """
@@ -43,7 +43,7 @@ _NO_REASON = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.
 
 
 def why_untrusted(error: BaseException) -> str | None:
-    """Cause and cure when an error comes from TLS; None for all others."""
+    """Cause and fix when an error comes from TLS; None for all others."""
     cause: BaseException | None = error
     while cause is not None and (not isinstance(cause, ssl.SSLError) or isinstance(cause, _NO_REASON)):
         cause = cause.__cause__ or cause.__context__

@@ -1,4 +1,4 @@
-"""The durable outbox: every turn is written here before anything is sent (docs/architecture.md)."""
+"""The durable outbox: every message is written here before anything is sent (docs/architecture.md)."""
 
 from rasa_kustomer.outbox.auditing import KnownSession
 from rasa_kustomer.outbox.entries import (

@@ -26,7 +26,7 @@ from rasa_kustomer.outbox.transitions import SAME_SESSION, Transitions, same_ses
 LEASE_SECONDS = 15.0
 RECORDS_PER_LEASE = 25
 RECORDS_OF_A_BACKLOG = 100  # of a session that people have: as many as a bulk job takes
-MAX_BACKOFF_SECONDS = 900.0  # more than anything is told to wait: what is later came before the clock was set back
+MAX_BACKOFF_SECONDS = 900.0  # longer than any delay we set; a later time means that the clock was set back
 _KINDS = [kind.value for kind in Kind]
 _HANDOFF_KINDS = [kind.value for kind in HANDOFF_KINDS]
 
@@ -73,12 +73,12 @@ _WAIT = """, attempts = attempts + :failed,
 
 
 def new_owner() -> str:
-    """Name under which this process leases sessions: host, process id, and a part that no other life of it has."""
+    """Name under which this process leases sessions: host, process id, and a random part."""
     return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
 
 
 class Queue(Transitions):
-    """Leases sessions to one worker at a time, and keeps what came of their records."""
+    """Leases sessions to one worker at a time, and keeps the outcome of their records."""
 
     async def lease(
         self,
@@ -96,7 +96,7 @@ class Queue(Transitions):
             escalated: Only those a human has, or only the others; None for both.
             handoff: Only those of which a note or a ticket waits, or only the others; None for both.
             closing: Only those that have nothing but their closing waiting, or only the others; None for both.
-            but_not: Keys of the sessions at hand; a process that stood still may have lost the leases of its own.
+            but_not: Keys of the sessions under way; after a stall this process's own leases may have expired.
         """
         wanted = [
             f"{'' if yes else 'NOT '}({condition})"
@@ -155,7 +155,7 @@ class Queue(Transitions):
         return self._due(c, lease)
 
     def _due(self, c: Connection, lease: Lease) -> list[Record]:
-        """The first of a session's due records in order, and those of its handoff, however many turns come before."""
+        """The first of a session's due records in order, and those of its handoff, whatever precedes them."""
         most = RECORDS_OF_A_BACKLOG if lease.escalated else RECORDS_PER_LEASE
         values = {"now": self.now(), "most": most, **same_session(lease, self.owner)}
         rows = c.rows(f"{_DUE_RECORDS} ORDER BY id LIMIT :most", **values)
@@ -178,7 +178,7 @@ class Queue(Transitions):
         ]
 
     async def handed_off(self, ids: Collection[int]) -> set[int]:
-        """Those of the sessions at hand of which a note or a ticket waits, whichever process recorded it."""
+        """Those of the sessions of which a note or a ticket is pending, whichever process recorded it."""
         return await self._handed_off(list(ids)) if ids else set()
 
     @reading
@@ -192,23 +192,23 @@ class Queue(Transitions):
 
     @reading
     def turns_before(self, c: Connection, lease: Lease, record: Record) -> int:
-        """How many of a session's turns wait that were recorded before a record."""
+        """How many pending messages of a session were recorded before a record."""
         return int(c.value(_TURNS_BEFORE, session_id=lease.id, record_id=record.id))
 
     @reading
     def dead_turns(self, c: Connection, lease: Lease) -> int:
-        """How many of a session's turns Kustomer refused for good."""
+        """How many of a session's messages are dead."""
         return int(c.value(_DEAD_TURNS, key=lease.key))
 
     @transaction
     def heartbeat(self, c: Connection, ids: Collection[int]) -> None:
-        """Keep the leases of the sessions at hand, as far as they are still ours; all others run out."""
+        """Prolong the leases of these sessions, as far as they are still ours; all others run out."""
         held = c.column(_HELD, ids=list(ids), owner=self.owner)
         c.change(_HOLD, ids=held, owner=self.owner, now=self.now(), seconds=LEASE_SECONDS)
 
     @transaction
     def free_dead_owners(self, c: Connection) -> None:
-        """Take back what killed processes of this host held, without waiting for their leases to run out.
+        """Free the leases of killed processes of this host, without waiting for them to run out.
 
         On SQLite only, whose processes share a host. On PostgreSQL two containers may bear the same host name and
         process id and both be alive, so there leases run out.
@@ -233,7 +233,7 @@ class Queue(Transitions):
     def resolved(self, c: Connection, *leases: Lease) -> None:
         """Keep the leases' customer and conversation ids (None: resolve them again) and their `creating` marks.
 
-        A session that was found with people stays with them: a ticket that waits raises theirs and takes nothing.
+        A session that was found with people stays with them: a pending ticket raises theirs and reassigns nothing.
         """
         for lease in sorted(leases, key=attrgetter("id")):
             known = {name: getattr(lease, name) for name in ("customer_id", "conversation_id", "creating", "bulk_at")}
@@ -260,7 +260,7 @@ class Queue(Transitions):
 
     @transaction
     def release(self, c: Connection, lease: Lease, *, wait_seconds: float | None = None, failed: bool = True) -> None:
-        """Give a session back. One that was handed off since it was leased does not wait.
+        """Release a session. One that was handed off since it was leased does not wait.
 
         Args:
             c: With an open transaction.

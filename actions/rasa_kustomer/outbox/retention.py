@@ -1,7 +1,7 @@
-"""What is done by the clock: close what is idle, remove what was settled long ago, and forget whom it was about.
+"""Periodic work: close what is idle, remove what was settled long ago, and forget whom it was about.
 
-Each transaction is short, since turns wait while it writes. What is done for a row is done for it alone after a
-surprise, so that a row that cannot be dealt with costs itself and no other.
+Each transaction is short, since turns wait while it writes. After an unexpected error rows are processed one by one, so
+that a row that cannot be processed holds up no other.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ class Removed(NamedTuple):
 
     Attributes:
         records: Delivered records that were deleted.
-        sessions: Sessions of which nobody can be told any more.
+        sessions: Sessions whose identity was removed.
         texts: Dead records that lost their texts.
     """
 
@@ -92,14 +92,14 @@ class Removed(NamedTuple):
 
 
 class Retention(Transactions):
-    """What is done from time to time, several processes at once if need be.
+    """The periodic work; several processes may do it at once.
 
     Every method is a few transactions and raises `OutboxUnavailableError` when the database cannot be used just now.
     """
 
     @transaction
     def let_go(self, c: Connection) -> None:
-        """Take back what processes that died between a session's last record and its release left marked as open."""
+        """Correct sessions that are marked as open since a process died between their last record and release."""
         if ids := c.column(_LEFT_OPEN, now=self.now()):
             c.change(_LET_GO, ids=ids)
 
@@ -108,7 +108,7 @@ class Retention(Transactions):
 
         Args:
             minutes: How long they were quiet.
-            surprised: Told which place of the code failed for a row, which is left out.
+            surprised: Called with the place in the code that failed for a row, which is then skipped.
 
         Returns:
             How many were queued (0: done).
@@ -191,7 +191,7 @@ class Retention(Transactions):
 
     @transaction
     def _wipe(self, c: Connection, ids: Ids) -> int:
-        """The rows stay, so that it is seen what was refused, and that turns are known when they come again."""
+        """The rows stay, to show what was refused, and so that messages are known when they come again."""
         found = c.rows(_TO_WIPE, ids=ids)
         times = {row["id"]: dump({"at_ms": _at_ms(row["payload"])}) for row in found}
         c.change_each(_WIPE, [{"id": id_, "payload": time, "wiped": WIPED} for id_, time in times.items()])
@@ -204,7 +204,7 @@ class Retention(Transactions):
     async def _batch(
         self, find: str, values: dict[str, Any], work: Callable[[Ids], Awaitable[int]], surprised: Surprised
     ) -> int:
-        """Deal with the first rows for which something can be done; returns with how many."""
+        """Process the first rows for which something can be done; returns how many."""
         failed: Ids = []
         while ids := await self._find(find, {**values, "but_not": failed}):
             if done := await _deal_with(ids, work, surprised):
@@ -231,7 +231,7 @@ async def _deal_with(ids: Ids, work: Callable[[Ids], Awaitable[int]], surprised:
 
 
 def _at_ms(payload: str) -> int:
-    """When a record's turn was said; 0 for what has no time, or cannot be read."""
+    """When a record's message was said; 0 for what has no time, or cannot be read."""
     try:
         return int(json.loads(payload).get("at_ms") or 0)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
