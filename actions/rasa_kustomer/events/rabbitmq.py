@@ -62,7 +62,7 @@ async def consume(
             if "exclusive" in str(error):
                 problem = f"Another worker consumes queue {queue}; this one stands by."
             else:
-                problem = f"RabbitMQ does not let its user read queue {queue}: grant it the permission read."
+                problem = f"RabbitMQ does not allow this user to read queue {queue}: grant it the permission read."
         except (AMQPError, OSError, RuntimeError, asyncio.TimeoutError) as error:  # aiormq raises RuntimeErrors too
             problem = f"RabbitMQ cannot be used ({type(error).__name__})."
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes on; the broker keeps what was not recorded
