@@ -35,7 +35,7 @@ async def consume(
     stream: Stream,
     stop: asyncio.Event,
 ) -> None:
-    """Record events until told to stop; whatever happens to broker or outbox, go on when it is over.
+    """Record events until stopped; whatever happens to broker or outbox, continue when it is over.
 
     Args:
         url: `amqp://user:password@host:port/vhost`; never logged.

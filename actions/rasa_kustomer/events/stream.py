@@ -1,4 +1,4 @@
-"""Rasa's event stream into the outbox, with the keys and sessions that the hook at the end of a turn gives.
+"""Records Rasa's event stream, with the keys and sessions that the hook at the end of a turn gives.
 
 Rasa publishes each tracker event once, at the end of the turn (Rasa notes, Event broker). The latest events of a sender
 are kept, and the same reader goes over them that reads the hook's trackers; both may run at once, since recording
@@ -116,7 +116,7 @@ class Stream:
         return True
 
     def left_out(self, why: str) -> None:
-        """A message cannot be used; said once, and counted."""
+        """Count a message that cannot be used, and log the first one."""
         self.broken += 1
         if self.broken == 1:
             logger.warning("A message of the event stream was skipped, as others like it will be: %s.", why)
@@ -125,7 +125,7 @@ class Stream:
         """Record the turns that are complete (or everything, before the end) and acknowledge their messages.
 
         Raises:
-            OutboxUnavailableError: Nothing more can be recorded just now; try again later.
+            OutboxUnavailableError: Nothing more can be recorded at the moment; try again later.
         """
         held = sum(len(sender.receipts) for sender in self._waiting.values())
         for whose, sender in list(self._waiting.items()):

@@ -36,7 +36,7 @@ class Variables:
 
     Attributes:
         values: By name in capitals; never empty.
-        places: Where each name stands, unknown and empty ones too.
+        places: Where each name was found, unknown and empty ones too.
         foreign: The same for names without our prefix.
         problems: One line for each that cannot be read.
         notes: One line for each that is read, but perhaps not as it was meant.
@@ -93,7 +93,7 @@ def _is_invisible(character: str) -> bool:
 
 
 def _is_odd(character: str) -> bool:
-    """Whether a character has no business inside a value."""
+    """Whether a character must not be inside a value."""
     return character not in _JOINERS and (
         character in _BLANK or unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
     )
@@ -142,7 +142,7 @@ def _take(found: Variables, name: str, binding: Binding, value: str, place: str)
 
 
 def _repeated(found: Variables, name: str, place: str, earlier: int) -> None:
-    """A name that stands twice; of slots to be hidden, no line may be lost."""
+    """A name that is set twice; of slots to be hidden, no line may be lost."""
     if name == HIDDEN_SLOTS:
         found.problems.append(f"{place}: {name} is also set on line {earlier}; write all slots on one line")
     else:
