@@ -134,7 +134,7 @@ MUTANTS = [
         f"{HURRY} -k longer_than_a_lease",
     ),
     Mutant(
-        "A courier does not take again what it has at hand",
+        "A worker does not lease again what it is delivering",
         f"{PRODUCT}/delivery/worker.py",
         "closing=closing, but_not=keys)",
         "closing=closing)",

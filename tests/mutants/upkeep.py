@@ -220,7 +220,7 @@ MUTANTS = [
         f"{TESTS}/test_outbox.py -k other_hosts",
     ),
     Mutant(
-        "A stopped courier can be started again",
+        "A stopped worker can be started again",
         "actions/rasa_kustomer/delivery/worker.py",
         "            self._stopping = False\n",
         "",

@@ -33,7 +33,7 @@ def _conflicts(bot: Bot, domain: Path | None) -> Iterator[Finding]:
     for use in contradictions(uses):
         yield fail("rules", f"{use.said(bot.folder)} continues differently from ours, which Rasa refuses: keep one")
     for use in exceptions(uses):
-        yield warn("rules", f"{use.said(bot.folder)} overrides our rules under its conditions: no ticket comes of it")
+        yield warn("rules", f"{use.said(bot.folder)} overrides our rules under its conditions: no ticket then")
     for flow in bot.same_flows():
         yield fail("flows", f"{flow} is also the name of one of our flows, which Rasa refuses: keep one")
     yield from (warn("actions", namesake.said(bot.folder)) for namesake in bot.namesakes)
