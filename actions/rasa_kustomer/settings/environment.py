@@ -187,8 +187,8 @@ def _text(found: Variables, path: Path) -> str | None:
         if b"\0" not in data:
             return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        describe_error = f" (line {len(_LINE_END.findall(data[: error.start].decode('utf-8', 'replace'))) + 1})"
+        place = f" (line {len(_LINE_END.findall(data[: error.start].decode('utf-8', 'replace'))) + 1})"
     else:
-        describe_error = " (it seems to be UTF-16)"
-    found.problems.append(f"{path} is not UTF-8 text{describe_error}: save it as UTF-8")
+        place = " (it seems to be UTF-16)"
+    found.problems.append(f"{path} is not UTF-8 text{place}: save it as UTF-8")
     return None
