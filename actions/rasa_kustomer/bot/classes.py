@@ -157,7 +157,7 @@ class _Known:
         if isinstance(value, ast.Name | ast.Attribute | ast.IfExp):
             may_be = self._meanings(value, module, scopes)
             return {
-                text for one, describe_error in may_be for text in self._texts(one, describe_error, scopes, depth + 1)
+                text for one, where in may_be for text in self._texts(one, where, scopes, depth + 1)
             }
         return _joined([self._texts(part, module, scopes, depth + 1) for part in _parts(value)])
 
