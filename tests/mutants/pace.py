@@ -37,7 +37,7 @@ MUTANTS = [
     ),
     Mutant(
         "E4: a session that was handed off while it failed does not wait",
-        f"{PRODUCT}/outbox/queue.py",
+        f"{PRODUCT}/outbox/leases.py",
         "THEN CAST(:until AS FLOAT) ELSE 0.0 END",
         "THEN CAST(:until AS FLOAT) ELSE CAST(:until AS FLOAT) END",
         f"{HURRY} -k fails_while",

@@ -15,7 +15,8 @@ from rasa_kustomer.outbox.births import Marks, restored
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Database, Transactions, reading, transaction
 from rasa_kustomer.outbox.entries import Counts, IdentityUpdate, NewRecord, Recorded, SessionKey
-from rasa_kustomer.outbox.queue import Queue, new_owner
+from rasa_kustomer.outbox.leases import new_owner
+from rasa_kustomer.outbox.queue import Queue
 from rasa_kustomer.outbox.recalling import Recalling
 from rasa_kustomer.outbox.schema import PENDING
 from rasa_kustomer.outbox.sqlite import Access
