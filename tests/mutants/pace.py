@@ -44,7 +44,7 @@ MUTANTS = [
     ),
     Mutant(
         "E4: a handoff of another process gets a probe at once",
-        f"{PRODUCT}/delivery/worker.py",
+        f"{PRODUCT}/delivery/scheduler.py",
         "            self._breaker.probe_soon()\n",
         "            pass\n",
         f"{HURRY} -k probe",
@@ -135,7 +135,7 @@ MUTANTS = [
     ),
     Mutant(
         "A worker does not lease again what it is delivering",
-        f"{PRODUCT}/delivery/worker.py",
+        f"{PRODUCT}/delivery/scheduler.py",
         "closing=closing, but_not=keys)",
         "closing=closing)",
         f"{HURRY} -k taken_again",
@@ -149,7 +149,7 @@ MUTANTS = [
     ),
     Mutant(
         "Handoffs have places of their own",
-        f"{PRODUCT}/delivery/worker.py",
+        f"{PRODUCT}/delivery/scheduler.py",
         "HANDOFFS_AT_ONCE - self._busy(Priority.HANDOFF)",
         "HANDOFFS_AT_ONCE - self._busy(*Priority)",
         f"{HURRY} -k keep_no_handoff_out",
