@@ -194,7 +194,7 @@ MUTANTS = [
     ),
     Mutant(
         "E13 Words that come before it is sent keep the conversation open",
-        "actions/rasa_kustomer/delivery/session.py",
+        "actions/rasa_kustomer/delivery/closings.py",
         "if spoken or (lease.escalated",
         "if (lease.escalated",
         f"{TESTS}/test_closings.py -k before_it_is_sent",
