@@ -34,7 +34,7 @@ class Closings:
         self._outbox, self._jobs = outbox, jobs
         self.permitted = True
 
-    async def deliver(self, load: Load, settled: Callable[[], object]) -> dict[int, Exception]:
+    async def close_many(self, load: Load, settled: Callable[[], object]) -> dict[int, Exception]:
         """Close the conversations of up to 100 sessions that are `closable`.
 
         Args:

@@ -119,7 +119,7 @@ class Scheduler:
             many = []
         self._carry_singly([one for one in leases if one not in many])
         if many:
-            closing = partial(self._bulk_delivery.closings.deliver, settled=self._settled)
+            closing = partial(self._bulk_delivery.closings.close_many, settled=self._settled)
             self._start(many, closing)
 
     async def _lease(

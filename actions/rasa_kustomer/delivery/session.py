@@ -146,7 +146,7 @@ class SessionDelivery:
             await self._outbox.dead(lease, record, str(error))
         except NotFound:
             await self._outbox.unsent(record)
-            await self._conversations.forget(lease)
+            await self._conversations.invalidate(lease)
             raise NotFound("Kustomer no longer has the conversation; it will be looked up or created again.") from None
         except KustomerError as error:
             if surely_unsent(error):
