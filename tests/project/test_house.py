@@ -1,4 +1,4 @@
-"""The house stays small and in order: `python scripts/measure_house.py` prints the figures, docs/adr/0013 the reasons."""
+"""The house stays small and in order; scripts/measure_house.py prints the figures, docs/adr/0013 has the reasons."""
 
 import sys
 import threading
@@ -21,7 +21,7 @@ COMMON_NAMES = {
     "stop": "as start",
 }
 MAX_LINES = {"core": 13_900, "extras": 2_290, "sandbox": 2_780, "page": 720}
-MAX_FILES_OF_A_HANDOFF = 60
+MAX_FILES_OF_A_HANDOFF = 57
 PARTS = {"core": HOUSE.core, "extras": HOUSE.extras, "sandbox": HOUSE.sandbox}
 EVERYWHERE = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 
@@ -64,6 +64,7 @@ def test_a_handoff_is_followed_through_few_files(tmp_path: Path, tracer: "Tracer
     """From the action that is called until the user hears that the ticket was created, the worker's part included."""
 
     async def scenario(plant: Plant) -> None:
+        plant.configure(idle_close_minutes="0", retention_days="0")  # what is done by the clock is no part of it
         await plant.start()
         chat = plant.chat()
         await chat.starts()
