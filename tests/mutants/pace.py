@@ -10,8 +10,8 @@ MUTANTS = [
     Mutant(
         "E4: how urgent a request is, is asked again while it waits",
         f"{PRODUCT}/delivery/rate_limit.py",
-        "self._token_wait(mine.level), self._window_wait(mine.level)",
-        "self._token_wait(mine._own), self._window_wait(Priority.MIRROR)",
+        "self._wait(mine.level)) <= 0",
+        "self._wait(mine._own)) <= 0",
         f"{BUDGET} -k let_through",
     ),
     Mutant(
@@ -157,8 +157,8 @@ MUTANTS = [
     Mutant(
         "There is a least gap between two requests of the mirror",
         f"{PRODUCT}/delivery/rate_limit.py",
-        "return max(self._next_at - now, wait) if mine >= Priority.MIRROR else wait",
-        "return wait",
+        "if mine >= Priority.MIRROR:",
+        "if False:",
         f"{BUDGET} -k least_gap",
     ),
 ]
