@@ -11,7 +11,7 @@ MUTANTS = [
         "E4: how urgent a request is, is asked again while it waits",
         f"{PRODUCT}/delivery/rate_limit.py",
         "self._wait(mine.level)) <= 0",
-        "self._wait(mine._own)) <= 0",
+        "self._wait(Priority.MIRROR)) <= 0",
         f"{BUDGET} -k let_through",
     ),
     Mutant(
