@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from rasa_kustomer.delivery.bulk_jobs import MAX_PAUSE_SECONDS, BulkJobs
-from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
+from rasa_kustomer.delivery.bulk_results import InDoubtError, apply_results
 from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.sending import surely_unsent
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -62,7 +62,9 @@ class Closings:
         if results is None:
             return dict.fromkeys((lease.id for lease in load.aboard), InDoubtError(MAX_PAUSE_SECONDS))
         aboard = {lease.id for lease in load.aboard}
-        await settle(self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results)
+        await apply_results(
+            self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results
+        )
         return {}
 
     async def _failed(

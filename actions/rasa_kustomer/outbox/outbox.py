@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.outbox.admin import Maintenance, counts
+from rasa_kustomer.outbox.admin import OutboxAdmin, counts
 from rasa_kustomer.outbox.append import append
 from rasa_kustomer.outbox.auditing import Auditing
 from rasa_kustomer.outbox.births import Marks, restored
@@ -76,9 +76,9 @@ class Outbox(Queue):
         return self._side(Recalling)
 
     @property
-    def maintenance(self) -> Maintenance:
+    def maintenance(self) -> OutboxAdmin:
         """Looking at it, and tidying it up."""
-        return self._side(Maintenance)
+        return self._side(OutboxAdmin)
 
     @property
     def auditing(self) -> Auditing:
