@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from cachetools import LRUCache
 
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.messages import Cursor, SessionMessages
+from rasa_kustomer.conversation.messages import Cursor
 from rasa_kustomer.conversation.people import People, begun_with
 from rasa_kustomer.failures import describe_error
 from rasa_kustomer.outbox import IdentityUpdate, Outbox, OutboxUnavailableError, PastUnknownError, Recorded, SessionKey
 from rasa_kustomer.reading import REMEMBERED_SENDERS, Trackers
-from rasa_kustomer.records import accept, identity_fields, of_person, session_of
+from rasa_kustomer.records import accept, identity_fields, of_person, session_of_part
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +36,13 @@ class _Call(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """How far a sender is recorded.
-
-    Attributes:
-        session: The sender's latest session, as the first person in it has it.
-        spoken: Marks of the people in it who have said something.
-        last: The last message of the sender that is in the outbox.
-        claimed: Who speaks by their own account, as stored with it.
-    """
+    """How far a sender is recorded."""
 
     cursor: Cursor
-    session: SessionKey
-    spoken: frozenset[str]
-    last: Recorded
-    claimed: Identity
+    session: SessionKey  # the sender's latest, as the first person in it has it
+    spoken: frozenset[str]  # marks of the people in it who have said something
+    last: Recorded  # the last message of the sender that is in the outbox
+    claimed: Identity  # who speaks by their own account, as stored with it
 
 
 class TurnRecorder:
@@ -112,7 +105,8 @@ class TurnRecorder:
         complete = True
         for position, part in enumerate(reading.sessions):
             if session is None or part.started_ms not in {None, session.started_ms}:
-                session, spoken = await self._session(sender_id, part, reading.sessions[position + 1 :]), frozenset()
+                session = await session_of_part(self._outbox, sender_id, part, reading.sessions[position + 1 :])
+                spoken = frozenset()
             over = reached is None or part.started_ms != reached.started_ms
             theirs = of_person(session, part.person.mark)
             silent = part.person.mark not in spoken and all(message.direction == "out" for message in part.messages)
@@ -159,15 +153,6 @@ class TurnRecorder:
     def _speaking(self, place: _Place) -> SessionKey | None:
         mark = place.cursor.people.current.mark
         return of_person(place.session, mark) if mark in place.spoken else None
-
-    async def _session(self, sender_id: str, part: SessionMessages, later: Sequence[SessionMessages]) -> SessionKey:
-        """The session that a part belongs to; a part without a start continues the latest one in the outbox."""
-        started_ms = part.started_ms
-        if started_ms is None:
-            before = next((other.started_ms for other in later if other.started_ms is not None), None)
-            latest = await self._outbox.latest_session(sender_id, before)
-            started_ms = latest.started_ms if latest else part.messages[0].at_ms
-        return session_of(sender_id, started_ms)
 
 
 class RetryBuffer:

@@ -5,14 +5,14 @@ from tests.mutants.mutant import Mutant
 MUTANTS = [
     Mutant(
         "Leases of processes on this host that are gone are freed at a start",
-        "actions/rasa_kustomer/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/leases.py",
         "(other_pid == pid or not _alive(int(other_pid)))",
         "other_pid == pid",
         "tests/delivery/test_outbox.py",
     ),
     Mutant(
         "A heartbeat locks its sessions in the order of all others",
-        "actions/rasa_kustomer/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/leases.py",
         "leased_by = :owner ORDER BY id FOR UPDATE",
         "leased_by = :owner FOR UPDATE",
         "tests/delivery/test_outbox_postgres.py -k deadlocks",

@@ -4,7 +4,8 @@ from tests.mutants.mutant import Mutant
 
 HANDOFF = "actions/rasa_kustomer/actions/handoff.py"
 ACCEPTED = "tests/actions/test_accepted.py"
-TIDYING = "actions/rasa_kustomer/outbox/retention.py"
+RETENTION = "actions/rasa_kustomer/outbox/retention.py"
+TIDYING = "actions/rasa_kustomer/outbox/tidying.py"
 TESTS = "tests/delivery"
 STATUS = "tests/actions/test_ticket_status.py"
 
@@ -88,21 +89,21 @@ MUTANTS = [
     ),
     Mutant(
         "A handoff wakes the breaker: the next probe is made at once",
-        "actions/rasa_kustomer/delivery/worker.py",
+        "actions/rasa_kustomer/delivery/scheduler.py",
         "            self._breaker.probe_soon()\n",
         "            pass\n",
         "tests/actions/test_handoff.py -k wakes_the_breaker",
     ),
     Mutant(
         "E6 What the retention removes, it removes with who it was",
-        TIDYING,
+        RETENTION,
         "AS s SET identity = :emptied",
         "AS s SET identity = identity",
         f"{TESTS}/test_tidying.py -k removed_whole",
     ),
     Mutant(
         "E6 What is deleted cannot be read from the log",
-        TIDYING,
+        RETENTION,
         "PRAGMA wal_checkpoint(TRUNCATE)",
         "PRAGMA wal_checkpoint(PASSIVE)",
         f"{TESTS}/test_tidying.py -k removed_whole",
@@ -116,7 +117,7 @@ MUTANTS = [
     ),
     Mutant(
         "E6 Dead records lose their texts",
-        TIDYING,
+        RETENTION,
         "SET payload = :payload, reason = :wiped",
         "SET kustomer_id = :payload, reason = :wiped",
         f"{TESTS}/test_tidying.py -k loses_its_text",
@@ -144,9 +145,9 @@ MUTANTS = [
     ),
     Mutant(
         "E7 An identity that cannot be read holds up no other session",
-        "actions/rasa_kustomer/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/leases.py",
         'identity=known_identity(row["identity"])',
-        'identity=json.loads(row["identity"])',
+        'identity=__import__("json").loads(row["identity"])',
         f"{TESTS}/test_tidying.py -k identity_that_cannot",
     ),
     Mutant(
@@ -186,14 +187,14 @@ MUTANTS = [
     ),
     Mutant(
         "E13 Many are closed with one request",
-        "actions/rasa_kustomer/delivery/worker.py",
+        "actions/rasa_kustomer/delivery/scheduler.py",
         "if together and closable(one)",
         "if False",
         f"{TESTS}/test_closings.py -k with_one_request",
     ),
     Mutant(
         "E13 Words that come before it is sent keep the conversation open",
-        "actions/rasa_kustomer/delivery/session.py",
+        "actions/rasa_kustomer/delivery/closings.py",
         "if spoken or (lease.escalated",
         "if (lease.escalated",
         f"{TESTS}/test_closings.py -k before_it_is_sent",
@@ -207,14 +208,14 @@ MUTANTS = [
     ),
     Mutant(
         "A purge keeps the records of chats that still go on",
-        TIDYING,
+        RETENTION,
         "AND r.settled_at < :before AND s.last_turn_at < :before",
         "AND r.settled_at < :before",
         f"{TESTS}/test_outbox.py -k still_go_on",
     ),
     Mutant(
         "Leases of processes on other hosts are not freed at a start",
-        "actions/rasa_kustomer/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/leases.py",
         "name != self.owner and other_host == host and (",
         "name != self.owner and (",
         f"{TESTS}/test_outbox.py -k other_hosts",

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from rasa_kustomer.cli.common import AsJson, failed, plain, progress, settings_or_exit
 from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.delivery.reconcile import Reconciliation, Report
 from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.outbox import Access, OutboxUnavailableError
+from rasa_kustomer.reconcile import Reconciliation, Report
 from rasa_kustomer.runtime import Runtime
 from rasa_kustomer.settings import Settings
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, MAX_PAUSE_SECONDS, BulkJobs, NotPermittedError, Results
 from rasa_kustomer.delivery.bulk_plan import HANDFUL, BulkItem, BulkJob, plan_jobs
-from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
+from rasa_kustomer.delivery.bulk_results import InDoubtError, apply_results
 from rasa_kustomer.delivery.closings import Closings
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.load import Load
@@ -203,7 +203,7 @@ class BulkDelivery:
         if results is None:
             failures |= dict.fromkeys((item.part.session_id for item in items), InDoubtError(MAX_PAUSE_SECONDS))
         else:
-            await settle(self._outbox, {item.record.key: item.part for item in items}, results)
+            await apply_results(self._outbox, {item.record.key: item.part for item in items}, results)
 
     async def _begin_messages(
         self, load: Load, items: Sequence[BulkItem], failures: Failures

@@ -1,4 +1,4 @@
-"""Closes many conversations with one bulk job; one by one, each would cost a request.
+"""Closes conversations: one by itself, or many with one bulk job, since each alone costs a request.
 
 A session belongs to the job until its results are known, or it is in doubt (`bulk_results`), so that what is said
 meanwhile comes after the closing, and opens the conversation again.
@@ -6,13 +6,15 @@ meanwhile comes after the closing, and opens the conversation again.
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rasa_kustomer.delivery.bulk_jobs import MAX_PAUSE_SECONDS, BulkJobs
-from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
+from rasa_kustomer.delivery.bulk_results import InDoubtError, apply_results
 from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.sending import surely_unsent
+from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
-from rasa_kustomer.outbox import Attempt, Kind, Lease, Outbox
+from rasa_kustomer.outbox import Attempt, Kind, Lease, Outbox, Record
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class Closings:
         self._outbox, self._jobs = outbox, jobs
         self.permitted = True
 
-    async def deliver(self, load: Load, settled: Callable[[], object]) -> dict[int, Exception]:
+    async def close_many(self, load: Load, settled: Callable[[], object]) -> dict[int, Exception]:
         """Close the conversations of up to 100 sessions that are `closable`.
 
         Args:
@@ -60,7 +62,9 @@ class Closings:
         if results is None:
             return dict.fromkeys((lease.id for lease in load.aboard), InDoubtError(MAX_PAUSE_SECONDS))
         aboard = {lease.id for lease in load.aboard}
-        await settle(self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results)
+        await apply_results(
+            self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results
+        )
         return {}
 
     async def _failed(
@@ -75,6 +79,21 @@ class Closings:
         if surely_unsent(error):
             await self._outbox.bulk.unsent(parts)
         return dict.fromkeys((lease.id for lease in leases), error)
+
+
+async def close(client: KustomerClient, lease: Lease, record: Record) -> None:
+    """Close one conversation, unless people have it now or the customer has spoken again.
+
+    Where an earlier attempt may have closed it all the same, a ticket is opened again; the customer's words do that by
+    themselves.
+    """
+    later = lease.records[lease.records.index(record) + 1 :]
+    spoken = any(one.kind is Kind.MESSAGE and one.payload.get("direction") == "in" for one in later)
+    if spoken or (lease.escalated and not record.unsure):
+        return
+    status = {"status": "open" if lease.escalated else "done"}
+    with suppress(NotFound):  # then there is nothing to close
+        await client.update_conversation(str(lease.conversation_id), status)
 
 
 def closable(lease: Lease) -> bool:

@@ -123,7 +123,7 @@ class Conversations:
         try:
             listed = await self._client.messages_of(str(lease.conversation_id))
         except NotFound:
-            await self.forget(lease)
+            await self.invalidate(lease)
             raise
         there = {one.external_id: Found(one.id, plan.epoch_ms(one.sent_at) or 0) for one in reversed(listed)}
         found = {turn.id: there[turn.key] for turn in turns if turn.key in there}
@@ -160,12 +160,12 @@ class Conversations:
 
     async def _refused_conversation(self, lease: Lease, error: KustomerError) -> None:
         """Look the customer up again next time; after several refusals move the records to dead, with the reason."""
-        await self.forget(lease)
+        await self.invalidate(lease)
         if lease.attempts >= REFUSALS_TO_GIVE_UP:
             for record in lease.records:
                 await self._outbox.dead(lease, record, f"its conversation was refused: {error}")
 
-    async def forget(self, lease: Lease) -> None:
+    async def invalidate(self, lease: Lease) -> None:
         """Kustomer no longer knows the ids: look both up again next time."""
         self._directory.forget(identity_of(lease))
         lease.customer_id = lease.conversation_id = None

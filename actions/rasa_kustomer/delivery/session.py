@@ -8,12 +8,13 @@ more than a few messages precede a handoff, or one that cannot go now, note, tag
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.bulk_jobs import BulkJobs
 from rasa_kustomer.delivery.bulk_results import recover
+from rasa_kustomer.delivery.closings import close
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, send_with_fallbacks, surely_unsent
@@ -145,7 +146,7 @@ class SessionDelivery:
             await self._outbox.dead(lease, record, str(error))
         except NotFound:
             await self._outbox.unsent(record)
-            await self._conversations.forget(lease)
+            await self._conversations.invalidate(lease)
             raise NotFound("Kustomer no longer has the conversation; it will be looked up or created again.") from None
         except KustomerError as error:
             if surely_unsent(error):
@@ -166,7 +167,7 @@ class SessionDelivery:
             Kind.TAGS: self._ticketing.tags,
             Kind.TICKET: self._ticketing.ticket,
             Kind.REPOINT: self._repoint,
-            Kind.CLOSE: self._close,
+            Kind.CLOSE: partial(close, self._client),
         }
         kustomer_id = await handlers[record.kind](lease, record)
         sent = lease.last_sent_ms if record.kind is Kind.MESSAGE else None
@@ -219,20 +220,6 @@ class SessionDelivery:
         if moved.customer_id in {None, customer.id}:
             lease.customer_id = customer.id
             await self._outbox.resolved(lease)
-
-    async def _close(self, lease: Lease, record: Record) -> None:
-        """Close the conversation, unless people have it now or the customer has spoken again.
-
-        Where an earlier attempt may have closed it all the same, a ticket is opened again; the customer's words do that
-        by themselves.
-        """
-        later = lease.records[lease.records.index(record) + 1 :]
-        spoken = any(one.kind is Kind.MESSAGE and one.payload.get("direction") == "in" for one in later)
-        if spoken or (lease.escalated and not record.unsure):
-            return
-        status = {"status": "open" if lease.escalated else "done"}
-        with suppress(NotFound):  # then there is nothing to close
-            await self._client.update_conversation(str(lease.conversation_id), status)
 
 
 def _holds_up_itself_only(turn: Record, error: KustomerError) -> bool:

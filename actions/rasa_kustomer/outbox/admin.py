@@ -35,7 +35,7 @@ def counts(c: Connection) -> Counts:
     return Counts(accepted, delivered, pending, dead, oldest_pending_at=c.value(_OLDEST))
 
 
-class Maintenance(Retention):
+class OutboxAdmin(Retention):
     """The outbox as its operator sees it, and its periodic work.
 
     Every method raises `OutboxUnavailableError` when the database cannot be used just now.

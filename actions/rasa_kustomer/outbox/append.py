@@ -73,8 +73,7 @@ def append(
         c.change(_ESCALATE, session_id=found["id"])
     purged_ms = found["purged_ms"]
     fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
-    rows = [_values(found["id"], one, now, _age(one, session) - ahead_ms) for one in fresh]
-    added = c.change_each(_ADD, rows)
+    added = c.change_each(_ADD, [_values(found["id"], one, now, _age(one, session) - ahead_ms) for one in fresh])
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         c.change(_TOUCH, session_id=found["id"], added=added, now=now, closed=closed)

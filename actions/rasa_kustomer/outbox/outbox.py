@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.outbox.admin import Maintenance, counts
+from rasa_kustomer.outbox.admin import OutboxAdmin, counts
 from rasa_kustomer.outbox.append import append
 from rasa_kustomer.outbox.auditing import Auditing
 from rasa_kustomer.outbox.births import Marks, restored
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Database, Transactions, reading, transaction
 from rasa_kustomer.outbox.entries import Counts, IdentityUpdate, NewRecord, Recorded, SessionKey
-from rasa_kustomer.outbox.queue import Queue, new_owner
+from rasa_kustomer.outbox.leases import new_owner
+from rasa_kustomer.outbox.queue import Queue
 from rasa_kustomer.outbox.recalling import Recalling
 from rasa_kustomer.outbox.schema import PENDING
 from rasa_kustomer.outbox.sqlite import Access
@@ -75,9 +76,9 @@ class Outbox(Queue):
         return self._side(Recalling)
 
     @property
-    def maintenance(self) -> Maintenance:
+    def maintenance(self) -> OutboxAdmin:
         """Looking at it, and tidying it up."""
-        return self._side(Maintenance)
+        return self._side(OutboxAdmin)
 
     @property
     def auditing(self) -> Auditing:
