@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from rasa_kustomer.conversation.identity import Identity, vouched
+from rasa_kustomer.conversation.events import SESSION_METADATA
+from rasa_kustomer.conversation.identity import Identity, identify, vouched
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -15,7 +17,54 @@ from rasa_kustomer.settings import Settings, SettingsError, load_settings
 EventHooks = Mapping[str, list[Callable[..., Any]]]
 
 
-def read_configuration() -> tuple[Settings, Routing]:
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is configured, and what it says of a sender.
+
+    Attributes:
+        disabled_reason: Why the plugin does nothing, as a sentence without full stop; None when it works.
+        broken: It does nothing although it should work.
+    """
+
+    settings: Settings
+    routing: Routing = field(default_factory=Routing)
+    disabled_reason: str | None = None
+    broken: bool = False
+
+    def is_enabled_for(self, sender_id: str) -> bool:
+        """Whether the plugin works for this sender (KUSTOMER_ENABLED, the key, KUSTOMER_ROLLOUT_PERCENT)."""
+        return self.disabled_reason is None and in_rollout(sender_id, self.settings.rollout_percent)
+
+    def person(self, sender_id: str, slots: Mapping[str, Any], message_metadata: object) -> Identity:
+        """Who somebody is by slots and metadata, with the settings of this deployment."""
+        return identify(
+            sender_id,
+            slots=slots,
+            session_metadata=slots.get(SESSION_METADATA),
+            message_metadata=message_metadata,
+            trust_metadata=self.settings.trust_metadata,
+            names=self.settings.identity_names,
+            phone_region=self.settings.phone_region,
+        )
+
+    def claimed(self, sender_id: str, slots: Mapping[str, Any], message_metadata: object) -> Identity:
+        """Who speaks by their own account, for words that come with nobody's name from the channel.
+
+        Whom a channel vouches for is told by the event of each message (`People`), not by the latest of them.
+        """
+        names_somebody = vouched_by(self.settings)
+        if names_somebody is None:
+            return self.person(sender_id, slots, message_metadata)
+        told = {**slots, SESSION_METADATA: None} if names_somebody(sender_id, slots.get(SESSION_METADATA)) else slots
+        return self.person(sender_id, told, None if names_somebody(sender_id, message_metadata) else message_metadata)
+
+    def at_start(self, sender_id: str, slots: Mapping[str, Any]) -> Identity | None:
+        """Whom the channel named when the session started; None when it vouches for nobody."""
+        read = vouched_by(self.settings)
+        return read(sender_id, slots.get(SESSION_METADATA)) if read else None
+
+
+def read_configuration() -> Configuration:
     """Settings and routing file together.
 
     Raises:
@@ -30,7 +79,7 @@ def read_configuration() -> tuple[Settings, Routing]:
         raise SettingsError(list(error.problems), disabled_reason=off) from None
     if settings.disabled_reason is None and is_no_file(settings.outbox_url):
         raise SettingsError(["KUSTOMER_OUTBOX_URL: names something that is no file. Example: sqlite:///outbox.db"])
-    return settings, routing
+    return Configuration(settings, routing, settings.disabled_reason)
 
 
 def in_rollout(sender_id: str, percent: int) -> bool:
