@@ -103,10 +103,10 @@ class Plugin:
         return session
 
     async def require_turns(self, turns: Turns) -> SessionKey | None:
-        """The same for who is about to promise something.
+        """The same before a promise to the user, which must not be made when the turns cannot be recorded.
 
         Raises:
-            OutboxUnavailableError: They cannot be recorded; they are tried again.
+            OutboxUnavailableError: They are not recorded; they are kept and tried again.
         """
         return await self._retry_buffer.record_turns(turns) if self.configuration.settings.enable_sync else None
 

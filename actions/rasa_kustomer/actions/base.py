@@ -72,7 +72,7 @@ class Call:
         """Whom the channel named when the session started."""
         return self.plugin.configuration.at_start(self.sender_id, self.slots)
 
-    @property
+    @cached_property
     def turns(self) -> Turns:
         """The tracker, as turns are read from it."""
         metadata = self.latest_message.get("metadata")

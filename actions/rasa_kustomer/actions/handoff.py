@@ -64,9 +64,8 @@ class ActionKustomerHandoff(KustomerAction):
         before = call.slots.get("kustomer_ticket")
         accepted = call.slots.get("kustomer_handoff_status") in {"queued", "created"}
         theirs = len(call.people.known) < 2 or before == ticket_reference(call.session_by_events.key)
-        if not (
-            accepted and theirs and isinstance(before, str) and call.plugin.configuration.is_enabled_for(call.sender_id)
-        ):
+        enabled = call.plugin.configuration.is_enabled_for(call.sender_id)
+        if not (accepted and theirs and enabled and isinstance(before, str)):
             return self._nobody_comes(call, status, None)
         call.say("utter_kustomer_handoff_queued", QUEUED, ticket=before, team="", priority="")
         return []
@@ -105,7 +104,6 @@ async def _compose(call: Call) -> tuple[SessionKey, Handoff]:
         slots=call.slots,
         identity=call.identity,
         reference=ticket_reference(session.key),
-        # A rule that does not match is better than no ticket.
         customer_tags=await call.plugin.customers.tags(call.identity) if routing.needs_customer_tags else (),
     )
     for slot, sentence in handoff.decision.ignored:
