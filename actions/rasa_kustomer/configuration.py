@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from rasa_kustomer.conversation.events import SESSION_METADATA
-from rasa_kustomer.conversation.identity import Identity, identify, vouched
+from rasa_kustomer.conversation.identity import Identity, IdentityNames, identify, vouched
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.kustomer.client import KustomerClient
@@ -17,7 +18,7 @@ from rasa_kustomer.settings import Settings, SettingsError, load_settings
 EventHooks = Mapping[str, list[Callable[..., Any]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Configuration:
     """What is configured, and what it says of a sender.
 
@@ -31,6 +32,20 @@ class Configuration:
     disabled_reason: str | None = None
     broken: bool = False
 
+    @cached_property
+    def identity_names(self) -> IdentityNames:
+        """Names of the slots and metadata keys that identify a customer."""
+        settings = self.settings
+        return IdentityNames(settings.slot_customer_id, settings.slot_email, settings.slot_phone, settings.slot_name)
+
+    @cached_property
+    def vouched(self) -> Callable[[str, object], Identity | None] | None:
+        """What reads the person from metadata, where the channel vouches for its users (KUSTOMER_TRUST_METADATA)."""
+        if not self.settings.trust_metadata:
+            return None
+        names, region = self.identity_names, self.settings.phone_region
+        return lambda sender_id, metadata: vouched(sender_id, metadata, names, region)
+
     def is_enabled_for(self, sender_id: str) -> bool:
         """Whether the plugin works for this sender (KUSTOMER_ENABLED, the key, KUSTOMER_ROLLOUT_PERCENT)."""
         return self.disabled_reason is None and in_rollout(sender_id, self.settings.rollout_percent)
@@ -43,7 +58,7 @@ class Configuration:
             session_metadata=slots.get(SESSION_METADATA),
             message_metadata=message_metadata,
             trust_metadata=self.settings.trust_metadata,
-            names=self.settings.identity_names,
+            names=self.identity_names,
             phone_region=self.settings.phone_region,
         )
 
@@ -52,7 +67,7 @@ class Configuration:
 
         Whom a channel vouches for is told by the event of each message (`People`), not by the latest of them.
         """
-        names_somebody = vouched_by(self.settings)
+        names_somebody = self.vouched
         if names_somebody is None:
             return self.person(sender_id, slots, message_metadata)
         told = {**slots, SESSION_METADATA: None} if names_somebody(sender_id, slots.get(SESSION_METADATA)) else slots
@@ -60,8 +75,7 @@ class Configuration:
 
     def at_start(self, sender_id: str, slots: Mapping[str, Any]) -> Identity | None:
         """Whom the channel named when the session started; None when it vouches for nobody."""
-        read = vouched_by(self.settings)
-        return read(sender_id, slots.get(SESSION_METADATA)) if read else None
+        return self.vouched(sender_id, slots.get(SESSION_METADATA)) if self.vouched else None
 
 
 def read_configuration() -> Configuration:
@@ -88,14 +102,6 @@ def in_rollout(sender_id: str, percent: int) -> bool:
         return True
     digest = hashlib.sha256(sender_id.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:4], "big") % 10_000 < percent * 100
-
-
-def vouched_by(settings: Settings) -> Callable[[str, object], Identity | None] | None:
-    """What reads the person from metadata, where the channel vouches for its users (KUSTOMER_TRUST_METADATA)."""
-    if not settings.trust_metadata:
-        return None
-    names, region = settings.identity_names, settings.phone_region
-    return lambda sender_id, metadata: vouched(sender_id, metadata, names, region)
 
 
 def new_client(settings: Settings, network: Network | None, event_hooks: EventHooks | None = None) -> KustomerClient:

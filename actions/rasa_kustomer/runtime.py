@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 
 from rasa_kustomer.background import Background
-from rasa_kustomer.configuration import Configuration, new_client, read_configuration, vouched_by
+from rasa_kustomer.configuration import Configuration, new_client, read_configuration
 from rasa_kustomer.delivery.assembly import Delivery, assemble
 from rasa_kustomer.delivery.circuit_breaker import CircuitBreaker
 from rasa_kustomer.delivery.rate_limit import RateLimiter
@@ -55,7 +55,7 @@ class Runtime:
         client = _client(configuration, rate_limiter)
         directory = CustomerDirectory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         outbox, background = Outbox(settings.outbox_url, access=access), Background(say_once)
-        recorder = TurnRecorder(outbox, Trackers(outbox, vouched_by(settings), named_channels=settings.channels))
+        recorder = TurnRecorder(outbox, Trackers(outbox, configuration.vouched, named_channels=settings.channels))
         retry_buffer = RetryBuffer(recorder)
         delivery = assemble(settings, outbox, client, directory, breaker=breaker, rate_limiter=rate_limiter)
         newcomers, conversations = delivery.newcomers, delivery.conversations

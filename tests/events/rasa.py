@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rasa_kustomer.configuration import Configuration, vouched_by
+from rasa_kustomer.configuration import Configuration
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.events.stream import Stream
 from rasa_kustomer.outbox import Outbox
@@ -37,10 +37,10 @@ class Process(NamedTuple):
 @asynccontextmanager
 async def process(folder: Path, **settings: Any) -> AsyncIterator[Process]:
     """A process of the plugin on the folder's outbox, of a channel that authenticates its users; delivers nothing."""
-    ours = _settings().model_copy(update=settings)
+    configuration = Configuration(_settings().model_copy(update=settings))
     outbox = Outbox(f"sqlite:///{folder}/outbox.db")
     try:
-        yield Process(Configuration(ours), TurnRecorder(outbox, Trackers(outbox, vouched_by(ours))), outbox)
+        yield Process(configuration, TurnRecorder(outbox, Trackers(outbox, configuration.vouched)), outbox)
     finally:
         await outbox.close()
 

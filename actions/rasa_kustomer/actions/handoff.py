@@ -83,7 +83,8 @@ async def _compose(call: Call) -> tuple[SessionKey, Handoff]:
     """
     await call.recognise()
     session = await call.plugin.require_turns(call.turns) or call.session_by_events
-    settings, routing = call.plugin.configuration.settings, call.plugin.configuration.routing
+    configuration = call.plugin.configuration
+    settings, routing = configuration.settings, configuration.routing
     events, reading = await call.plugin.words_of_current(call.turns)
     facts = read_handoff(
         sender_id=call.sender_id,
@@ -99,7 +100,7 @@ async def _compose(call: Call) -> tuple[SessionKey, Handoff]:
         facts,
         routing,
         HandoffSettings(
-            settings.identity_names, settings.phone_region, settings.default_priority, settings.note_hidden_slots
+            configuration.identity_names, settings.phone_region, settings.default_priority, settings.note_hidden_slots
         ),
         slots=call.slots,
         identity=call.identity,

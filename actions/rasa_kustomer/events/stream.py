@@ -159,7 +159,7 @@ class Stream:
         if sender is None:
             _, copied = whose
             exported = Exported(self._recorder.trackers, self._outbox) if copied else None
-            sender = _Sender(History(self._configuration.settings.identity_names), exported)
+            sender = _Sender(History(self._configuration.identity_names), exported)
         self._senders[whose] = sender  # with its size as it is now
         return sender
 
