@@ -26,8 +26,8 @@ RETRY_SECONDS = 2.0
 FAILURES_TO_PAUSE = 3  # in a row: it is the outbox then, and not a turn of its own; each may take a second
 
 
-class _Call(NamedTuple):
-    """What an action was called with, as `TurnRecorder.record_turns` takes it."""
+class Turns(NamedTuple):
+    """A tracker as an action was called with it, in the form of `TurnRecorder.record_turns`."""
 
     sender_id: str
     events: Sequence[Mapping[str, Any]]
@@ -89,14 +89,14 @@ class TurnRecorder:
         Raises:
             OutboxUnavailableError: Not all was accepted; the next call tries the same turns again.
         """
-        call = _Call(sender_id, events, identity, at_start)
+        turns = Turns(sender_id, events, identity, at_start)
         try:
-            return await self._record_from(self._places.get(sender_id), call, update)
+            return await self._record_from(self._places.get(sender_id), turns, update)
         except PastUnknownError:
-            return await self._record_from(None, call, update)
+            return await self._record_from(None, turns, update)
 
-    async def _record_from(self, place: _Place | None, call: _Call, update: IdentityUpdate) -> SessionKey | None:
-        sender_id, events, identity, at_start = call
+    async def _record_from(self, place: _Place | None, turns: Turns, update: IdentityUpdate) -> SessionKey | None:
+        sender_id, events, identity, at_start = turns
         reading = await self.trackers.read_on(sender_id, events, place and place.cursor, at_start)
         reached = reading.cursor
         if place is not None and reached == place.cursor:
@@ -168,7 +168,7 @@ class RetryBuffer:
 
     def __init__(self, recorder: TurnRecorder) -> None:
         self._recorder = recorder
-        self._waiting: dict[str, _Call] = {}
+        self._waiting: dict[str, Turns] = {}
         self._task: asyncio.Task[None] | None = None
         self.calls = 0
         self.losing = False
@@ -184,20 +184,18 @@ class RetryBuffer:
                 cause,
             )
 
-    async def record_turns(
-        self, sender_id: str, events: Sequence[Any], identity: Identity, at_start: Identity | None = None
-    ) -> SessionKey | None:
+    async def record_turns(self, turns: Turns) -> SessionKey | None:
         """Record now; what cannot be recorded is kept and tried again, and the failure raised."""
         try:
-            return await self._recorder.record_turns(sender_id, events, identity, at_start)
+            return await self._recorder.record_turns(*turns)
         except Exception:
-            self._keep(_Call(sender_id, events, identity, at_start))
+            self._keep(turns)
             raise
 
-    def _keep(self, call: _Call) -> None:
-        """Try a sender's turns again later; the latest call has all of them."""
-        if call.sender_id in self._waiting or len(self._waiting) < MAX_SENDERS:
-            self._waiting[call.sender_id] = call
+    def _keep(self, turns: Turns) -> None:
+        """Try a sender's turns again later; the latest tracker has all of them."""
+        if turns.sender_id in self._waiting or len(self._waiting) < MAX_SENDERS:
+            self._waiting[turns.sender_id] = turns
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._retry_all(), name="kustomer_unrecorded")
 
@@ -222,17 +220,17 @@ class RetryBuffer:
 
     async def _try(self) -> None:
         failures = 0
-        for sender_id, call in list(self._waiting.items()):
+        for sender_id, turns in list(self._waiting.items()):
             try:
-                await self._recorder.record_turns(*call, update=IdentityUpdate.UNLESS_BEHIND)
+                await self._recorder.record_turns(*turns, update=IdentityUpdate.UNLESS_BEHIND)
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
                 logger.debug("Recording is retried later: %s", describe_error(error))
                 failures += 1
-                if self._waiting.get(sender_id) is call:  # the others go first next time
+                if self._waiting.get(sender_id) is turns:  # the others go first next time
                     self._waiting[sender_id] = self._waiting.pop(sender_id)
                 if failures == FAILURES_TO_PAUSE:
                     return
             else:
                 failures = 0
-                if self._waiting.get(sender_id) is call:  # else there is a later one by now
+                if self._waiting.get(sender_id) is turns:  # else there is a later one by now
                     self.succeeded(sender_id)

@@ -157,8 +157,8 @@ MUTANTS = [
     ),
     Mutant(
         "E25: The ticket status finds a ticket that the outbox has forgotten",
-        "actions/rasa_kustomer/actions/ticket_status.py",
-        "keys = await call.runtime.outbox.not_looked_up(call.sender_id)",
+        "actions/rasa_kustomer/lookup.py",
+        "keys = await self._outbox.not_looked_up(sender_id)",
         "keys: list[str] = []",
         "tests/actions/test_after_a_loss.py",
     ),

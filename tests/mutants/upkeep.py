@@ -3,6 +3,8 @@
 from tests.mutants.mutant import Mutant
 
 HANDOFF = "actions/rasa_kustomer/actions/handoff.py"
+PLUGIN = "actions/rasa_kustomer/plugin.py"
+LOOKUP = "actions/rasa_kustomer/lookup.py"
 ACCEPTED = "tests/actions/test_accepted.py"
 RETENTION = "actions/rasa_kustomer/outbox/retention.py"
 TIDYING = "actions/rasa_kustomer/outbox/tidying.py"
@@ -12,7 +14,7 @@ STATUS = "tests/actions/test_ticket_status.py"
 MUTANTS = [
     Mutant(
         "E2 After it was accepted, a failure can only change created to queued",
-        HANDOFF,
+        PLUGIN,
         "except Exception as error:  # noqa: BLE001 - the truth",
         "except ZeroDivisionError as error:  # noqa: BLE001 - the truth",
         f"{ACCEPTED} -k no_failure_takes",
@@ -26,15 +28,15 @@ MUTANTS = [
     ),
     Mutant(
         "E2 A lost answer is looked up before anything is said",
-        "actions/rasa_kustomer/actions/ticket.py",
-        "        if known is None:\n            raise",
-        "        raise",
+        PLUGIN,
+        "            if known is None:\n                raise",
+        "            raise",
         f"{ACCEPTED} -k answer_that_was_lost",
     ),
     Mutant(
         "E2 A handoff of which nothing is known is tried until it is there",
-        "actions/rasa_kustomer/actions/ticket.py",
-        "            call.keep_trying(ticket.session, ticket.records, escalate=True)\n",
+        PLUGIN,
+        "                self._keep_trying(ticket.session, identity, ticket.records, escalate=True)\n",
         "",
         f"{ACCEPTED} -k nothing_is_known",
     ),
@@ -48,14 +50,14 @@ MUTANTS = [
     Mutant(
         "E2 Turns that a handoff could not record are kept",
         "actions/rasa_kustomer/recorder.py",
-        "            self._keep(_Call(sender_id, events, identity, at_start))\n            raise",
+        "            self._keep(turns)\n            raise",
         "            raise",
         f"{ACCEPTED} -k could_not_record",
     ),
     Mutant(
         "E3 A ticket that was deleted hides no other",
-        "actions/rasa_kustomer/actions/ticket_status.py",
-        "        except NotFound:\n            continue\n",
+        LOOKUP,
+        "            except NotFound:\n                continue\n",
         "",
         f"{STATUS} -k hides_no_other",
     ),
@@ -68,15 +70,15 @@ MUTANTS = [
     ),
     Mutant(
         "E3 An outage is still told as an outage",
-        "actions/rasa_kustomer/actions/ticket_status.py",
-        "            whole = False\n            continue",
-        "            continue",
+        LOOKUP,
+        "                whole = False\n                continue",
+        "                continue",
         f"{STATUS} -k outage",
     ),
     Mutant(
         "E3 A customer who was deleted since is met anew",
-        "actions/rasa_kustomer/actions/customer.py",
-        "        directory.forget(call.identity)\n",
+        LOOKUP,
+        "            self._directory.forget(identity)\n",
         "",
         f"{STATUS} -k met_anew",
     ),

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rasa_kustomer.cli.common import AsJson, failed, plain, progress, settings_or_exit
-from rasa_kustomer.conversation.routing import Routing
+from rasa_kustomer.configuration import Configuration
 from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.outbox import Access, OutboxUnavailableError
 from rasa_kustomer.reconcile import Reconciliation, Report
@@ -67,7 +67,7 @@ def parse_since(text: str, now: float) -> float:
 
 async def _reconcile(settings: Settings, since: float, *, dry_run: bool) -> Report:
     access = Access.LOOK if dry_run else Access.CHANGE
-    runtime = Runtime.build(settings, Routing(), None, access=access)  # not started: it delivers nothing itself
+    runtime = Runtime.build(Configuration(settings), access=access)  # not started: it delivers nothing itself
     try:
         if runtime.outbox.path is not None and not runtime.outbox.path.exists():
             typer.echo(f"There is no outbox yet: {runtime.outbox.path} is created with the first turn.", err=True)

@@ -14,7 +14,6 @@ from pydantic import (
 )
 
 from rasa_kustomer.conversation.channels import parse_channels
-from rasa_kustomer.conversation.identity import IdentityNames
 from rasa_kustomer.conversation.regions import region
 from rasa_kustomer.conversation.routing import parse_priority
 from rasa_kustomer.outbox_address import outbox_address, without_password
@@ -211,16 +210,6 @@ class Settings(BaseModel):
         missing = [] if self.key else ["KUSTOMER_API_KEY"]
         missing += [] if self.api_url else ["KUSTOMER_SUBDOMAIN"]
         return f"{' and '.join(missing)} not set" if missing else None
-
-    @property
-    def identity_names(self) -> IdentityNames:
-        """Names of the slots and metadata keys that identify a customer."""
-        return IdentityNames(
-            external_id=self.slot_customer_id,
-            email=self.slot_email,
-            phone=self.slot_phone,
-            name=self.slot_name,
-        )
 
     @property
     def routing_path(self) -> Path | None:
