@@ -180,7 +180,9 @@ class Plugin:
             state = settled or PENDING
             known = await asyncio.wait_for(self._outbox.session_state(ticket.session.key), _LOOK_SECONDS)
         except Exception as error:  # noqa: BLE001 - the truth for the user does not depend on it
-            self.say_once(f"The outcome of a handoff could not be read; its delivery continues: {describe_error(error)}")
+            self.say_once(
+                f"The outcome of a handoff could not be read; its delivery continues: {describe_error(error)}"
+            )
         return TicketState(state, **_ids(known))
 
     async def for_a_moment(self, work: Coroutine[Any, Any, None]) -> None:
