@@ -24,4 +24,18 @@ MUTANTS = [
         "list(leases)",
         "tests/delivery/test_outbox_postgres.py -k deadlocks",
     ),
+    Mutant(
+        "What is leased at the moment of a stop is given back",
+        "actions/rasa_kustomer/delivery/worker.py",
+        "            await asyncio.wait(self._tasks[:1], timeout=LEASE_SECONDS_AT_STOP)\n",
+        "            pass\n",
+        "tests/delivery/test_worker.py -k given_back",
+    ),
+    Mutant(
+        "A connection in use is never closed",
+        "actions/rasa_kustomer/outbox/database.py",
+        "        threads, self._threads = self._threads, None\n",
+        "        threads = self._threads\n",
+        "tests/delivery/test_database.py",
+    ),
 ]

@@ -36,7 +36,8 @@ POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.2  # turns come in bursts; looking once for several leaves the machine to the bot
 HEARTBEAT_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 60.0
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.0
+LEASE_SECONDS_AT_STOP = 1.0
 
 
 class Worker:
@@ -95,6 +96,10 @@ class Worker:
     async def stop(self) -> None:
         """Lease nothing new, give running requests a few seconds, then release all sessions."""
         self._stopping = True
+        self._outbox.work_arrived.set()
+        self._outbox.handoff_arrived.set()
+        if self._tasks:  # what it leases at this moment is given back, which nobody would do if it were cut off
+            await asyncio.wait(self._tasks[:1], timeout=LEASE_SECONDS_AT_STOP)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,6 +132,10 @@ class Worker:
         return {lease.id for load in self._running.values() for lease in load.aboard}
 
     def _start(self, leases: Sequence[Lease], work: Work) -> None:
+        if self._stopping:
+            for lease in leases:
+                self._let_go(lease)
+            return
         load = Load(leases, self._let_go)
         task = asyncio.create_task(self._carry(load, work))
         self._running[task] = load
