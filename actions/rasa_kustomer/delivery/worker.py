@@ -18,14 +18,7 @@ from rasa_kustomer.delivery.scheduler import Scheduler, Work
 from rasa_kustomer.delivery.sending import LeaseLostError
 from rasa_kustomer.delivery.session import SessionDelivery
 from rasa_kustomer.failures import describe_error
-from rasa_kustomer.kustomer.errors import (
-    BrokenAnswer,
-    NotAllowed,
-    NotFound,
-    RateLimited,
-    Rejected,
-    Unreachable,
-)
+from rasa_kustomer.kustomer.errors import BrokenAnswer, NotAllowed, NotFound, RateLimited, Rejected, Unreachable
 from rasa_kustomer.kustomer.priority import Priority, task_priority
 from rasa_kustomer.log import Once
 from rasa_kustomer.outbox import Lease, Outbox, OutboxUnavailableError
