@@ -1,4 +1,4 @@
-"""What the bot does not wait for."""
+"""Tasks that the bot does not wait for."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -23,7 +23,7 @@ class Role(NamedTuple):
 
     Attributes:
         legacy: The older role that grants the same.
-        optional: Left out, a summary may be written twice after a lost answer, or turns are sent one by one.
+        optional: Left out, a summary may be written twice after a lost answer, or messages are sent one by one.
     """
 
     name: str
@@ -41,13 +41,13 @@ ROLES = (
     Role("org.permission.conversation.create", "create conversations", "org.user.conversation.write"),
     Role("org.permission.conversation.update", "hand off, assign, tag and close", "org.user.conversation.write"),
     Role("org.permission.message.read", "avoid doubles after a lost answer", "org.user.message.read"),
-    Role("org.permission.message.create", "mirror turns", "org.user.message.write"),
+    Role("org.permission.message.create", "mirror messages", "org.user.message.write"),
     Role("org.permission.note.read", "avoid a second summary after a lost answer", "org.user.note.read", optional=True),
     Role("org.permission.note.create", "write the handoff summary", "org.user.note.write"),
     Role("org.permission.team.read", "resolve team names", "org.user.team.read"),
     Role(
         "org.permission.bulk.read",
-        "send the turns of many chats together, at a tenth of the requests",
+        "send the messages of many chats together, at a tenth of the requests",
         "org.user.bulk.read",
         optional=True,
     ),

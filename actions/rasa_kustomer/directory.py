@@ -1,7 +1,7 @@
 """Finds the Kustomer customer of a person whom Rasa knows.
 
-Cached, with one flight per person: ten session starts of one new customer make one create. A failure is remembered for
-a moment too, so that an outage does not make every session start wait again.
+Cached, with one look-up per person at a time: ten session starts of one new customer make one create. A failure is
+cached briefly too, so that an outage does not make every session start wait again.
 """
 
 import asyncio
@@ -134,7 +134,7 @@ class CustomerDirectory:
         await asyncio.gather(*flights, return_exceptions=True)
 
     def _expect_everything_of(self, identity: Identity) -> None:
-        """What was not there a moment ago may be there now."""
+        """Forget which look-ups found nothing: what was missing a moment ago may exist now."""
         for lookup in identity.lookups:
             self._absent.pop(lookup, None)
 
@@ -168,7 +168,7 @@ class CustomerDirectory:
             return await self._after_refusal(identity, error)
 
     async def _after_refusal(self, identity: Identity, error: Rejected) -> Customer:
-        """A refused create: somebody was quicker, an address belongs to another person, or a value is not accepted."""
+        """After a refused create: it exists already, an address is another person's, or a value is not accepted."""
         if error.duplicate:
             self._expect_everything_of(identity)
             if (found := await self._find(identity)) is not None:

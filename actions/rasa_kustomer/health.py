@@ -13,14 +13,15 @@ OUTBOX_SECONDS = 1.0
 
 async def health(runtime: Runtime) -> dict[str, Any]:
     """The state of this process and its outbox; `degraded` is what to alarm on."""
+    configuration = runtime.configuration
     body: dict[str, Any] = {
-        "status": "degraded" if runtime.broken else "off" if runtime.disabled_reason else "ok",
-        "enabled": runtime.disabled_reason is None,
-        "reason": runtime.disabled_reason,
-        "courier": runtime.settings.courier,
+        "status": "degraded" if configuration.broken else "off" if configuration.disabled_reason else "ok",
+        "enabled": configuration.disabled_reason is None,
+        "reason": configuration.disabled_reason,
+        "courier": configuration.settings.courier,
         "unrecorded": runtime.retry_buffer.calls,
     }
-    if runtime.disabled_reason is not None:
+    if configuration.disabled_reason is not None:
         return body
     body |= {"breaker": runtime.breaker.status(), "budget": runtime.rate_limiter.status()}
     try:

@@ -1,4 +1,4 @@
-"""Log lines for an operator: each thing once, on one line, and nothing of a customer's."""
+"""Log lines for an operator: each cause once, on one line, without a customer's data."""
 
 import logging
 from collections.abc import Hashable

@@ -54,7 +54,7 @@ def check_network(settings: Settings) -> tuple[Network | None, list[Finding]]:
 
 
 async def check_outbox(settings: Settings) -> Finding:
-    """Whether turns can be kept here, and whether somebody delivers them where the action server does not."""
+    """Whether the outbox works here, and whether a worker delivers it where the action server does not."""
     outbox = Outbox(settings.outbox_url, access=Access.LOOK)
     try:
         return await _check(outbox, external=settings.courier == "external")

@@ -116,7 +116,7 @@ def _judge_file(rest: str) -> None:
     """What stands behind sqlite://, which must be a slash and the name of a file."""
     path, question, _ = rest.partition("?")
     if question:
-        raise ValueError("takes nothing behind a ?; leave it out")
+        raise ValueError("takes nothing after a ?; leave it out")
     if not path.startswith("/") and path:
         raise ValueError("needs three slashes before the file, four before one that begins with /")
     path = path[1:]
@@ -128,7 +128,7 @@ def _judge_file(rest: str) -> None:
     if os.sep == "/" and ("\\" in path or _DRIVE.match(path)):
         raise ValueError("is a path of another system; write / between folders")
     if path.startswith(("/dev/", "/proc/", "/sys/")):
-        raise ValueError("is something else than a file; write the name of a file")
+        raise ValueError("is not a file; write the name of a file")
 
 
 def _judge_server(value: str) -> None:
@@ -141,7 +141,7 @@ def _judge_server(value: str) -> None:
     if read["port"] and not 1 <= int(read["port"]) <= 65_535:
         raise ValueError("has a port that is not between 1 and 65535")
     if read["host"] and not read["host"].startswith("[") and not _HOST.fullmatch(read["host"]):
-        raise ValueError("names a host that cannot exist")
+        raise ValueError("has an invalid host name")
     _judge_query(read["query"] or "")
     if importlib.util.find_spec("psycopg") is None:
         raise ValueError('PostgreSQL needs one more package: pip install "rasa-kustomer[postgres]"')
@@ -152,22 +152,22 @@ def _judge_query(query: str) -> None:
     for name, value in parse_qsl(query, keep_blank_values=True):
         shown = name if re.fullmatch(r"[a-z_]{1,40}", name) else "something"
         if name in seen and name != "host":
-            raise ValueError(f"has {shown} twice behind the ?")
+            raise ValueError(f"has {shown} twice after the ?")
         seen.add(name)
         if name in _WORDS and value in _WORDS[name]:
             continue
         if name in {"ssl", "sslmode"}:
-            raise ValueError(f"has another {name} than {', '.join(SSL_MODES)}; write ?sslmode=require to encrypt")
+            raise ValueError(f"has an unknown {name}; known: {', '.join(SSL_MODES)}; ?sslmode=require encrypts")
         if name in _INSTEAD:
-            raise ValueError(f"has {name} behind the ?, which the driver does not know: {_INSTEAD[name]}")
+            raise ValueError(f"has {name} after the ?, which the driver does not know: {_INSTEAD[name]}")
         if name in _WORDS:
-            raise ValueError(f"has another {name} than {', '.join(_WORDS[name])}")
+            raise ValueError(f"has an unknown {name}; known: {', '.join(_WORDS[name])}")
         if name not in _TEXTS | _WHOLE | _SECONDS:
-            raise ValueError(f"has {shown} behind the ?, which the driver does not know: leave it out")
+            raise ValueError(f"has {shown} after the ?, which the driver does not know: leave it out")
         if not _fits(name, value):
-            raise ValueError(f"has a {name} behind the ? that is no {'text' if name in _TEXTS else 'usable number'}")
+            raise ValueError(f"has a {name} after the ? that is not {'text' if name in _TEXTS else 'a usable number'}")
     if {"ssl", "sslmode"} <= seen:
-        raise ValueError("has both ssl and sslmode behind the ?; leave sslmode out")
+        raise ValueError("has both ssl and sslmode after the ?; leave sslmode out")
 
 
 def _fits(name: str, value: str) -> bool:

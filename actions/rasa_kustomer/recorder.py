@@ -1,4 +1,4 @@
-"""Turns of a tracker into the outbox, at a cost that follows the new events and not the whole conversation.
+"""Records the turns of a tracker, at a cost that follows the new events and not the whole conversation.
 
 A turn that could not be written comes again with the conversation's next turn, but there may be none: so it is kept in
 memory and tried again.
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from cachetools import LRUCache
 
 from rasa_kustomer.conversation.identity import Identity
-from rasa_kustomer.conversation.messages import Cursor, SessionMessages
+from rasa_kustomer.conversation.messages import Cursor
 from rasa_kustomer.conversation.people import People, begun_with
 from rasa_kustomer.failures import describe_error
 from rasa_kustomer.outbox import IdentityUpdate, Outbox, OutboxUnavailableError, PastUnknownError, Recorded, SessionKey
 from rasa_kustomer.reading import REMEMBERED_SENDERS, Trackers
-from rasa_kustomer.records import accept, identity_fields, of_person, session_of
+from rasa_kustomer.records import accept, identity_fields, of_person, session_of_part
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ RETRY_SECONDS = 2.0
 FAILURES_TO_PAUSE = 3  # in a row: it is the outbox then, and not a turn of its own; each may take a second
 
 
-class _Call(NamedTuple):
-    """What an action was called with, as `TurnRecorder.record_turns` takes it."""
+class Turns(NamedTuple):
+    """A tracker as an action was called with it, in the form of `TurnRecorder.record_turns`."""
 
     sender_id: str
     events: Sequence[Mapping[str, Any]]
@@ -36,20 +36,13 @@ class _Call(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """How far a sender is recorded.
-
-    Attributes:
-        session: The sender's latest session, as the first person in it has it.
-        spoken: Marks of the people in it who have said something.
-        last: The last message of the sender that is in the outbox.
-        claimed: Who speaks by their own account, as stored with it.
-    """
+    """How far a sender is recorded."""
 
     cursor: Cursor
-    session: SessionKey
-    spoken: frozenset[str]
-    last: Recorded
-    claimed: Identity
+    session: SessionKey  # the sender's latest, as the first person in it has it
+    spoken: frozenset[str]  # marks of the people in it who have said something
+    last: Recorded  # the last message of the sender that is in the outbox
+    claimed: Identity  # who speaks by their own account, as stored with it
 
 
 class TurnRecorder:
@@ -61,7 +54,7 @@ class TurnRecorder:
     and recorded in slices, between which others are answered.
 
     Args:
-        outbox: Where turns wait for Kustomer.
+        outbox: Where messages wait for Kustomer.
         trackers: Reads them.
     """
 
@@ -96,14 +89,14 @@ class TurnRecorder:
         Raises:
             OutboxUnavailableError: Not all was accepted; the next call tries the same turns again.
         """
-        call = _Call(sender_id, events, identity, at_start)
+        turns = Turns(sender_id, events, identity, at_start)
         try:
-            return await self._record_from(self._places.get(sender_id), call, update)
+            return await self._record_from(self._places.get(sender_id), turns, update)
         except PastUnknownError:
-            return await self._record_from(None, call, update)
+            return await self._record_from(None, turns, update)
 
-    async def _record_from(self, place: _Place | None, call: _Call, update: IdentityUpdate) -> SessionKey | None:
-        sender_id, events, identity, at_start = call
+    async def _record_from(self, place: _Place | None, turns: Turns, update: IdentityUpdate) -> SessionKey | None:
+        sender_id, events, identity, at_start = turns
         reading = await self.trackers.read_on(sender_id, events, place and place.cursor, at_start)
         reached = reading.cursor
         if place is not None and reached == place.cursor:
@@ -112,7 +105,8 @@ class TurnRecorder:
         complete = True
         for position, part in enumerate(reading.sessions):
             if session is None or part.started_ms not in {None, session.started_ms}:
-                session, spoken = await self._session(sender_id, part, reading.sessions[position + 1 :]), frozenset()
+                session = await session_of_part(self._outbox, sender_id, part, reading.sessions[position + 1 :])
+                spoken = frozenset()
             over = reached is None or part.started_ms != reached.started_ms
             theirs = of_person(session, part.person.mark)
             silent = part.person.mark not in spoken and all(message.direction == "out" for message in part.messages)
@@ -160,56 +154,48 @@ class TurnRecorder:
         mark = place.cursor.people.current.mark
         return of_person(place.session, mark) if mark in place.spoken else None
 
-    async def _session(self, sender_id: str, part: SessionMessages, later: Sequence[SessionMessages]) -> SessionKey:
-        """The session that a part belongs to; a part without a start continues the latest one in the outbox."""
-        started_ms = part.started_ms
-        if started_ms is None:
-            before = next((other.started_ms for other in later if other.started_ms is not None), None)
-            latest = await self._outbox.latest_session(sender_id, before)
-            started_ms = latest.started_ms if latest else part.messages[0].at_ms
-        return session_of(sender_id, started_ms)
-
 
 class RetryBuffer:
-    """Turns that could not be written in time: counts them, says so once, and records them as soon as it is possible.
+    """Calls that could not be recorded in time: counted, logged once, and recorded as soon as the outbox works.
 
     Args:
         recorder: Writes to the outbox.
 
     Attributes:
         calls: How many calls could not be recorded at once, since the start.
-        losing: Whether recording fails at present.
+        losing: Whether recording fails at the moment.
     """
 
     def __init__(self, recorder: TurnRecorder) -> None:
         self._recorder = recorder
-        self._waiting: dict[str, _Call] = {}
+        self._waiting: dict[str, Turns] = {}
         self._task: asyncio.Task[None] | None = None
         self.calls = 0
         self.losing = False
 
     def failed(self, error: Exception) -> None:
-        """Something could not be recorded just now."""
+        """Count a call that could not be recorded, and log the first one."""
         self.calls += 1
         if not self.losing:
             self.losing = True
-            said = str(error) if isinstance(error, OutboxUnavailableError) else describe_error(error)
-            logger.error("Turns cannot be recorded, the bot goes on without (KUSTOMER_OUTBOX_URL): %s", said)
+            cause = str(error) if isinstance(error, OutboxUnavailableError) else describe_error(error)
+            logger.error(
+                "Cannot write to the outbox (KUSTOMER_OUTBOX_URL); the bot continues, nothing is recorded for now: %s",
+                cause,
+            )
 
-    async def record_turns(
-        self, sender_id: str, events: Sequence[Any], identity: Identity, at_start: Identity | None = None
-    ) -> SessionKey | None:
+    async def record_turns(self, turns: Turns) -> SessionKey | None:
         """Record now; what cannot be recorded is kept and tried again, and the failure raised."""
         try:
-            return await self._recorder.record_turns(sender_id, events, identity, at_start)
+            return await self._recorder.record_turns(*turns)
         except Exception:
-            self._keep(_Call(sender_id, events, identity, at_start))
+            self._keep(turns)
             raise
 
-    def _keep(self, call: _Call) -> None:
-        """Try a sender's turns again later; the latest call has all of them."""
-        if call.sender_id in self._waiting or len(self._waiting) < MAX_SENDERS:
-            self._waiting[call.sender_id] = call
+    def _keep(self, turns: Turns) -> None:
+        """Try a sender's turns again later; the latest tracker has all of them."""
+        if turns.sender_id in self._waiting or len(self._waiting) < MAX_SENDERS:
+            self._waiting[turns.sender_id] = turns
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._retry_all(), name="kustomer_unrecorded")
 
@@ -218,10 +204,10 @@ class RetryBuffer:
         self._waiting.pop(sender_id, None)
         if self.losing:
             self.losing = False
-            logger.info("Turns are recorded again; %d calls were not at once.", self.calls)
+            logger.info("Recording works again; %d calls so far could not be recorded at once.", self.calls)
 
     async def stop(self) -> None:
-        """Try a last time."""
+        """Try one last time."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -234,17 +220,17 @@ class RetryBuffer:
 
     async def _try(self) -> None:
         failures = 0
-        for sender_id, call in list(self._waiting.items()):
+        for sender_id, turns in list(self._waiting.items()):
             try:
-                await self._recorder.record_turns(*call, update=IdentityUpdate.UNLESS_BEHIND)
+                await self._recorder.record_turns(*turns, update=IdentityUpdate.UNLESS_BEHIND)
             except Exception as error:  # noqa: BLE001 - one odd tracker must not keep the others waiting
-                logger.debug("Turns are tried again later: %s", describe_error(error))
+                logger.debug("Recording is retried later: %s", describe_error(error))
                 failures += 1
-                if self._waiting.get(sender_id) is call:  # the others go first next time
+                if self._waiting.get(sender_id) is turns:  # the others go first next time
                     self._waiting[sender_id] = self._waiting.pop(sender_id)
                 if failures == FAILURES_TO_PAUSE:
                     return
             else:
                 failures = 0
-                if self._waiting.get(sender_id) is call:  # else there is a later one by now
+                if self._waiting.get(sender_id) is turns:  # else there is a later one by now
                     self.succeeded(sender_id)

@@ -32,6 +32,18 @@ def session_of_events(sender_id: str, events: Sequence[Any], now_ms: int, mark: 
     return session_of(sender_id, (start and start.at_ms) or now_ms, mark)
 
 
+async def session_of_part(
+    outbox: Outbox, sender_id: str, part: SessionMessages, later: Sequence[SessionMessages]
+) -> SessionKey:
+    """The session that a part of a tracker belongs to; one without a start continues the latest one in the outbox."""
+    started_ms = part.started_ms
+    if started_ms is None:
+        before = next((other.started_ms for other in later if other.started_ms is not None), None)
+        known = await outbox.latest_session(sender_id, before)
+        started_ms = known.started_ms if known else part.messages[0].at_ms
+    return session_of(sender_id, started_ms)
+
+
 def of_person(session: SessionKey, mark: str) -> SessionKey:
     """The session as a person in it has it."""
     return session_of(session.sender_id, session.started_ms, mark) if mark else session

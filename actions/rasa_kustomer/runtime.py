@@ -3,28 +3,21 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from rasa_kustomer.background import Background
-from rasa_kustomer.configuration import in_rollout, new_client, read_configuration, vouched_by
-from rasa_kustomer.conversation.events import SESSION_METADATA
-from rasa_kustomer.conversation.identity import Identity, identify
-from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.delivery.assembly import assemble
+from rasa_kustomer.configuration import Configuration, new_client, read_configuration
+from rasa_kustomer.delivery.assembly import Delivery, assemble
 from rasa_kustomer.delivery.circuit_breaker import CircuitBreaker
-from rasa_kustomer.delivery.conversations import Conversations
-from rasa_kustomer.delivery.housekeeping import Housekeeping
-from rasa_kustomer.delivery.newcomers import Newcomers
 from rasa_kustomer.delivery.rate_limit import RateLimiter
-from rasa_kustomer.delivery.worker import Worker
 from rasa_kustomer.directory import CustomerDirectory
 from rasa_kustomer.failures import describe_error
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import NetworkSettingError, read_network
 from rasa_kustomer.log import Once, one_line
+from rasa_kustomer.lookup import CustomerLookup
 from rasa_kustomer.outbox import Access, Outbox
+from rasa_kustomer.plugin import Plugin
 from rasa_kustomer.reading import Trackers
 from rasa_kustomer.recorder import RetryBuffer, TurnRecorder
 from rasa_kustomer.settings import Settings, SettingsError
@@ -36,127 +29,80 @@ PACKAGE_LOGGER = "rasa_kustomer"
 
 @dataclass
 class Runtime:
-    """What the actions work with. When `disabled_reason` is set they do nothing.
+    """What is started, stopped and looked at; the actions know its `plugin` only, and while it is off nothing else."""
 
-    Attributes:
-        off_because: Why it is off, as a sentence without full stop.
-        broken: It is off although it should be on.
-    """
-
-    settings: Settings
-    disabled_reason: str | None
-    broken: bool
-    routing: Routing
+    configuration: Configuration
+    plugin: Plugin
     outbox: Outbox
     recorder: TurnRecorder
     retry_buffer: RetryBuffer
+    background: Background
     client: KustomerClient
     directory: CustomerDirectory
     breaker: CircuitBreaker
     rate_limiter: RateLimiter
-    say_once: Once
-    background: Background
-    conversations: Conversations
-    newcomers: Newcomers
-    worker: Worker
-    housekeeping: Housekeeping
+    delivery: Delivery
 
     @classmethod
-    def build(
-        cls,
-        settings: Settings,
-        routing: Routing,
-        disabled_reason: str | None,
-        *,
-        broken: bool = False,
-        access: Access = Access.SERVE,
-    ) -> "Runtime":
+    def build(cls, configuration: Configuration, *, access: Access = Access.SERVE) -> "Runtime":
         """Wire everything; nothing is opened, sent or started yet. While off, nothing of the machine is read either.
 
         Raises:
             NetworkSettingError: A variable of the machine keeps Kustomer out of reach.
         """
+        settings = configuration.settings
         rate_limiter, breaker, say_once = RateLimiter(settings.rate_share), CircuitBreaker(), Once(logger)
-        network = None if disabled_reason else read_network(settings.api_url or "")
-        for problem in network.skipped if network else ():
-            logger.warning("%s", problem)
-        client = new_client(settings, network, rate_limiter.event_hooks)
+        client = _client(configuration, rate_limiter)
         directory = CustomerDirectory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
-        outbox = Outbox(settings.outbox_url, access=access)
-        recorder = TurnRecorder(outbox, Trackers(outbox, vouched_by(settings), named_channels=settings.channels))
+        outbox, background = Outbox(settings.outbox_url, access=access), Background(say_once)
+        recorder = TurnRecorder(outbox, Trackers(outbox, configuration.vouched, named_channels=settings.channels))
+        retry_buffer = RetryBuffer(recorder)
+        delivery = assemble(settings, outbox, client, directory, breaker=breaker, rate_limiter=rate_limiter)
+        newcomers, conversations = delivery.newcomers, delivery.conversations
+        customers = CustomerLookup(
+            outbox, retry_buffer, client, directory, breaker=breaker, newcomers=newcomers, conversations=conversations
+        )
+        plugin = Plugin(
+            configuration, outbox, recorder, retry_buffer, background=background, customers=customers, say_once=say_once
+        )
         return cls(
-            settings=settings,
-            disabled_reason=disabled_reason,
-            broken=broken,
-            routing=routing,
+            configuration=configuration,
+            plugin=plugin,
             outbox=outbox,
             recorder=recorder,
-            retry_buffer=RetryBuffer(recorder),
+            retry_buffer=retry_buffer,
+            background=background,
             client=client,
             directory=directory,
             breaker=breaker,
             rate_limiter=rate_limiter,
-            say_once=say_once,
-            background=Background(say_once),
-            **assemble(settings, outbox, client, directory, breaker=breaker, rate_limiter=rate_limiter),
+            delivery=delivery,
         )
-
-    def is_enabled_for(self, sender_id: str) -> bool:
-        """Whether the plugin works for this sender (KUSTOMER_ENABLED, the key, KUSTOMER_ROLLOUT_PERCENT)."""
-        return self.disabled_reason is None and in_rollout(sender_id, self.settings.rollout_percent)
-
-    def person(self, sender_id: str, slots: Mapping[str, Any], message_metadata: Any) -> Identity:
-        """Who somebody is by slots and metadata, with the settings of this deployment."""
-        settings = self.settings
-        return identify(
-            sender_id,
-            slots=slots,
-            session_metadata=slots.get(SESSION_METADATA),
-            message_metadata=message_metadata,
-            trust_metadata=settings.trust_metadata,
-            names=settings.identity_names,
-            phone_region=settings.phone_region,
-        )
-
-    def claimed(self, sender_id: str, slots: Mapping[str, Any], message_metadata: Any) -> Identity:
-        """Who speaks by their own account, for words that come with nobody's name from the channel.
-
-        Whom a channel vouches for is told by the event of each message (`People`), not by the latest of them.
-        """
-        names_somebody = vouched_by(self.settings)
-        if names_somebody is None:
-            return self.person(sender_id, slots, message_metadata)
-        told = {**slots, SESSION_METADATA: None} if names_somebody(sender_id, slots.get(SESSION_METADATA)) else slots
-        return self.person(sender_id, told, None if names_somebody(sender_id, message_metadata) else message_metadata)
-
-    def at_start(self, sender_id: str, slots: Mapping[str, Any]) -> Identity | None:
-        """Whom the channel named when the session started; None when it vouches for nobody."""
-        read = vouched_by(self.settings)
-        return read(sender_id, slots.get(SESSION_METADATA)) if read else None
 
     def start(self) -> None:
         """Start delivering, unless a worker does (KUSTOMER_COURIER); when off, log the reason once."""
-        if self.broken:
-            logger.error("rasa-kustomer does nothing until this is fixed: %s", self.disabled_reason)
-        elif self.disabled_reason is not None:
-            logger.info("rasa-kustomer does nothing: %s.", self.disabled_reason)
-        elif self.settings.courier == "external":
+        reason = self.configuration.disabled_reason
+        if self.configuration.broken:
+            logger.error("rasa-kustomer does nothing until this is fixed: %s", reason)
+        elif reason is not None:
+            logger.info("rasa-kustomer does nothing: %s.", reason)
+        elif self.configuration.settings.courier == "external":
             logger.info("Turns are only recorded; `rasa-kustomer worker` delivers them (KUSTOMER_COURIER=external).")
         else:
             self.deliver()
 
     def deliver(self) -> None:
         """Start delivering and tidying up, whatever KUSTOMER_COURIER says. Does nothing when already started."""
-        self.worker.start()
-        self.housekeeping.start()
+        self.delivery.worker.start()
+        self.delivery.housekeeping.start()
 
     async def stop(self) -> None:
         """Finish within 5 seconds; what is not delivered by then stays in the outbox for the next start."""
-        await self.housekeeping.stop()
-        await self.worker.stop()
+        await self.delivery.housekeeping.stop()
+        await self.delivery.worker.stop()
         await self.retry_buffer.stop()
         await self.background.stop()
-        await self.newcomers.close()
+        await self.delivery.newcomers.close()
         await self.directory.close()
         await self.client.aclose()
         await self.outbox.close()
@@ -198,19 +144,26 @@ def _started() -> Runtime:
 
 def _make() -> Runtime:
     try:
-        settings, routing = read_configuration()
+        configuration = read_configuration()
     except SettingsError as error:
         for problem in error.problems:
             logger.error("%s", one_line(problem))  # noqa: TRY400 - for people
         return _off(error.disabled_reason or "its settings are wrong", broken=error.disabled_reason is None)
-    if settings.debug:
+    if configuration.settings.debug:
         logging.getLogger(PACKAGE_LOGGER).setLevel(logging.DEBUG)
     try:
-        return Runtime.build(settings, routing, settings.disabled_reason)
+        return Runtime.build(configuration)
     except NetworkSettingError as error:
-        return Runtime.build(settings, routing, str(error), broken=True)
+        return Runtime.build(replace(configuration, disabled_reason=str(error), broken=True))
 
 
 def _off(because: str, *, broken: bool = True) -> Runtime:
     """A runtime that is used for nothing but the fact that it is off."""
-    return Runtime.build(Settings(), Routing(), because, broken=broken)
+    return Runtime.build(Configuration(Settings(), disabled_reason=because, broken=broken))
+
+
+def _client(configuration: Configuration, rate_limiter: RateLimiter) -> KustomerClient:
+    network = None if configuration.disabled_reason else read_network(configuration.settings.api_url or "")
+    for problem in network.skipped if network else ():
+        logger.warning("%s", problem)
+    return new_client(configuration.settings, network, rate_limiter.event_hooks)

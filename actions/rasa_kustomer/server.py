@@ -1,4 +1,4 @@
-"""What the action server itself does for us: start, stop and the health route.
+"""What the action server does for the plugin: start, stop and the health route.
 
 Uses rasa-sdk's plugin hook `attach_sanic_app_extensions`, registered while the actions are imported; present since
 rasa-sdk 3.6 (Rasa notes, Inside the action server). With `--grpc` the hook is never called and everything starts with
@@ -56,7 +56,7 @@ class ServerExtension:
 
 
 def register() -> None:
-    """Tell rasa-sdk of us, once."""
+    """Register the plugin with rasa-sdk, once."""
     manager = plugin_manager()
     if not manager.has_plugin(PLUGIN_NAME):
         manager.register(ServerExtension(), name=PLUGIN_NAME)
@@ -74,7 +74,7 @@ async def _start(_app: Any, *_: Any) -> None:
 
 
 def _make_heard() -> None:
-    """Newer SDKs spawn workers in which nobody has set up logging; our few lines would be lost there."""
+    """Set up logging where nobody has: newer SDKs spawn processes without it, and our lines would be lost."""
     if not logging.getLogger().handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s  - %(message)s"))

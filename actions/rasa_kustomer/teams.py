@@ -1,4 +1,4 @@
-"""Team names into team ids.
+"""Finds the id of a team by its name.
 
 Kustomer has no look-up by name (Kustomer API reference, Teams), so the list is read once and kept for a while.
 """

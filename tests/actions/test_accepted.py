@@ -77,7 +77,7 @@ async def test_a_handoff_that_was_not_accepted_in_time_does_not_come_late(sandbo
     await talk(bot)
     await bot.call("action_listen")
     await delivered()
-    await runtime.current().worker.stop()
+    await runtime.current().delivery.worker.stop()
     blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     await bot.call("action_kustomer_handoff")
@@ -125,7 +125,7 @@ async def test_a_handoff_of_which_nothing_is_known_is_tried_until_it_is_there(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, configure: Callable[..., None]
 ) -> None:
     configure(handoff_wait_seconds="0")
-    monkeypatch.setattr("rasa_kustomer.actions.base.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("rasa_kustomer.plugin.RETRY_SECONDS", 0.01)
     bot = Bot()
     await talk(bot)
     await bot.call("action_listen")
@@ -195,7 +195,7 @@ async def test_identify_asks_kustomer_also_when_the_move_cannot_be_recorded_and_
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, configure: Callable[..., None]
 ) -> None:
     configure(session_wait_seconds="20")
-    monkeypatch.setattr("rasa_kustomer.actions.base.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("rasa_kustomer.plugin.RETRY_SECONDS", 0.01)
     bot = Bot()
     bot.start()
     await bot.turn("hello", "your address?")

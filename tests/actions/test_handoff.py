@@ -45,7 +45,7 @@ async def test_created_is_said_with_a_reference_that_stands_on_the_ticket(sandbo
 async def test_while_kustomer_is_away_the_user_hears_queued_and_the_ticket_follows(
     sandbox: Sandbox, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rasa_kustomer.delivery.circuit_breaker.LONGEST_PROBE_SECONDS", 0.02)
+    monkeypatch.setattr("rasa_kustomer.delivery.circuit_breaker.MAX_PROBE_SECONDS", 0.02)
     configure(handoff_wait_seconds="0.2")
     sandbox.fail("*", "reset-before", times=None)
     bot = Bot()

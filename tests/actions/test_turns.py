@@ -137,7 +137,7 @@ async def test_a_tracker_without_a_session_start_continues_the_latest_session(sa
 
 async def test_the_hook_makes_no_call_to_kustomer(sandbox: Sandbox) -> None:
     """With the worker away there is nobody else who could."""
-    await runtime.current().worker.stop()
+    await runtime.current().delivery.worker.stop()
     bot = Bot()
     bot.start()
     for number in range(5):
@@ -229,7 +229,7 @@ async def test_a_locked_database_costs_a_moment_is_counted_and_said_once_and_hea
     bot.start()
     await bot.turn("hello", "hi")
     await delivered()
-    await runtime.current().worker.stop()
+    await runtime.current().delivery.worker.stop()
     blocker = sqlite3.connect(tmp_path / ".kustomer" / "outbox.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     await bot.turn("lost?", "no")
@@ -347,7 +347,7 @@ async def test_after_a_damaged_file_was_replaced_chats_bring_all_of_their_own_tu
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """E24: in the new file the rows are numbered from 1 again; the last chat speaks first."""
-    await runtime.current().worker.stop()
+    await runtime.current().delivery.worker.stop()
     bots = [Bot(f"chat{number}") for number in range(6)]
     for bot in bots:
         bot.start()
@@ -371,7 +371,7 @@ async def test_after_a_damaged_file_was_replaced_chats_bring_all_of_their_own_tu
 async def test_what_waited_in_a_file_that_was_moved_by_hand_comes_again_with_the_next_turn(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    await runtime.current().worker.stop()
+    await runtime.current().delivery.worker.stop()
     bot = Bot()
     bot.start()
     await bot.turn("hello", "hi")

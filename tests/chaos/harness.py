@@ -149,7 +149,7 @@ class Site:
 
     def refused(self) -> int:
         """How often a server said that turns could not be recorded; what it was told then is not accepted yet."""
-        return (self.folder / "server.log").read_text(errors="replace").count("Turns cannot be recorded")
+        return (self.folder / "server.log").read_text(errors="replace").count("Cannot write to the outbox")
 
     def books(self) -> dict[str, Any]:
         """`rasa-kustomer outbox status --json`."""

@@ -154,7 +154,7 @@ def test_books_that_do_not_balance_are_an_error_that_names_the_usual_reason(outb
     result = run("status")
 
     assert result.exit_code == 1
-    assert "After a rescue of a damaged file it may be so" in " ".join(result.stdout.split())
+    assert "After the rescue of a damaged file this can happen" in " ".join(result.stdout.split())
 
 
 @pytest.mark.parametrize("outbox_url", ["sqlite"], indirect=True)

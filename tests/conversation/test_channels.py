@@ -118,12 +118,12 @@ def test_an_admin_can_name_every_channel_of_kustomer(channel: str) -> None:
     [
         ("invoicebot", "pair"),
         ("=chat", "pair"),
-        ("invoicebot=", "nothing is no channel"),
-        ("invoicebot=telegram", "telegram is no channel"),
-        ("a=chat;b=sms", "is no channel"),
+        ("invoicebot=", "nothing is not a Kustomer channel"),
+        ("invoicebot=telegram", "telegram is not a Kustomer channel"),
+        ("a=chat;b=sms", "is not a Kustomer channel"),
         ('"a=chat"', "pair"),
         ("{a=chat}", "pair"),
-        ("a=chat\nb=sms", "is no channel"),
+        ("a=chat\nb=sms", "is not a Kustomer channel"),
         ("a=chat,A=sms", "two channels for A"),
     ],
 )

@@ -15,7 +15,7 @@ from rasa_kustomer.delivery.housekeeping import (
     Housekeeping,
 )
 from rasa_kustomer.outbox import Kind, NewRecord, Outbox, OutboxUnavailableError, SessionKey
-from rasa_kustomer.outbox.admin import Maintenance
+from rasa_kustomer.outbox.admin import OutboxAdmin
 
 WHO = {"external_id": None, "email": None, "phone": None, "name": None, "trusted": False}
 SESSION = SessionKey("rasa:ann:1000", "ann", 1000)
@@ -138,18 +138,18 @@ async def test_quiet_chats_are_closed_every_minute(outbox: Outbox, time: Time) -
 async def test_it_goes_on_after_whatever_happened(
     outbox: Outbox, time: Time, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    purge: Callable[..., object] = Maintenance.purge
+    purge: Callable[..., object] = OutboxAdmin.purge
 
     async def fail(*_: object, **__: object) -> int:
         raise error
 
-    monkeypatch.setattr(Maintenance, "purge", fail)
+    monkeypatch.setattr(OutboxAdmin, "purge", fail)
     house = Housekeeping(outbox, idle_close_minutes=0, retention_days=7, sleep=time.sleep)
     house.start()
     await asyncio.wait_for(time.asleep.wait(), 120)
     await time.pass_on()
     await time.pass_on()
-    monkeypatch.setattr(Maintenance, "purge", purge)
+    monkeypatch.setattr(OutboxAdmin, "purge", purge)
     await time.pass_on()
     await house.stop()
 
@@ -164,18 +164,18 @@ async def test_a_surprise_does_not_end_the_closing_of_idle_chats(
     outbox: Outbox, time: Time, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await settle(outbox)
-    close: Callable[..., object] = Maintenance.close_idle
+    close: Callable[..., object] = OutboxAdmin.close_idle
 
     async def fail(*_: object, **__: object) -> int:
         raise ValueError
 
-    monkeypatch.setattr(Maintenance, "close_idle", fail)
+    monkeypatch.setattr(OutboxAdmin, "close_idle", fail)
     house = Housekeeping(outbox, idle_close_minutes=60, retention_days=0, sleep=time.sleep)
     house.start()
     await asyncio.wait_for(time.asleep.wait(), 120)
     await time.pass_on()
     await time.pass_on()
-    monkeypatch.setattr(Maintenance, "close_idle", close)
+    monkeypatch.setattr(OutboxAdmin, "close_idle", close)
     await time.pass_on()
     await house.stop()
 

@@ -512,7 +512,10 @@ async def test_what_was_accepted_survives_the_process(outbox_url: str) -> None:
     await after.close()
 
 
-async def test_a_locked_database_is_reported_in_time_and_used_when_it_is_free(tmp_path: Path) -> None:
+async def test_a_locked_database_is_reported_in_time_and_used_when_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_kustomer.outbox.outbox.PATIENCE_SECONDS", 1.0)  # as shipped: less than SQLite's own
     outbox = Outbox(f"sqlite:///{tmp_path}/outbox.db")
     await outbox.record(SESSION, WHO, [turn(1)])
     blocker = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)

@@ -7,9 +7,9 @@ import pytest
 from tests.delivery.office import Office
 
 from kustomer_sandbox import Sandbox
-from rasa_kustomer.delivery.reconcile import Reconciliation, Report
 from rasa_kustomer.kustomer.errors import NotAllowed, Unreachable
 from rasa_kustomer.outbox import Kind
+from rasa_kustomer.reconcile import Reconciliation, Report
 
 TEXTS = ("hello", "Hi! How can I help?", "my order", "Which one?")
 

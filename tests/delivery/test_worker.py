@@ -533,3 +533,29 @@ async def test_a_session_whose_turn_another_process_has_just_settled_is_not_kept
 
     assert office.clock.now - began < LEASE_SECONDS, "the rest waits until the lease runs out, or while we are busy"
     await stalled.close()
+
+
+async def test_what_is_leased_at_the_moment_of_a_stop_is_given_back(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody delivers it until the lease expires."""
+    await office.say("ann", "hello")
+    lease, leased, go_on = office.outbox.lease, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*arguments: Any, **named: Any) -> list[Lease]:
+        found = await lease(*arguments, **named)
+        if found:
+            leased.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(office.outbox, "lease", slowly)
+    office.worker.start()
+    await leased.wait()
+    stopping = asyncio.create_task(office.worker.stop())
+    await asyncio.sleep(0)
+    go_on.set()
+    await stopping
+
+    assert len(await lease(1)) == 1
+    assert office.texts("ann") == []

@@ -5,19 +5,16 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rasa_kustomer.configuration import vouched_by
+from rasa_kustomer.configuration import Configuration
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.events.stream import Stream
 from rasa_kustomer.outbox import Outbox
 from rasa_kustomer.reading import Trackers
 from rasa_kustomer.recorder import TurnRecorder
-from rasa_kustomer.runtime import Runtime
 from rasa_kustomer.settings import Settings
 
 Event = dict[str, Any]
@@ -25,30 +22,41 @@ Row = tuple[str, str, str]  # session, key, payload
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures/rasa"
 
 
-@cache
-def _process() -> Runtime:
-    """Everything but the outbox; nothing of it is ever opened, and making it takes a while."""
-    values: dict[str, Any] = {"api_key": "key", "base_url": "http://localhost:1", "trust_metadata": True}
-    return Runtime.build(Settings(_env_file=None, **values), Routing(), None)  # type: ignore[call-arg]  # pydantic has it
+class Process(NamedTuple):
+    """What the hook and the stream work with."""
+
+    configuration: Configuration
+    recorder: TurnRecorder
+    outbox: Outbox
+
+    def stream(self, **options: Any) -> Stream:
+        """A reader of events that records here."""
+        return Stream(*self, **options)
 
 
 @asynccontextmanager
-async def process(folder: Path, **settings: Any) -> AsyncIterator[Runtime]:
-    """A process of the plugin on the folder's outbox; delivers nothing."""
-    outbox, other = Outbox(f"sqlite:///{folder}/outbox.db"), _process().settings.model_copy(update=settings)
+async def process(folder: Path, **settings: Any) -> AsyncIterator[Process]:
+    """A process of the plugin on the folder's outbox, of a channel that authenticates its users; delivers nothing."""
+    configuration = Configuration(_settings().model_copy(update=settings))
+    outbox = Outbox(f"sqlite:///{folder}/outbox.db")
     try:
-        recorder = TurnRecorder(outbox, Trackers(outbox, vouched_by(other)))
-        yield replace(_process(), settings=other, outbox=outbox, recorder=recorder)
+        yield Process(configuration, TurnRecorder(outbox, Trackers(outbox, configuration.vouched)), outbox)
     finally:
         await outbox.close()
 
 
-async def hook(runtime: Runtime, tracker: Mapping[str, Any]) -> None:
+@cache
+def _settings() -> Settings:
+    values: dict[str, Any] = {"api_key": "key", "base_url": "http://localhost:1", "trust_metadata": True}
+    return Settings(_env_file=None, **values)  # type: ignore[call-arg]  # pydantic has it
+
+
+async def hook(process: Process, tracker: Mapping[str, Any]) -> None:
     """`action_listen`, as actions/base.py does it."""
     sender = sender_part(tracker["sender_id"])
     metadata = tracker["latest_message"].get("metadata")
-    person = runtime.claimed(sender, tracker["slots"], metadata)
-    await runtime.recorder.record_turns(sender, tracker["events"], person)
+    person = process.configuration.claimed(sender, tracker["slots"], metadata)
+    await process.recorder.record_turns(sender, tracker["events"], person)
 
 
 def recorded(folder: Path) -> list[Row]:

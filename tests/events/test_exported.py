@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events.rasa import Event, hook, process, recorded
+from tests.events.rasa import Event, Process, hook, process, recorded
 
 from rasa_kustomer.events.exported import HEADER
-from rasa_kustomer.events.stream import CALM_SECONDS, Stream
-from rasa_kustomer.runtime import Runtime
+from rasa_kustomer.events.stream import CALM_SECONDS
 
 OFFSET = 432.0
 
@@ -28,9 +27,9 @@ class Message:
 class Worker:
     """A stream whose time passes only when told."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, running: Process) -> None:
         self._now = 1_000.0
-        self._stream = Stream(runtime, now=lambda: self._now)
+        self._stream = running.stream(now=lambda: self._now)
 
     async def hears(self, events: Sequence[Event], *, exported: bool = True, calm: bool = True) -> list[Message]:
         messages = [Message(event, {HEADER: "4f1d"} if exported else {}) for event in events]
@@ -75,12 +74,12 @@ async def test_of_a_session_that_is_known_nothing_is_recorded_again(
     tmp_path: Path, ids: str, seconds: float, by: str
 ) -> None:
     live = session(1_000.0, 1, ids=ids)
-    async with process(tmp_path) as runtime:
-        worker = Worker(runtime)
+    async with process(tmp_path) as running:
+        worker = Worker(running)
         if by == "stream":
             await worker.hears(live, exported=False)
         else:
-            await hook(runtime, {"sender_id": "ann", "events": live[:-1], "slots": {}, "latest_message": {}})
+            await hook(running, {"sender_id": "ann", "events": live[:-1], "slots": {}, "latest_message": {}})
         before = recorded(tmp_path)
 
         messages = await worker.hears(moved(live, seconds))
@@ -93,8 +92,8 @@ async def test_of_a_session_that_is_known_nothing_is_recorded_again(
 @pytest.mark.parametrize("part", [slice(4, None), slice(0, 4), slice(1, 3), slice(2, 3), slice(1, 2)])
 async def test_nor_of_a_part_of_it(tmp_path: Path, part: slice) -> None:
     live = session(1_000.0, 1)
-    async with process(tmp_path) as runtime:
-        worker = Worker(runtime)
+    async with process(tmp_path) as running:
+        worker = Worker(running)
         await worker.hears(live, exported=False)
         await worker.hears(moved(live)[part])
 
@@ -104,8 +103,8 @@ async def test_nor_of_a_part_of_it(tmp_path: Path, part: slice) -> None:
 async def test_a_session_of_which_nothing_is_known_is_recorded_whole(tmp_path: Path) -> None:
     """Also when it comes with pauses, which would make its own beginning known."""
     first, second = session(1_000.0, 1), session(9_000.0, 2)
-    async with process(tmp_path) as runtime:
-        worker = Worker(runtime)
+    async with process(tmp_path) as running:
+        worker = Worker(running)
         await worker.hears(second, exported=False)
         whole = moved([*first, *second])
         for start in range(0, len(whole), 2):
@@ -119,8 +118,8 @@ async def test_a_session_of_which_nothing_is_known_is_recorded_whole(tmp_path: P
 
 async def test_what_is_said_meanwhile_is_recorded(tmp_path: Path) -> None:
     live, later = session(1_000.0, 1), session(9_000.0, 2)
-    async with process(tmp_path) as runtime:
-        worker = Worker(runtime)
+    async with process(tmp_path) as running:
+        worker = Worker(running)
         await worker.hears(live, exported=False)
         await worker.hears(moved(live)[:4], calm=False)
         await worker.hears(later, exported=False, calm=False)
@@ -131,13 +130,13 @@ async def test_what_is_said_meanwhile_is_recorded(tmp_path: Path) -> None:
 
 async def test_a_worker_that_stops_in_the_middle_leaves_the_session_to_the_broker(tmp_path: Path) -> None:
     whole = session(1_000.0, 1)
-    async with process(tmp_path) as runtime:
-        worker = Worker(runtime)
+    async with process(tmp_path) as running:
+        worker = Worker(running)
         messages = await worker.hears(whole[:4], calm=False)
         await worker.stops()
     assert not any(one.acknowledged for one in messages)
     assert recorded(tmp_path) == []
 
-    async with process(tmp_path) as runtime:
-        await Worker(runtime).hears(whole)
+    async with process(tmp_path) as running:
+        await Worker(running).hears(whole)
     assert len(recorded(tmp_path)) == 4

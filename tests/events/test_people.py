@@ -8,7 +8,7 @@ import pytest
 from tests.events.rasa import Queue, hook, people, process, recorded
 from tests.helpers import Clock
 
-from rasa_kustomer.events.stream import QUIET_SECONDS, Stream
+from rasa_kustomer.events.stream import QUIET_SECONDS
 
 START = 1_795_330_500
 REMINDER = "EXTERNAL: reminder"
@@ -42,12 +42,12 @@ def by_person(folder: Path) -> dict[str, list[str]]:
 
 async def test_a_worker_that_begins_in_the_middle_knows_who_spoke_from_the_outbox(tmp_path: Path) -> None:
     """The words of each stay with them, also those that name nobody and come after a restart."""
-    async with process(tmp_path) as runtime:
-        await Queue([*started(), *said(1, "one", ANN), *said(2, "two", BOB)]).deliver(Stream(runtime))
-    async with process(tmp_path) as runtime:
-        await Queue(said(3, "three", {})).deliver(Stream(runtime))
-    async with process(tmp_path) as runtime:
-        await Queue([*said(4, "four", ANN), *said(5, "five", {})]).deliver(Stream(runtime))
+    async with process(tmp_path) as running:
+        await Queue([*started(), *said(1, "one", ANN), *said(2, "two", BOB)]).deliver(running.stream())
+    async with process(tmp_path) as running:
+        await Queue(said(3, "three", {})).deliver(running.stream())
+    async with process(tmp_path) as running:
+        await Queue([*said(4, "four", ANN), *said(5, "five", {})]).deliver(running.stream())
 
     assert by_person(tmp_path) == {"C-A": ["one", "four", "five"], "C-B": ["two", "three"]}
 
@@ -56,13 +56,13 @@ async def test_a_worker_that_begins_in_the_middle_knows_who_spoke_last_when_all_
     tmp_path: Path,
 ) -> None:
     turns = [*said(1, "one", ANN), *said(2, "two", BOB), *said(3, "three", ANN)]
-    async with process(tmp_path) as runtime:
-        stream, queue = Stream(runtime, now=Clock()), Queue([*started(), *turns])
+    async with process(tmp_path) as running:
+        stream, queue = running.stream(now=Clock()), Queue([*started(), *turns])
         stream.connected()  # what comes then waits for what belongs between it
         await queue.deliver(stream)
         await stream.record(everything=True)
-    async with process(tmp_path) as runtime:
-        await Queue(said(4, "four", {})).deliver(Stream(runtime))
+    async with process(tmp_path) as running:
+        await Queue(said(4, "four", {})).deliver(running.stream())
 
     assert by_person(tmp_path) == {"C-A": ["one", "three", "four"], "C-B": ["two"]}
 
@@ -87,16 +87,16 @@ async def test_somebody_who_was_named_and_has_said_nothing_is_still_known_after_
     (tmp_path / "alone").mkdir()
     (tmp_path / "died").mkdir()
     later = said(8, "two", then)
-    async with process(tmp_path / "alone") as runtime:
-        await Queue([*begin, *later]).deliver(Stream(runtime))
-    async with process(tmp_path / "died") as runtime:
+    async with process(tmp_path / "alone") as running:
+        await Queue([*begin, *later]).deliver(running.stream())
+    async with process(tmp_path / "died") as running:
         queue = Queue(begin)
-        await queue.deliver(Stream(runtime))
+        await queue.deliver(running.stream())
         assert queue.unacknowledged
     queue.disconnect()
     queue.publish(*later)
-    async with process(tmp_path / "died") as runtime:
-        await queue.deliver(Stream(runtime))
+    async with process(tmp_path / "died") as running:
+        await queue.deliver(running.stream())
 
     assert by_person(tmp_path / "died") == by_person(tmp_path / "alone") == told
     assert [row[:2] for row in recorded(tmp_path / "died")] == [row[:2] for row in recorded(tmp_path / "alone")]
@@ -109,14 +109,14 @@ async def test_a_message_without_words_adds_nothing_to_a_person(tmp_path: Path) 
     events = [*started(mail), *said(1, "one", mail, "Hello"), *said(2, REMINDER, both)]
     (tmp_path / "stream").mkdir()
     (tmp_path / "hook").mkdir()
-    async with process(tmp_path / "stream") as runtime:
+    async with process(tmp_path / "stream") as running:
         queue = Queue(events)
-        await queue.deliver(Stream(runtime))
-    async with process(tmp_path / "hook") as runtime:
+        await queue.deliver(running.stream())
+    async with process(tmp_path / "hook") as running:
         slots = {"session_started_metadata": mail}
         for end in (4, len(events)):
             message = {"metadata": both if end > 4 else mail}
-            await hook(runtime, {"sender_id": "u1", "events": events[:end], "slots": slots, "latest_message": message})
+            await hook(running, {"sender_id": "u1", "events": events[:end], "slots": slots, "latest_message": message})
 
     known = people(tmp_path / "hook")
     assert [one["external_id"] for one in known.values()] == [None]
@@ -126,16 +126,18 @@ async def test_a_message_without_words_adds_nothing_to_a_person(tmp_path: Path) 
 async def test_a_bots_answer_goes_to_whom_a_message_without_words_names(tmp_path: Path) -> None:
     """A shared device: what the bot answers to a reminder of one person is nothing for the one before."""
     events = [*started(), *said(1, "one", ANN), *said(2, "two", BOB), *said(3, REMINDER, ANN, "Your parcel is here")]
-    async with process(tmp_path) as runtime:
-        await Queue(events).deliver(Stream(runtime))
+    async with process(tmp_path) as running:
+        await Queue(events).deliver(running.stream())
 
     assert by_person(tmp_path) == {"C-A": ["one", "Your parcel is here"], "C-B": ["two"]}
 
 
 async def test_what_a_reminder_tells_of_a_person_is_stored_with_the_bots_answer(tmp_path: Path) -> None:
     mail, both = {"email": "a@example.com"}, {**ANN, "email": "a@example.com"}
-    async with process(tmp_path) as runtime:
-        await Queue([*started(mail), *said(1, "one", mail), *said(2, REMINDER, both, "Hello")]).deliver(Stream(runtime))
+    async with process(tmp_path) as running:
+        await Queue([*started(mail), *said(1, "one", mail), *said(2, REMINDER, both, "Hello")]).deliver(
+            running.stream()
+        )
 
     assert by_person(tmp_path) == {"C-A": ["one", "Hello"]}
 
@@ -143,8 +145,8 @@ async def test_what_a_reminder_tells_of_a_person_is_stored_with_the_bots_answer(
 async def test_whom_a_reminder_names_has_not_said_the_words_before_it(tmp_path: Path) -> None:
     """However much of it is read at once."""
     events = [*started(), *said(1, "one", {}), *said(2, REMINDER, ANN)]
-    async with process(tmp_path) as runtime:
-        stream, queue = Stream(runtime, now=Clock()), Queue(events)
+    async with process(tmp_path) as running:
+        stream, queue = running.stream(now=Clock()), Queue(events)
         stream.connected()
         await queue.deliver(stream)
         await stream.record(everything=True)
@@ -156,8 +158,8 @@ async def test_who_speaks_by_their_own_account_is_stored_without_new_words(tmp_p
     """A form's slot may come after the broker paused in the middle of a turn, and the visitor says nothing more."""
     clock, [spoken, end] = Clock(), said(1, "a@example.com", {})
     slot = {"sender_id": "u1", "event": "slot", "name": "email", "value": "a@example.com", "timestamp": START + 10.5}
-    async with process(tmp_path) as runtime:
-        stream, queue = Stream(runtime, now=clock), Queue([*started(), spoken])
+    async with process(tmp_path) as running:
+        stream, queue = running.stream(now=clock), Queue([*started(), spoken])
         await queue.deliver(stream)
         clock.now += QUIET_SECONDS
         await queue.look(stream)
@@ -173,9 +175,9 @@ async def test_a_stream_that_lags_behind_the_hook_takes_nobodys_identity_back(tm
     slot = {"sender_id": "u1", "event": "slot", "name": "email", "value": "old@example.com", "timestamp": START + 10.5}
     late = [*events[:2], slot, *events[2:]]
     tracker = {"sender_id": "u1", "events": late, "slots": {"email": "new@example.com"}, "latest_message": {}}
-    async with process(tmp_path) as runtime:
-        await hook(runtime, tracker)
-    async with process(tmp_path) as runtime:
-        await Queue(late[:4]).deliver(Stream(runtime))
+    async with process(tmp_path) as running:
+        await hook(running, tracker)
+    async with process(tmp_path) as running:
+        await Queue(late[:4]).deliver(running.stream())
 
     assert [one["email"] for one in people(tmp_path).values()] == ["new@example.com"]

@@ -151,7 +151,7 @@ async def test_without_an_outbox_the_events_stay_with_the_broker(
     talk.turn("hello")
     await publish(broker.url, queue, talk.published())
     worker.start()
-    await eventually(lambda: "Events wait in RabbitMQ" in worker.log.read_text())
+    await eventually(lambda: "Events stay in RabbitMQ" in worker.log.read_text())
 
     blocked.unlink()
     await all_recorded(worker, talk)

@@ -12,7 +12,7 @@ from tests.events.rasa import Event, Queue, captured, hook, people, process, pub
 from tests.helpers import Clock
 from tests.searching import examples
 
-from rasa_kustomer.events.stream import CALM_SECONDS, QUIET_SECONDS, Stream
+from rasa_kustomer.events.stream import CALM_SECONDS, QUIET_SECONDS
 
 Turns = list[list[Event]]
 
@@ -23,12 +23,12 @@ async def test_captured_conversations(sender: str, tmp_path: Path) -> None:
     trackers = captured(sender)
     (tmp_path / "hook").mkdir()
     (tmp_path / "stream").mkdir()
-    async with process(tmp_path / "hook") as runtime:
+    async with process(tmp_path / "hook") as running:
         for tracker in trackers:
-            await hook(runtime, tracker)
+            await hook(running, tracker)
     clock = Clock()
-    async with process(tmp_path / "stream") as runtime:
-        stream, queue = Stream(runtime, now=clock), Queue(published(trackers))
+    async with process(tmp_path / "stream") as running:
+        stream, queue = running.stream(now=clock), Queue(published(trackers))
         await queue.deliver(stream)
         clock.now += 2 * QUIET_SECONDS
         await queue.look(stream)
@@ -131,9 +131,9 @@ def trackers_of(turns: Turns) -> list[dict[str, Any]]:
 
 
 async def by_hook(folder: Path, turns: Turns) -> None:
-    async with process(folder) as runtime:
+    async with process(folder) as running:
         for tracker in trackers_of(turns):
-            await hook(runtime, tracker)
+            await hook(running, tracker)
 
 
 def pressed_later(value: str) -> Turns:
@@ -170,13 +170,13 @@ async def test_a_button_of_the_session_before_is_known_to_both(
     turns = pressed_later(value)
     (tmp_path / "hook").mkdir()
     (tmp_path / "stream").mkdir()
-    async with process(tmp_path / "hook") as runtime:
+    async with process(tmp_path / "hook") as running:
         for number, tracker in enumerate(trackers_of(turns)):
             heads = len(turns[0]) if cut and number > 1 else 0
-            await hook(runtime, {**tracker, "events": tracker["events"][heads:]})
+            await hook(running, {**tracker, "events": tracker["events"][heads:]})
     clock = Clock()
-    async with process(tmp_path / "stream") as runtime:
-        stream, queue = Stream(runtime, now=clock), Queue()
+    async with process(tmp_path / "stream") as running:
+        stream, queue = running.stream(now=clock), Queue()
         for turn in turns:
             queue.publish(*turn)
             await queue.deliver(stream)
@@ -198,8 +198,8 @@ async def test_repeats_and_lost_connections_change_nothing(turns: Turns, data: s
         other.mkdir()
         await by_hook(one, turns)
         clock = Clock()
-        async with process(other) as runtime:
-            stream, queue = Stream(runtime, now=clock), Queue([event for turn in turns for event in turn])
+        async with process(other) as running:
+            stream, queue = running.stream(now=clock), Queue([event for turn in turns for event in turn])
             for _ in range(data.draw(st.integers(0, 6))):
                 await queue.deliver(stream, data.draw(st.integers(1, 12)))
                 happens = data.draw(st.sampled_from(["quiet", "lost", "lost with acknowledgements"]))
@@ -228,7 +228,7 @@ async def test_hook_and_stream_at_once_record_each_turn_once(turns: Turns, data:
         other.mkdir()
         missed = data.draw(st.sets(st.integers(0, len(turns)), max_size=2))
         async with process(one) as alone, process(other) as server, process(other) as worker:
-            stream, queue = Stream(worker), Queue()
+            stream, queue = worker.stream(), Queue()
             for number, (turn, tracker) in enumerate(zip(turns, trackers_of(turns), strict=True)):
                 await hook(alone, tracker)
                 if number not in missed:
@@ -252,11 +252,11 @@ async def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(turns: Turn
         await by_hook(one, turns)
         queue = Queue([event for turn in turns for event in turn])
         for _ in range(data.draw(st.integers(0, 4))):
-            async with process(other) as runtime:
-                await queue.deliver(Stream(runtime), data.draw(st.integers(1, 12)))
+            async with process(other) as running:
+                await queue.deliver(running.stream(), data.draw(st.integers(1, 12)))
             queue.disconnect(acknowledgements_arrive=data.draw(st.booleans()))
-        async with process(other) as runtime:
-            await queue.deliver(Stream(runtime))
+        async with process(other) as running:
+            await queue.deliver(running.stream())
         keys = [row[:2] for row in recorded(one)]
         assert [row[:2] for row in recorded(other)] == keys
 
@@ -273,8 +273,8 @@ async def test_what_comes_shuffled_and_twice_after_an_outage_of_the_broker_is_pu
         other.mkdir()
         await by_hook(one, turns)
         clock = Clock()
-        async with process(other) as runtime:
-            stream, queue = Stream(runtime, now=clock), Queue()
+        async with process(other) as running:
+            stream, queue = running.stream(now=clock), Queue()
             before = data.draw(st.integers(0, len(turns)))
             queue.publish(*(event for turn in turns[:before] for event in turn))
             await queue.deliver(stream)

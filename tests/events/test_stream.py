@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events.conftest import build
+from tests.events.rasa import Process, process
 from tests.events.talks import Talk
 from tests.helpers import Clock
 
 from rasa_kustomer.events.rabbitmq import PREFETCH
-from rasa_kustomer.events.stream import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, Stream
+from rasa_kustomer.events.stream import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS
 from rasa_kustomer.outbox import OutboxUnavailableError
-from rasa_kustomer.runtime import Runtime
 
 CAPTURE = Path(__file__).parents[1] / "fixtures" / "rasa" / "broker-pika-turn1.json"
 
@@ -25,10 +24,6 @@ class Receipt:
 
     async def ack(self) -> None:
         self.acknowledged = True
-
-
-def runtime_on(path: Path) -> Runtime:
-    return build(outbox_url=f"sqlite:///{path}")
 
 
 def rows(path: Path) -> list[Any]:
@@ -44,8 +39,8 @@ def shown(event: dict[str, Any]) -> str:
     return "\n".join(part for part in (event["text"], buttons) if part)
 
 
-async def test_a_captured_turn_of_rasa_is_recorded_and_acknowledged(runtime: Runtime, tmp_path: Path) -> None:
-    stream, receipts = Stream(runtime), []
+async def test_a_captured_turn_of_rasa_is_recorded_and_acknowledged(running: Process, tmp_path: Path) -> None:
+    stream, receipts = running.stream(), []
     for event in json.loads(CAPTURE.read_text()):
         receipts.append(Receipt())
         assert stream.take(json.dumps(event).encode(), receipts[-1])
@@ -55,9 +50,9 @@ async def test_a_captured_turn_of_rasa_is_recorded_and_acknowledged(runtime: Run
     assert all(receipt.acknowledged for receipt in receipts)
 
 
-async def test_nothing_is_acknowledged_before_it_is_recorded(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_acknowledged_before_it_is_recorded(running: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    stream, talk = Stream(runtime, now=clock), Talk("ann", random.Random(1))
+    stream, talk = running.stream(now=clock), Talk("ann", random.Random(1))
     talk.start()
     talk.turn()
     receipts = [Receipt() for _ in talk.events]
@@ -68,7 +63,7 @@ async def test_nothing_is_acknowledged_before_it_is_recorded(runtime: Runtime, m
         raise OutboxUnavailableError("no disk")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runtime.outbox, "record", no_disk)
+        patch.setattr(running.outbox, "record", no_disk)
         with pytest.raises(OutboxUnavailableError):
             await stream.record(everything=True)
         assert not any(receipt.acknowledged for receipt in receipts)
@@ -78,16 +73,16 @@ async def test_nothing_is_acknowledged_before_it_is_recorded(runtime: Runtime, m
 
 
 async def test_a_turn_that_cannot_be_recorded_for_its_own_sake_does_not_hold_up_the_others(
-    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    running: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream, receipts, record = Stream(runtime), [], runtime.recorder.record_turns
+    stream, receipts, record = running.stream(), [], running.recorder.record_turns
 
     async def not_for_eve(sender_id: str, *rest: Any, **more: Any) -> Any:
         if sender_id == "eve":
             raise ValueError("my secret")
         return await record(sender_id, *rest, **more)
 
-    monkeypatch.setattr(runtime.recorder, "record_turns", not_for_eve)
+    monkeypatch.setattr(running.recorder, "record_turns", not_for_eve)
     for name in ("eve", "ann"):
         talk = Talk(name, random.Random(1))
         talk.start()
@@ -99,15 +94,15 @@ async def test_a_turn_that_cannot_be_recorded_for_its_own_sake_does_not_hold_up_
 
     assert {row[0].split(":")[1] for row in rows(tmp_path / "outbox.db")} == {"ann"}
     assert all(receipt.acknowledged for receipt in receipts)
-    assert "was left out: ValueError at " in caplog.text
+    assert "was skipped: ValueError at " in caplog.text
     assert "my secret" not in caplog.text
 
 
 async def test_after_a_connection_is_made_turns_wait_for_what_belongs_between_them(
-    runtime: Runtime, tmp_path: Path
+    running: Process, tmp_path: Path
 ) -> None:
     clock = Clock()
-    stream, talk = Stream(runtime, now=clock), Talk("ann", random.Random(1))
+    stream, talk = running.stream(now=clock), Talk("ann", random.Random(1))
     stream.connected()
     talk.start()
     talk.turn("hello")
@@ -128,9 +123,9 @@ async def test_after_a_connection_is_made_turns_wait_for_what_belongs_between_th
     assert said == [shown(event) for event in talk.events if event["event"] in {"user", "bot"}]
 
 
-async def test_a_turn_without_an_end_is_recorded_after_a_moment_of_silence(runtime: Runtime) -> None:
+async def test_a_turn_without_an_end_is_recorded_after_a_moment_of_silence(running: Process) -> None:
     clock = Clock()
-    stream, talk, receipt = Stream(runtime, now=clock), Talk("ann", random.Random(1)), Receipt()
+    stream, talk, receipt = running.stream(now=clock), Talk("ann", random.Random(1)), Receipt()
     talk.start()
     talk.turn()
     for body in talk.published()[:-1]:
@@ -143,9 +138,9 @@ async def test_a_turn_without_an_end_is_recorded_after_a_moment_of_silence(runti
     assert receipt.acknowledged
 
 
-async def test_a_session_in_which_nobody_speaks_is_not_held_for_ever(runtime: Runtime) -> None:
+async def test_a_session_in_which_nobody_speaks_is_not_held_for_ever(running: Process) -> None:
     clock = Clock()
-    stream, talk, receipt = Stream(runtime, now=clock), Talk("ann", random.Random(1)), Receipt()
+    stream, talk, receipt = running.stream(now=clock), Talk("ann", random.Random(1)), Receipt()
     talk.start()
     for body in talk.published():
         stream.take(body, receipt)
@@ -157,9 +152,9 @@ async def test_a_session_in_which_nobody_speaks_is_not_held_for_ever(runtime: Ru
     assert receipt.acknowledged
 
 
-async def test_visitors_who_never_speak_do_not_hold_up_the_others(runtime: Runtime) -> None:
+async def test_visitors_who_never_speak_do_not_hold_up_the_others(running: Process) -> None:
     """RabbitMQ sends no more while 1,000 messages are not acknowledged; a page that opens chats makes many."""
-    stream, given = Stream(runtime, now=Clock()), []
+    stream, given = running.stream(now=Clock()), []
     for number in range(300):
         talk = Talk(f"visitor-{number}", random.Random(number))
         talk.start()
@@ -188,9 +183,9 @@ async def test_visitors_who_never_speak_do_not_hold_up_the_others(runtime: Runti
     ],
 )
 async def test_what_is_no_event_is_left_out_and_said_once_without_its_content(
-    runtime: Runtime, body: bytes, caplog: pytest.LogCaptureFixture
+    running: Process, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream = Stream(runtime)
+    stream = running.stream()
     assert not stream.take(body, Receipt())
     assert not stream.take(body, Receipt())
 
@@ -201,30 +196,30 @@ async def test_what_is_no_event_is_left_out_and_said_once_without_its_content(
 @pytest.mark.parametrize(
     "fields", [{"timestamp": None}, {"text": 7}, {"metadata": "x"}, {"parse_data": []}, {"data": 3}]
 )
-async def test_events_of_wrong_types_do_no_harm(runtime: Runtime, fields: dict[str, Any]) -> None:
-    stream, receipt = Stream(runtime), Receipt()
+async def test_events_of_wrong_types_do_no_harm(running: Process, fields: dict[str, Any]) -> None:
+    stream, receipt = running.stream(), Receipt()
     for event in ("session_started", "user", "bot", "slot", "action", "brand_new"):
         stream.take(json.dumps({"sender_id": "a", "event": event, "timestamp": 1.0, **fields}).encode(), receipt)
     await stream.record(everything=True)
 
 
 async def test_senders_outside_the_rollout_are_acknowledged_unread(tmp_path: Path) -> None:
-    stream = Stream(build(outbox_url=f"sqlite:///{tmp_path}/outbox.db", rollout_percent=0))
-    assert not stream.take(b'{"sender_id": "a", "event": "user"}', Receipt())
+    async with process(tmp_path, rollout_percent=0) as nobody:
+        assert not nobody.stream().take(b'{"sender_id": "a", "event": "user"}', Receipt())
 
 
-async def test_after_a_restart_in_mid_session_the_person_is_still_known(runtime: Runtime, tmp_path: Path) -> None:
+async def test_after_a_restart_in_mid_session_the_person_is_still_known(running: Process, tmp_path: Path) -> None:
     talk = Talk("ann", random.Random(1))
     talk.start()
     talk.turn()
-    first = Stream(runtime)
+    first = running.stream()
     for body in talk.published():
         first.take(body, Receipt())
     await first.record(everything=True)
     seen = len(talk.events)
     talk.turn()
-    runtime.recorder.forget("ann")
-    second = Stream(runtime)
+    running.recorder.forget("ann")
+    second = running.stream()
     for body in talk.published(seen):
         second.take(body, Receipt())
     await second.record(everything=True)

@@ -55,7 +55,7 @@ MUTANTS = [
         "tests/cli/test_steps.py -k gets_flows",
     ),
     Mutant(
-        "F13: describe_error nothing shows it, it is asked",
+        "F13: Where nothing shows it, it is asked",
         f"{BOT}/folder.py",
         "else False if config.files else None",
         "else False",

@@ -83,13 +83,13 @@ MUTANTS = [
     Mutant(
         "... and are kept in the first place",
         "actions/rasa_kustomer/recorder.py",
-        "            self._keep(_Call(sender_id, events, identity, at_start))\n",
+        "            self._keep(turns)\n",
         "",
         "tests/actions/test_turns.py -k last_words",
     ),
     Mutant(
         "F16: whatever keeps a turn from being recorded, it is kept",
-        "actions/rasa_kustomer/actions/base.py",
+        "actions/rasa_kustomer/plugin.py",
         "except Exception as error:  # noqa: BLE001 - whatever it is, the turn is kept and said",
         "except OSError as error:",
         "tests/actions/test_turns.py -k whatever_reason",

@@ -126,7 +126,7 @@ MUTANTS = [
     ),
     Mutant(
         "F20 Nobody hears of another's ticket",
-        "actions/rasa_kustomer/actions/ticket_status.py",
+        "actions/rasa_kustomer/lookup.py",
         "        return owner.is_same_person(asker)\n",
         "        return True\n",
         f"{SPEAK} tests/actions/test_ticket_status.py",
@@ -175,7 +175,7 @@ MUTANTS = [
     ),
     Mutant(
         "Whom the latest message names is not taken for who said the words before it",
-        "actions/rasa_kustomer/runtime.py",
+        "actions/rasa_kustomer/configuration.py",
         "None if names_somebody(sender_id, message_metadata) else message_metadata",
         "message_metadata",
         "tests/events/test_people.py -k words_before",
@@ -204,7 +204,7 @@ MUTANTS = [
     Mutant(
         "The broker keeps what named somebody who has said nothing so far",
         "actions/rasa_kustomer/events/stream.py",
-        "sender.exported is not None or await self._runtime.recorder.is_kept(sender_id)",
+        "sender.exported is not None or await self._recorder.is_kept(sender_id)",
         "True",
         "tests/events/test_people.py -k said_nothing",
     ),

@@ -10,8 +10,8 @@ MUTANTS = [
     Mutant(
         "E4: how urgent a request is, is asked again while it waits",
         f"{PRODUCT}/delivery/rate_limit.py",
-        "self._token_wait(mine.level), self._window_wait(mine.level)",
-        "self._token_wait(mine._own), self._window_wait(Priority.MIRROR)",
+        "self._wait(mine.level)) <= 0",
+        "self._wait(Priority.MIRROR)) <= 0",
         f"{BUDGET} -k let_through",
     ),
     Mutant(
@@ -37,14 +37,14 @@ MUTANTS = [
     ),
     Mutant(
         "E4: a session that was handed off while it failed does not wait",
-        f"{PRODUCT}/outbox/queue.py",
+        f"{PRODUCT}/outbox/leases.py",
         "THEN CAST(:until AS FLOAT) ELSE 0.0 END",
         "THEN CAST(:until AS FLOAT) ELSE CAST(:until AS FLOAT) END",
         f"{HURRY} -k fails_while",
     ),
     Mutant(
         "E4: a handoff of another process gets a probe at once",
-        f"{PRODUCT}/delivery/worker.py",
+        f"{PRODUCT}/delivery/scheduler.py",
         "            self._breaker.probe_soon()\n",
         "            pass\n",
         f"{HURRY} -k probe",
@@ -134,8 +134,8 @@ MUTANTS = [
         f"{HURRY} -k longer_than_a_lease",
     ),
     Mutant(
-        "A courier does not take again what it has at hand",
-        f"{PRODUCT}/delivery/worker.py",
+        "A worker does not lease again what it is delivering",
+        f"{PRODUCT}/delivery/scheduler.py",
         "closing=closing, but_not=keys)",
         "closing=closing)",
         f"{HURRY} -k taken_again",
@@ -149,7 +149,7 @@ MUTANTS = [
     ),
     Mutant(
         "Handoffs have places of their own",
-        f"{PRODUCT}/delivery/worker.py",
+        f"{PRODUCT}/delivery/scheduler.py",
         "HANDOFFS_AT_ONCE - self._busy(Priority.HANDOFF)",
         "HANDOFFS_AT_ONCE - self._busy(*Priority)",
         f"{HURRY} -k keep_no_handoff_out",
@@ -157,8 +157,8 @@ MUTANTS = [
     Mutant(
         "There is a least gap between two requests of the mirror",
         f"{PRODUCT}/delivery/rate_limit.py",
-        "return max(self._next_at - now, wait) if mine >= Priority.MIRROR else wait",
-        "return wait",
+        "if mine >= Priority.MIRROR:",
+        "if False:",
         f"{BUDGET} -k least_gap",
     ),
 ]

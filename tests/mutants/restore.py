@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 OUTBOX = "actions/rasa_kustomer/outbox/"
 DELIVERY = "actions/rasa_kustomer/delivery/"
+RECONCILE = "actions/rasa_kustomer/reconcile/"
 TESTS = "tests/delivery/test_restore.py -k sqlite"
 
 MUTANTS = [
@@ -100,21 +101,21 @@ MUTANTS = [
     ),
     Mutant(
         "E23: Reconcile sees a second conversation of the same customer",
-        DELIVERY + "reconcile.py",
+        RECONCILE + "comparison.py",
         "for one in theirs or () if one.external_id == place.key",
         "for one in ()",
         "tests/delivery/test_reconcile.py -k sqlite",
     ),
     Mutant(
         "E23: Reconcile sees an older conversation of another customer",
-        DELIVERY + "reconcile.py",
+        RECONCILE + "comparison.py",
         " | ({found.id} if found else set())",
         "",
         "tests/delivery/test_reconcile.py -k sqlite",
     ),
     Mutant(
-        "E23: Reconcile tells no rate describe_error a second conversation could not be looked for",
-        DELIVERY + "reconcile.py",
+        "E23: Reconcile gives no rate when a second conversation could not be looked for",
+        RECONCILE + "report.py",
         "if total and not self.unsearched else None",
         "if total else None",
         "tests/delivery/test_reconcile.py -k sqlite",
@@ -128,9 +129,9 @@ MUTANTS = [
     ),
     Mutant(
         "E25: A conversation that was found with people is never closed by us",
-        DELIVERY + "session.py",
-        "        if spoken or (lease.escalated and not record.unsure):",
-        "        if spoken:",
+        DELIVERY + "closings.py",
+        "    if spoken or (lease.escalated and not record.unsure):",
+        "    if spoken:",
         TESTS,
     ),
     Mutant(
@@ -156,8 +157,8 @@ MUTANTS = [
     ),
     Mutant(
         "E25: The ticket status finds a ticket that the outbox has forgotten",
-        "actions/rasa_kustomer/actions/ticket_status.py",
-        "keys = await call.runtime.outbox.not_looked_up(call.sender_id)",
+        "actions/rasa_kustomer/lookup.py",
+        "keys = await self._outbox.not_looked_up(sender_id)",
         "keys: list[str] = []",
         "tests/actions/test_after_a_loss.py",
     ),

@@ -23,14 +23,14 @@ MUTANTS = [
     Mutant(
         "F1: while the plugin is off no proxy or certificate is read",
         f"{PACKAGE}/runtime.py",
-        "network = None if disabled_reason else read_network(",
+        "network = None if configuration.disabled_reason else read_network(",
         "network = read_network(",
         "tests/test_server.py -k while_it_is_off",
     ),
     Mutant(
         "F1: a variable that cannot be used costs the plugin and nobody else",
         f"{PACKAGE}/runtime.py",
-        "        return Runtime.build(settings, routing, str(error), broken=True)",
+        "        return Runtime.build(replace(configuration, disabled_reason=str(error), broken=True))",
         "        raise",
         "tests/test_server.py -k costs_the_plugin",
     ),
@@ -78,7 +78,7 @@ MUTANTS = [
     ),
     Mutant(
         "F3: the remark about a team shows no hidden slot",
-        f"{PACKAGE}/actions/ticket.py",
+        f"{PACKAGE}/actions/handoff.py",
         'team["team_hidden"] = HIDDEN',
         'team["team"] = decision.team',
         "tests/actions/test_hidden_slots.py -k not_quoted",
@@ -184,7 +184,7 @@ MUTANTS = [
     Mutant(
         "E5: a team that was wished for is not in the log",
         f"{PACKAGE}/delivery/ticketing.py",
-        '"The team of a handoff does not exist in Kustomer; the note in the ticket says which."',
+        '"The team of a handoff does not exist in Kustomer; the note of the ticket names it."',
         'f"{problem}"',
         "tests/test_log.py -k no_text_of_a_slot",
     ),

@@ -53,8 +53,8 @@ MUTANTS = [
     Mutant(
         "F6: an admin's word for a channel reaches the recorded turns",
         "actions/rasa_kustomer/runtime.py",
-        "Trackers(outbox, vouched_by(settings), named_channels=settings.channels)",
-        "Trackers(outbox, vouched_by(settings))",
+        "Trackers(outbox, configuration.vouched, named_channels=settings.channels)",
+        "Trackers(outbox, configuration.vouched)",
         "tests/actions/test_long_trackers.py",
     ),
     Mutant(

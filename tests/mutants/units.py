@@ -5,15 +5,15 @@ from tests.mutants.mutant import Mutant
 MUTANTS = [
     Mutant(
         "A session start makes nobody: customers are made together, later",
-        "actions/rasa_kustomer/actions/customer.py",
-        "customer = await directory.look_up(call.identity, fresh=call.identity.trusted) or known",
-        "customer = await directory.get_or_create(call.identity)",
+        "actions/rasa_kustomer/lookup.py",
+        "customer = await self._directory.look_up(identity, fresh=identity.trusted) or known",
+        "customer = await self._directory.get_or_create(identity)",
         "tests/actions/test_customer.py",
     ),
     Mutant(
         "A session start tells what is open now, not what was when the customer was last asked for",
-        "actions/rasa_kustomer/actions/customer.py",
-        "fresh=call.identity.trusted",
+        "actions/rasa_kustomer/lookup.py",
+        "fresh=identity.trusted",
         "fresh=False",
         "tests/actions/test_customer.py",
     ),
@@ -26,9 +26,9 @@ MUTANTS = [
     ),
     Mutant(
         "Mirrored chats do not count as open conversations of a customer",
-        "actions/rasa_kustomer/actions/customer.py",
-        "if counts is None or counts.open or (counts.all and last is None):",
-        "if counts is None or (counts.all and last is None):",
+        "actions/rasa_kustomer/lookup.py",
+        "if not (counts is None or counts.open or (counts.all and last is None)):",
+        "if not (counts is None or (counts.all and last is None)):",
         "tests/actions/test_customer.py",
     ),
     Mutant(

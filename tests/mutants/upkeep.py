@@ -3,15 +3,18 @@
 from tests.mutants.mutant import Mutant
 
 HANDOFF = "actions/rasa_kustomer/actions/handoff.py"
+PLUGIN = "actions/rasa_kustomer/plugin.py"
+LOOKUP = "actions/rasa_kustomer/lookup.py"
 ACCEPTED = "tests/actions/test_accepted.py"
-TIDYING = "actions/rasa_kustomer/outbox/retention.py"
+RETENTION = "actions/rasa_kustomer/outbox/retention.py"
+TIDYING = "actions/rasa_kustomer/outbox/tidying.py"
 TESTS = "tests/delivery"
 STATUS = "tests/actions/test_ticket_status.py"
 
 MUTANTS = [
     Mutant(
         "E2 After it was accepted, a failure can only change created to queued",
-        HANDOFF,
+        PLUGIN,
         "except Exception as error:  # noqa: BLE001 - the truth",
         "except ZeroDivisionError as error:  # noqa: BLE001 - the truth",
         f"{ACCEPTED} -k no_failure_takes",
@@ -25,15 +28,15 @@ MUTANTS = [
     ),
     Mutant(
         "E2 A lost answer is looked up before anything is said",
-        "actions/rasa_kustomer/actions/ticket.py",
-        "        if known is None:\n            raise",
-        "        raise",
+        PLUGIN,
+        "            if known is None:\n                raise",
+        "            raise",
         f"{ACCEPTED} -k answer_that_was_lost",
     ),
     Mutant(
         "E2 A handoff of which nothing is known is tried until it is there",
-        "actions/rasa_kustomer/actions/ticket.py",
-        "            call.keep_trying(ticket.session, ticket.records, escalate=True)\n",
+        PLUGIN,
+        "                self._keep_trying(ticket.session, identity, ticket.records, escalate=True)\n",
         "",
         f"{ACCEPTED} -k nothing_is_known",
     ),
@@ -47,14 +50,14 @@ MUTANTS = [
     Mutant(
         "E2 Turns that a handoff could not record are kept",
         "actions/rasa_kustomer/recorder.py",
-        "            self._keep(_Call(sender_id, events, identity, at_start))\n            raise",
+        "            self._keep(turns)\n            raise",
         "            raise",
         f"{ACCEPTED} -k could_not_record",
     ),
     Mutant(
         "E3 A ticket that was deleted hides no other",
-        "actions/rasa_kustomer/actions/ticket_status.py",
-        "        except NotFound:\n            continue\n",
+        LOOKUP,
+        "            except NotFound:\n                continue\n",
         "",
         f"{STATUS} -k hides_no_other",
     ),
@@ -67,15 +70,15 @@ MUTANTS = [
     ),
     Mutant(
         "E3 An outage is still told as an outage",
-        "actions/rasa_kustomer/actions/ticket_status.py",
-        "            whole = False\n            continue",
-        "            continue",
+        LOOKUP,
+        "                whole = False\n                continue",
+        "                continue",
         f"{STATUS} -k outage",
     ),
     Mutant(
         "E3 A customer who was deleted since is met anew",
-        "actions/rasa_kustomer/actions/customer.py",
-        "        directory.forget(call.identity)\n",
+        LOOKUP,
+        "            self._directory.forget(identity)\n",
         "",
         f"{STATUS} -k met_anew",
     ),
@@ -88,21 +91,21 @@ MUTANTS = [
     ),
     Mutant(
         "A handoff wakes the breaker: the next probe is made at once",
-        "actions/rasa_kustomer/delivery/worker.py",
+        "actions/rasa_kustomer/delivery/scheduler.py",
         "            self._breaker.probe_soon()\n",
         "            pass\n",
         "tests/actions/test_handoff.py -k wakes_the_breaker",
     ),
     Mutant(
         "E6 What the retention removes, it removes with who it was",
-        TIDYING,
+        RETENTION,
         "AS s SET identity = :emptied",
         "AS s SET identity = identity",
         f"{TESTS}/test_tidying.py -k removed_whole",
     ),
     Mutant(
         "E6 What is deleted cannot be read from the log",
-        TIDYING,
+        RETENTION,
         "PRAGMA wal_checkpoint(TRUNCATE)",
         "PRAGMA wal_checkpoint(PASSIVE)",
         f"{TESTS}/test_tidying.py -k removed_whole",
@@ -116,7 +119,7 @@ MUTANTS = [
     ),
     Mutant(
         "E6 Dead records lose their texts",
-        TIDYING,
+        RETENTION,
         "SET payload = :payload, reason = :wiped",
         "SET kustomer_id = :payload, reason = :wiped",
         f"{TESTS}/test_tidying.py -k loses_its_text",
@@ -144,9 +147,9 @@ MUTANTS = [
     ),
     Mutant(
         "E7 An identity that cannot be read holds up no other session",
-        "actions/rasa_kustomer/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/leases.py",
         'identity=known_identity(row["identity"])',
-        'identity=json.loads(row["identity"])',
+        'identity=__import__("json").loads(row["identity"])',
         f"{TESTS}/test_tidying.py -k identity_that_cannot",
     ),
     Mutant(
@@ -186,14 +189,14 @@ MUTANTS = [
     ),
     Mutant(
         "E13 Many are closed with one request",
-        "actions/rasa_kustomer/delivery/worker.py",
+        "actions/rasa_kustomer/delivery/scheduler.py",
         "if together and closable(one)",
         "if False",
         f"{TESTS}/test_closings.py -k with_one_request",
     ),
     Mutant(
         "E13 Words that come before it is sent keep the conversation open",
-        "actions/rasa_kustomer/delivery/session.py",
+        "actions/rasa_kustomer/delivery/closings.py",
         "if spoken or (lease.escalated",
         "if (lease.escalated",
         f"{TESTS}/test_closings.py -k before_it_is_sent",
@@ -207,20 +210,20 @@ MUTANTS = [
     ),
     Mutant(
         "A purge keeps the records of chats that still go on",
-        TIDYING,
+        RETENTION,
         "AND r.settled_at < :before AND s.last_turn_at < :before",
         "AND r.settled_at < :before",
         f"{TESTS}/test_outbox.py -k still_go_on",
     ),
     Mutant(
         "Leases of processes on other hosts are not freed at a start",
-        "actions/rasa_kustomer/outbox/queue.py",
+        "actions/rasa_kustomer/outbox/leases.py",
         "name != self.owner and other_host == host and (",
         "name != self.owner and (",
         f"{TESTS}/test_outbox.py -k other_hosts",
     ),
     Mutant(
-        "A stopped courier can be started again",
+        "A stopped worker can be started again",
         "actions/rasa_kustomer/delivery/worker.py",
         "            self._stopping = False\n",
         "",

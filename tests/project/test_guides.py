@@ -1,5 +1,6 @@
 """The guides leave nothing out: what exists is explained somewhere, and what they take from the code is current."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,3 +90,46 @@ def test_the_map_of_the_readme_names_every_guide() -> None:
     guides = [f"docs/{path.name}" for path in DOCS.glob("*.md")]
     assert guides
     assert [name for name in guides if f"({name})" not in README] == []
+
+
+GLOSSARY = re.findall(r"^- \*\*(.+?)\*\* \((.+?)\):", (DOCS / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def names_in_the_code() -> set[str]:
+    """Every name that the plugin and the sandbox define, members of classes as `Class.member` too; and the schema's."""
+    schema = ROOT / "actions/rasa_kustomer/outbox/schema.py"
+    names = set(re.findall(r"\w+", schema.read_text(encoding="utf-8")))
+    sources = (file for folder in ("actions/rasa_kustomer", "sandbox") for file in (ROOT / folder).rglob("*.py"))
+    for node in (node for source in sources for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))):
+        match node:
+            case ast.ClassDef(name=owner, body=body):
+                targets = [target for one in body if isinstance(one, ast.Assign) for target in one.targets]
+                names |= {owner, *(f"{owner}.{target.id}" for target in targets if isinstance(target, ast.Name))}
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.arg(arg=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case _:
+                pass
+    return names
+
+
+def test_the_glossary_gives_each_word_once_and_the_name_that_the_code_has_for_it() -> None:
+    assert len(GLOSSARY) > 20
+    assert len({word for word, _ in GLOSSARY}) == len(GLOSSARY)
+    defined = names_in_the_code()
+    named = {name for _, brackets in GLOSSARY for name in re.findall(r"`([^`]+)`", brackets)}
+    assert sorted(named - defined) == []
+    assert [word for word, brackets in GLOSSARY if "`" not in brackets] == []
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    named = set(re.findall(r"`((?:[\w]+/)*\w+\.py)`", text_of("architecture.md")))
+    places = [
+        ROOT,
+        ROOT / "actions/rasa_kustomer",
+        *(ROOT / "actions/rasa_kustomer").iterdir(),
+        ROOT / "sandbox/kustomer_sandbox",
+    ]
+    assert len(named) > 30
+    assert sorted(name for name in named if not any((place / name).is_file() for place in places)) == []

@@ -149,7 +149,7 @@ def test_a_folder_where_the_file_should_be_stops_the_start(monkeypatch: pytest.M
     monkeypatch.setenv("KUSTOMER_OUTBOX_URL", "sqlite:///outbox.db")
     monkeypatch.setenv("KUSTOMER_API_KEY", "key")
     monkeypatch.setenv("KUSTOMER_SUBDOMAIN", "acme")
-    with pytest.raises(SettingsError, match="KUSTOMER_OUTBOX_URL: names something that is no file"):
+    with pytest.raises(SettingsError, match="KUSTOMER_OUTBOX_URL: names something that is not a file"):
         read_configuration()
 
     (tmp_path / "outbox.db").rmdir()

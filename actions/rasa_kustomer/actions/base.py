@@ -4,12 +4,10 @@ rasa-sdk answers an escaped exception with the whole request, which Rasa then lo
 action runs inside `KustomerAction.run`.
 """
 
-import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -24,21 +22,21 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.conversation.people import People
 from rasa_kustomer.failures import describe_error
-from rasa_kustomer.outbox import NewRecord, OutboxUnavailableError, SessionKey
-from rasa_kustomer.records import identity_fields, session_of_events
-from rasa_kustomer.runtime import Runtime
+from rasa_kustomer.outbox import OutboxUnavailableError, SessionKey
+from rasa_kustomer.plugin import Plugin
+from rasa_kustomer.recorder import Turns
+from rasa_kustomer.records import session_of_events
 
 logger = logging.getLogger(__name__)
 
 Events = list[dict[str, Any]]
-RETRY_SECONDS = 2.0
 
 
 @dataclass
 class Call:
     """One call of an action by Rasa, in the shapes that the rest of the plugin takes."""
 
-    runtime: Runtime
+    plugin: Plugin
     dispatcher: CollectingDispatcher
     tracker: Tracker
     domain: Mapping[str, Any]
@@ -67,44 +65,35 @@ class Call:
     @cached_property
     def identity(self) -> Identity:
         """Who this is, as far as slots and metadata tell; after `recognise`, whom the turns so far name."""
-        return self.runtime.person(self.sender_id, self.slots, self.latest_message.get("metadata"))
+        return self.plugin.configuration.person(self.sender_id, self.slots, self.latest_message.get("metadata"))
 
     @cached_property
     def at_start(self) -> Identity | None:
         """Whom the channel named when the session started."""
-        return self.runtime.at_start(self.sender_id, self.slots)
+        return self.plugin.configuration.at_start(self.sender_id, self.slots)
+
+    @cached_property
+    def turns(self) -> Turns:
+        """The tracker, as turns are read from it."""
+        metadata = self.latest_message.get("metadata")
+        claimed = self.plugin.configuration.claimed(self.sender_id, self.slots, metadata)
+        return Turns(self.sender_id, self.events, claimed, self.at_start)
 
     async def recognise(self) -> None:
         """Find out who speaks, and who spoke before, where the channel vouches for its users."""
-        try:
-            self.people = await self.runtime.recorder.people(self.sender_id, self.events, self.at_start)
-        except OutboxUnavailableError as error:  # which alone knows the beginning of the session
-            self.runtime.retry_buffer.failed(error)
+        people = await self.plugin.people(self.turns)
+        if people is None:
             self.identity = Identity(self.sender_id)
+        else:
+            self.people = people
         if told := self.people.next or self.people.current.identity:
             self.identity = told
 
-    async def record_turns(self) -> SessionKey | None:
-        """Accept the turns that are new; the current session, or None when it has no turn or nothing was accepted."""
-        if not self.runtime.settings.enable_sync:
-            return None
-        try:
-            session = await self._record_turns()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the turn is kept and said
-            self.runtime.retry_buffer.failed(error)
-            return None
-        self.runtime.retry_buffer.succeeded(self.sender_id)
-        return session
-
-    async def current_session(self) -> SessionKey:
-        """The current session, its new turns recorded.
-
-        Raises:
-            OutboxUnavailableError: The turns cannot be recorded; they are kept and tried again.
-        """
+    async def catch_up(self) -> SessionKey | None:
+        """Record the turns that are new and find out who speaks; the current session, if any of it is recorded."""
+        session = await self.plugin.record_turns(self.turns)
         await self.recognise()
-        session = await self._record_turns() if self.runtime.settings.enable_sync else None
-        return session or self.session_by_events
+        return session
 
     @property
     def session_by_events(self) -> SessionKey:
@@ -113,30 +102,6 @@ class Call:
         began_ms = next(filter(None, times), None) or int(time.time() * 1000)
         mark = self.people.current.mark
         return session_of_events(self.sender_id, self.events, began_ms, mark)
-
-    async def _record_turns(self) -> SessionKey | None:
-        claimed = self.runtime.claimed(self.sender_id, self.slots, self.latest_message.get("metadata"))
-        return await self.runtime.retry_buffer.record_turns(self.sender_id, self.events, claimed, self.at_start)
-
-    async def record(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
-        """Accept records of a session, with the person as known now.
-
-        Raises:
-            OutboxUnavailableError: They were not accepted, or it is not known (`OutcomeUnknownError`).
-        """
-        await self.runtime.outbox.record(session, identity_fields(self.identity), records, escalate=escalate)
-
-    def keep_trying(self, session: SessionKey, records: Sequence[NewRecord], *, escalate: bool = False) -> None:
-        """Accept records as soon as the outbox can be used, while this process lives; those that it has do no harm."""
-
-        async def work() -> None:
-            while True:
-                await asyncio.sleep(RETRY_SECONDS)
-                with suppress(OutboxUnavailableError):
-                    await self.record(session, records, escalate=escalate)
-                    return
-
-        self.runtime.background.start(work())
 
     def say(self, response: str, fallback: str, **values: Any) -> None:
         """Utter the domain's response, or the plain text when the domain lacks it.
@@ -177,12 +142,12 @@ class KustomerAction(Action, ABC):  # type: ignore[misc]  # rasa-sdk ships no ty
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Mapping[str, Any]) -> Events:
         """Rasa's entry point; never raises and never rejects."""
-        call = Call(runtime.current(), dispatcher, tracker, mapping(domain))
+        call = Call(runtime.current().plugin, dispatcher, tracker, mapping(domain))
         try:
-            if call.runtime.is_enabled_for(call.sender_id):
+            if call.plugin.configuration.is_enabled_for(call.sender_id):
                 return await self.execute(call)
         except OutboxUnavailableError as error:
-            call.runtime.retry_buffer.failed(error)
+            call.plugin.not_recorded(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the bot must go on
             logger.error("%s failed: %s", type(self).__name__, describe_error(error))  # noqa: TRY400 - a traceback may hold texts
         return self.fallback(call)

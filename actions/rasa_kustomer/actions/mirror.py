@@ -13,7 +13,7 @@ class ActionListen(KustomerAction):
 
     async def execute(self, call: Call) -> Events:
         """Record; there is nothing to tell Rasa."""
-        await call.record_turns()
+        await call.plugin.record_turns(call.turns)
         return []
 
 

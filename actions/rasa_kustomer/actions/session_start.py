@@ -21,9 +21,8 @@ class ActionSessionStart(KustomerAction):
 
     async def execute(self, call: Call) -> Events:
         """Start the session with the customer's slots filled."""
-        await call.record_turns()
-        await call.recognise()
-        slots = await customer_slots(call, call.runtime.settings.session_wait_seconds)
+        await call.catch_up()
+        slots = await customer_slots(call)
         return _session(call, slot_events({**slots, **FRESH}))
 
     def fallback(self, call: Call) -> Events:

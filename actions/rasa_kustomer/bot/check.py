@@ -20,7 +20,7 @@ def check_bot(folder: Path, domain: Path | None) -> Iterator[Finding]:
     except NotABotError:
         return
     findings = list(_conflicts(bot, domain))
-    yield from findings or [ok("bot's files", "rules, stories and actions go together with ours")]
+    yield from findings or [ok("bot's files", "rules, stories and actions work together with ours")]
 
 
 def _conflicts(bot: Bot, domain: Path | None) -> Iterator[Finding]:
@@ -31,9 +31,9 @@ def _conflicts(bot: Bot, domain: Path | None) -> Iterator[Finding]:
             yield Finding("bot's files", level, problem.at(bot.folder))
     uses = bot.uses() if bot.has_rules else []
     for use in contradictions(uses):
-        yield fail("rules", f"{use.said(bot.folder)} continues differently from our rules: Rasa refuses. Keep one")
+        yield fail("rules", f"{use.said(bot.folder)} continues differently from ours, which Rasa refuses: keep one")
     for use in exceptions(uses):
-        yield warn("rules", f"{use.said(bot.folder)} overrides our rules under its conditions: no ticket there")
+        yield warn("rules", f"{use.said(bot.folder)} overrides our rules under its conditions: no ticket then")
     for flow in bot.same_flows():
-        yield fail("flows", f"{flow} is also the name of a flow of ours: Rasa refuses. Keep one")
+        yield fail("flows", f"{flow} is also the name of one of our flows, which Rasa refuses: keep one")
     yield from (warn("actions", namesake.said(bot.folder)) for namesake in bot.namesakes)

@@ -156,9 +156,7 @@ class _Known:
             return set()
         if isinstance(value, ast.Name | ast.Attribute | ast.IfExp):
             may_be = self._meanings(value, module, scopes)
-            return {
-                text for one, describe_error in may_be for text in self._texts(one, describe_error, scopes, depth + 1)
-            }
+            return {text for one, where in may_be for text in self._texts(one, where, scopes, depth + 1)}
         return _joined([self._texts(part, module, scopes, depth + 1) for part in _parts(value)])
 
     def _meanings(self, value: ast.expr, module: _Module, scopes: list[_Class]) -> list[tuple[ast.expr, _Module]]:

@@ -45,9 +45,9 @@ class Copy:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Your bot: the folder that Rasa is run in.")] = Path(),
     calm: Annotated[
-        bool | None, typer.Option("--calm/--rules", help="Flows, or rules and stories. Default: as your bot is.")
+        bool | None, typer.Option("--calm/--rules", help="Flows, or rules and stories. Default: what your bot has.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
 ) -> None:
     """Copy the Kustomer snippets into a Rasa bot and say what is left to do; nothing is ever overwritten.
 

@@ -84,8 +84,8 @@ def status(
             console.print("See why with: rasa-kustomer outbox list --dead")
     if not counts.balanced:
         console.print(
-            "[red]accepted is not delivered + pending + dead.[/] After a rescue of a damaged file it may be so: the"
-            " difference is what could not be read. Otherwise please report it."
+            "[red]accepted is not delivered + pending + dead.[/] After the rescue of a damaged file this can happen:"
+            " the difference is what could not be read. Otherwise please report it."
         )
         raise typer.Exit(1)
 

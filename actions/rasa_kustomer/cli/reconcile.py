@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rasa_kustomer.cli.common import AsJson, failed, plain, progress, settings_or_exit
-from rasa_kustomer.conversation.routing import Routing
-from rasa_kustomer.delivery.reconcile import Reconciliation, Report
+from rasa_kustomer.configuration import Configuration
 from rasa_kustomer.kustomer.errors import KustomerError
 from rasa_kustomer.outbox import Access, OutboxUnavailableError
+from rasa_kustomer.reconcile import Reconciliation, Report
 from rasa_kustomer.runtime import Runtime
 from rasa_kustomer.settings import Settings
 
@@ -33,7 +33,7 @@ def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report; requeue nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare delivered turns and notes with Kustomer; what is missing there is requeued and sent once more."""
+    """Compare delivered messages and notes with Kustomer; what is missing there is requeued and sent once more."""
     moment = parse_since(since, time.time())
     settings = settings_or_exit("Kustomer cannot be read")
     try:
@@ -67,7 +67,7 @@ def parse_since(text: str, now: float) -> float:
 
 async def _reconcile(settings: Settings, since: float, *, dry_run: bool) -> Report:
     access = Access.LOOK if dry_run else Access.CHANGE
-    runtime = Runtime.build(settings, Routing(), None, access=access)  # not started: it delivers nothing itself
+    runtime = Runtime.build(Configuration(settings), access=access)  # not started: it delivers nothing itself
     try:
         if runtime.outbox.path is not None and not runtime.outbox.path.exists():
             typer.echo(f"There is no outbox yet: {runtime.outbox.path} is created with the first turn.", err=True)

@@ -56,7 +56,7 @@ def _domain(bot: Bot, *, calm: bool) -> Iterator[str]:
     if not bot.domain:
         yield (
             "No domain of yours was found in domain.yml, domain.yaml or the folder domain. If it is elsewhere, put the"
-            " new file beside it and name that folder wherever --domain domain is said here"
+            " new file beside it and name that folder wherever these steps say --domain domain"
         )
 
 

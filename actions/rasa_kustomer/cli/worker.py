@@ -61,11 +61,12 @@ async def _work(events: str | None, queue: str) -> None:
         loop.add_signal_handler(name, stop.set)
     running = runtime.current()
     running.deliver()  # even where KUSTOMER_COURIER keeps the action servers from delivering
-    logger.info("Delivering to %s. Stop with Ctrl-C.", running.settings.api_url)
+    logger.info("Delivering to %s. Stop with Ctrl-C.", running.configuration.settings.api_url)
     try:
         if events is None:
             await stop.wait()
         else:
-            await consume(events, queue, Stream(running), stop)
+            stream = Stream(running.configuration, running.recorder, running.outbox)
+            await consume(events, queue, stream, stop)
     finally:
         await runtime.shut_down()

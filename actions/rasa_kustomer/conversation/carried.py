@@ -26,7 +26,7 @@ class _Step:
 
 
 def carried_slots(events: Sequence[Any]) -> dict[str, Any]:
-    """The last value of each slot among the events that still apply; what is malformed counts for nothing."""
+    """The last value of each slot among the events that still apply; malformed events are ignored."""
     told = [(_ALIASES.get(event.kind, event.kind), event) for event in map(Event, events)]
     loops = {event.name for kind, event in told if kind == _LOOP and event.name}
     steps = [_Step()]
@@ -75,7 +75,7 @@ def _runs_again(steps: Sequence[_Step], loop: str | None) -> bool:
 
 
 def _forget_since_last_run(steps: list[_Step], loop: str | None) -> None:
-    """What was said and done since counts no more, but the slots that were set do."""
+    """Drop what was said and done since, but keep the slots that were set."""
     kept: list[_Step] = []
     while not (steps[-1].kind == _ACTION and steps[-1].name == loop):
         step = steps.pop()

@@ -67,7 +67,7 @@ _CHANGE_OF_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def kustomer_channel(input_channel: object, sender_id: str = "", named: Mapping[str, str] = NOT_NAMED) -> str:
-    """Kustomer's channel for what was said; `chat` for all that is not something else.
+    """Kustomer's channel of a message; `chat` when nothing says otherwise.
 
     Args:
         input_channel: Name of Rasa's input channel.
@@ -89,7 +89,7 @@ def parse_channels(text: str) -> dict[str, str]:
     """Pairs of an input channel's name and Kustomer's channel: `invoicebot=chat,my_wa=whatsapp`.
 
     Raises:
-        ValueError: What is wrong, for the one who wrote it.
+        ValueError: Says what is wrong, for an admin.
     """
     named: dict[str, str] = {}
     for entry in (one.strip() for one in text.split(",")):
@@ -98,9 +98,9 @@ def parse_channels(text: str) -> dict[str, str]:
         name, equals, channel = (part.strip() for part in entry.partition("="))
         channel = channel.lower()
         if not equals or not _NAME.fullmatch(name):
-            raise ValueError(f"{entry} is no pair of an input channel's name and Kustomer's channel")
+            raise ValueError(f"{entry} is not a pair of input channel and Kustomer channel")
         if channel not in CHANNELS:
-            raise ValueError(f"{channel or 'nothing'} is no channel of Kustomer; there are " + ", ".join(CHANNELS))
+            raise ValueError(f"{channel or 'nothing'} is not a Kustomer channel; known: " + ", ".join(CHANNELS))
         if _by_admin(name, named) not in {None, channel}:
             raise ValueError(f"names two channels for {name}")
         named[name] = channel
@@ -113,7 +113,7 @@ def _by_admin(name: str, named: Mapping[str, str]) -> str | None:
 
 @lru_cache(maxsize=256)
 def _words(name: str) -> tuple[str, ...]:
-    """What stands between punctuation, digits and changes of case: `MySmsInput` has `sms`, `invoicebot` no `voice`."""
+    """The words between punctuation, digits and changes of case: `MySmsInput` has `sms`, `invoicebot` no `voice`."""
     return tuple(word.lower() for part in _WORD.findall(name) for word in _CHANGE_OF_CASE.split(part))
 
 

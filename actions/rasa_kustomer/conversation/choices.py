@@ -26,7 +26,7 @@ _READABLE = frozenset({"text", "title", "subtitle", "caption", "label", "descrip
 
 
 class Choice(NamedTuple):
-    """One thing to press.
+    """One option that the user can press.
 
     Attributes:
         title: What it shows.
@@ -193,7 +193,7 @@ class Offers:
         return offer.title
 
     def answered(self) -> None:
-        """The user has said something: what follows is another turn."""
+        """The user has said something: another turn begins."""
         self._turn += 1
 
     def forget_the_oldest(self) -> None:

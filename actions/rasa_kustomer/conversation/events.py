@@ -130,7 +130,7 @@ class Event:
 
     @property
     def from_kustomer(self) -> bool:
-        """Whether an agent said it in Kustomer, where it stands already."""
+        """Whether an agent said it in Kustomer, which has it already."""
         outer = self.metadata
         return any(
             one.get("source") == "kustomer" or bool(one.get("kustomer_message_id"))

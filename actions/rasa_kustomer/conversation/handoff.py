@@ -23,7 +23,7 @@ _LONGEST_SUBJECT = 100
 
 
 class HandoffSettings(NamedTuple):
-    """What a deployment says of handoffs."""
+    """The settings that handoffs need."""
 
     names: IdentityNames = IdentityNames()
     phone_region: str | None = None
@@ -35,7 +35,7 @@ class Handoff(NamedTuple):
     """A ticket, as it is to be recorded.
 
     Attributes:
-        priority: As Kustomer counts.
+        priority: As in Kustomer, 1 to 5.
         note: What the agent reads.
         team_hidden: Whether the name of the team comes from a slot that must not be shown.
     """
@@ -66,7 +66,7 @@ def read_handoff(
         slots: The tracker's slots.
         active_loop: The tracker's `active_loop`.
         forms: The domain's `forms`.
-        hidden_slots: Slots that must not be shown; the last messages are what was said, and stay as they are.
+        hidden_slots: Slots that must not be shown; the last messages are not changed for them.
         reading: The messages among all events, if they were read already.
         named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
     """
@@ -139,7 +139,7 @@ def compose(
 
 
 def _person(identity: Identity, names: IdentityNames, hidden: HiddenSlots) -> str:
-    """Who it is; of what is hidden, only that it is there."""
+    """Who it is; of a hidden slot, only that it is filled."""
     told = (
         (names.name, identity.name, "a name"),
         (names.external_id, identity.external_id, "a customer id"),

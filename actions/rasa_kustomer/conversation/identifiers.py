@@ -51,7 +51,7 @@ def external_id(value: object) -> str | None:
 
 
 def email(value: object) -> str | None:
-    """The one e-mail address in a value, in small letters, also in a link or a sentence."""
+    """The one e-mail address in a value, in lower case, also in a link or a sentence."""
     return _only(value, _emails)
 
 

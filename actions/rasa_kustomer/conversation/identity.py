@@ -21,12 +21,12 @@ class IdentityNames:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person.
+    """What is known of a person.
 
     Attributes:
         sender_id: Rasa's sender id, all that is known of an anonymous person.
         phone: In E.164 form.
-        trusted: The channel vouches for it. Otherwise it is a claim: it may link a ticket, but
+        trusted: The channel vouches for it. Otherwise it is claimed: it may link a ticket, but
             never discloses anything.
     """
 
@@ -62,7 +62,7 @@ class Identity:
         return not set(self.lookups).isdisjoint(other.lookups)
 
     def completed(self, before: "Identity") -> "Identity":
-        """The same person with what was known of them before; what is told now goes first."""
+        """The same person with what was known of them before; what is new goes first."""
         return replace(
             self,
             external_id=self.external_id or before.external_id,

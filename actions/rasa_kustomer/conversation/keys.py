@@ -1,4 +1,4 @@
-"""Names that our records carry in Kustomer: deterministic, so that the same turn always has the same one."""
+"""External ids of our records in Kustomer: deterministic, so that the same message always has the same one."""
 
 import base64
 import hashlib

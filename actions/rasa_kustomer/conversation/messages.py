@@ -22,7 +22,7 @@ _READ = frozenset({"user", "bot", "session_started"})
 
 
 class Message(NamedTuple):
-    """What was said at once; a long text makes several of it.
+    """One thing that was said; a long text becomes several messages.
 
     Attributes:
         key: externalId in Kustomer.

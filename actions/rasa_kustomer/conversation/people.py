@@ -1,4 +1,4 @@
-"""Who speaks in a session: each turn belongs to the person whom its own message names.
+"""Who speaks in a session: each turn belongs to the person whom its user message names.
 
 Only a channel that vouches for its users (KUSTOMER_TRUST_METADATA) names anybody here; what somebody typed never does.
 Pure, so that the hook, the event stream and any later process find the same from the same events.

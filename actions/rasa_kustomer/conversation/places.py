@@ -28,7 +28,7 @@ def first_new(events: Sequence[Any], position: int, marker: Moment) -> int:
 
 
 def _behind(events: Sequence[Any], index: int) -> int:
-    """The place after an event; when others share its time, after which it cannot be told apart, the first of them."""
+    """Index after the event, or of the first event with the same timestamp, where several share it."""
     start, event = index, Event(events[index])
     at = event.at
     while start and event.kind != "session_started" and (event := Event(events[start - 1])).at == at:

@@ -46,7 +46,7 @@ class Rule:
     """One rule; all its conditions must hold, and of each condition any of its values.
 
     Attributes:
-        name: Where it stands in the file.
+        name: Its place in the file.
         when: Values by condition, folded (`names.folded`); for `slot` values by slot.
     """
 
@@ -74,7 +74,7 @@ class Ignored(NamedTuple):
 
     Attributes:
         slot: Its name.
-        sentence: What the agent is told; it quotes the value, so it is not for the log.
+        sentence: For the agent's note; it quotes the value, so it must not be logged.
     """
 
     slot: str
@@ -89,7 +89,7 @@ class Decision:
         team: Id or name; None for the deployment's default.
         tags: Tags for the ticket.
         rule: Where the rule that decided stands, for the note; None when none did.
-        ignored: Slots that asked for something that there is not.
+        ignored: Slots with unusable values.
     """
 
     team: str | None

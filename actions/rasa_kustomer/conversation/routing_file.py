@@ -109,7 +109,7 @@ def load_routing(path: Path) -> Routing:
     """Read a routing file.
 
     Raises:
-        RoutingError: It is missing, not YAML, or says something that has no meaning.
+        RoutingError: The file is missing, not YAML, or invalid.
     """
     content = _yaml(path)
     try:

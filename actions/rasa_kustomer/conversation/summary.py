@@ -43,7 +43,7 @@ def summary(facts: HandoffFacts, *, reference: str, priority: int, person: str, 
 
     Args:
         facts: What the bot knows.
-        reference: Code that the customer was given.
+        reference: The ticket's reference, which the customer knows.
         priority: Priority of the ticket.
         person: Who it is, as a phrase: a name, or that it is only claimed.
         remarks: Further lines, such as which rule decided.

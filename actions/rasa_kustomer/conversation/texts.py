@@ -30,7 +30,7 @@ def clean(text: object) -> str:
 
 
 def spoken(text: object) -> str:
-    """The text, cleaned; empty when there is nothing of it to be seen."""
+    """The text, cleaned; empty when nothing of it is visible."""
     words = clean(text)
     return words if words.isascii() or folded(words.replace(_IN_PLACE_OF_A_PICTURE, "")) else ""
 
@@ -43,7 +43,7 @@ def label(value: object) -> str:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names differ only in what nobody sees or means: blanks, capitals, invisible characters, encoding."""
+    """Whether two names are equal but for blanks, capitals, invisible characters and encoding."""
     return one == other or folded(one) == folded(other)
 
 
@@ -61,7 +61,7 @@ def find_by_name(wanted: str, named: Iterable[tuple[str, T]]) -> T | None:
 
 
 def folded(name: str) -> str:
-    """The form in which names that mean the same are equal; empty for one of which nothing is to be seen."""
+    """The form in which equivalent names are equal; empty for a name without visible characters."""
     # Folding capitals may undo the normal form, so twice (The Unicode Standard, 3.13, compatibility caseless match).
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.replace(_BLANK_SYMBOL, " ")).casefold())
     shown = (one for one in _NOT_SHOWN.sub("", text) if one.isspace() or unicodedata.category(one) not in {"Cf", "Cc"})

@@ -1,6 +1,6 @@
-"""How the parts that carry the outbox to Kustomer belong together."""
+"""Builds the parts of delivery and connects them."""
 
-from typing import TypedDict
+from typing import NamedTuple
 
 from rasa_kustomer.delivery.bulk import BulkDelivery
 from rasa_kustomer.delivery.bulk_jobs import BulkJobs
@@ -20,8 +20,8 @@ from rasa_kustomer.settings import Settings
 from rasa_kustomer.teams import Teams
 
 
-class Assembly(TypedDict):
-    """The parts that something outside of delivery starts, stops or asks."""
+class Delivery(NamedTuple):
+    """The parts that code outside of delivery starts, stops or calls."""
 
     conversations: Conversations
     newcomers: Newcomers
@@ -37,8 +37,8 @@ def assemble(
     *,
     breaker: CircuitBreaker,
     rate_limiter: RateLimiter,
-) -> Assembly:
-    """Make the parts; nothing is sent or started yet."""
+) -> Delivery:
+    """Build the parts; nothing is sent or started yet."""
     teams = Teams(client, ttl_seconds=settings.cache_ttl_seconds)
     jobs, pace = BulkJobs(client), CustomerPace()
     conversations = Conversations(outbox, client, directory, parking=settings.parking)
@@ -54,4 +54,4 @@ def assemble(
         outbox, idle_close_minutes=settings.idle_close_minutes, retention_days=settings.retention_days
     )
     worker = Worker(outbox, delivery, bulk_delivery, breaker, rate_limiter)
-    return Assembly(conversations=conversations, newcomers=newcomers, worker=worker, housekeeping=housekeeping)
+    return Delivery(conversations, newcomers, worker, housekeeping)

@@ -1,9 +1,9 @@
 """Delivers many sessions together: their customers, their conversations, then their turns, each by one bulk job.
 
-What a job does not settle for good (an item that failed, a result that is missing) is sent once more by itself
+What a job does not settle (an item that failed, a result that is missing) is sent once more on its own
 (`SessionDelivery`). Each job is noted in the outbox before it is sent, with its id as soon as it is known, so that
 after a crash the next process asks for its results instead of sending again. A session that is handed off meanwhile
-leaves the others as soon as what has been begun for it is noted in full: its ticket does not wait for them.
+leaves the group as soon as the outbox has the outcome of what was begun for it: its ticket does not wait for the rest.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.bulk_jobs import DOUBT_SECONDS, MAX_PAUSE_SECONDS, BulkJobs, NotPermittedError, Results
 from rasa_kustomer.delivery.bulk_plan import HANDFUL, BulkItem, BulkJob, plan_jobs
-from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
+from rasa_kustomer.delivery.bulk_results import InDoubtError, apply_results
 from rasa_kustomer.delivery.closings import Closings
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.load import Load
@@ -29,7 +29,7 @@ Failures = dict[int, Exception]
 
 
 class BulkDelivery:
-    """Carries groups of sessions to Kustomer.
+    """Delivers groups of sessions.
 
     Args:
         outbox: Where the records and their progress are kept.
@@ -63,14 +63,14 @@ class BulkDelivery:
         return self._jobs.permitted
 
     async def deliver(self, load: Load, settled: Callable[[], object]) -> Failures:
-        """Send what the sessions have at their heads.
+        """Send the first pending records of the sessions.
 
         Args:
             load: Leased sessions.
-            settled: Called after each job that brought something to Kustomer.
+            settled: Called after each job that settled records.
 
         Returns:
-            By row the failures of the sessions that could not be served; what they have stays pending.
+            The failures, by session row; the records of those sessions stay pending.
         """
         failures: Failures = {}
         try:
@@ -109,7 +109,7 @@ class BulkDelivery:
             failures[lease.id] = error
 
     async def _customers(self, load: Load, failures: Failures) -> None:
-        """New customers are made together; whoever exists already is looked for."""
+        """Create new customers together; look up those who exist already."""
         leases = [one for one in load.aboard if not one.customer_id and one.id not in failures]
         await self._newcomers.make_together(identity_of(lease) for lease in leases)
         await asyncio.gather(*(self._customer(load, one, failures) for one in leases))
@@ -203,7 +203,7 @@ class BulkDelivery:
         if results is None:
             failures |= dict.fromkeys((item.part.session_id for item in items), InDoubtError(MAX_PAUSE_SECONDS))
         else:
-            await settle(self._outbox, {item.record.key: item.part for item in items}, results)
+            await apply_results(self._outbox, {item.record.key: item.part for item in items}, results)
 
     async def _begin_messages(
         self, load: Load, items: Sequence[BulkItem], failures: Failures

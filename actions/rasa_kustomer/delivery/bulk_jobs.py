@@ -65,7 +65,7 @@ class BulkJobs:
         """Start a job; returns its id.
 
         Raises:
-            NotPermittedError: Bulk jobs are not for us; nothing was done.
+            NotPermittedError: The key or the plan does not allow bulk jobs; nothing was done.
             KustomerError: As for any create.
         """
         try:
@@ -87,11 +87,11 @@ class BulkJobs:
     async def results(
         self, job: str, items: Collection[str], *, patience_seconds: float = PATIENCE_SECONDS
     ) -> Results | None:
-        """What became of each item, by `_clientRef`; None when that is not known within the patience.
+        """The result of each item, by `_clientRef`; None when the job is not done within `patience_seconds`.
 
         Args:
             job: The job's id.
-            items: The `_clientRef` of each; once all are told of, nothing more is asked.
+            items: The `_clientRef` of each item; polling ends once all have a result.
             patience_seconds: 0 asks once.
 
         Raises:
@@ -115,12 +115,12 @@ class BulkJobs:
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     def _learn(self, seconds: float) -> None:
-        """Look later next time when the first look was too early, else a little sooner."""
+        """Start polling later next time when the first poll was too early, else a little sooner."""
         wish = seconds or self._first_look * SOONER
         self._first_look = min(max(wish, FIRST_LOOK_SECONDS), MAX_PAUSE_SECONDS)
 
     async def _look(self, job: str, items: Collection[str]) -> Results | None:
-        """The results: as soon as they tell of every item the job is done, and its status need not be asked for."""
+        """The results; once they cover every item the job is done, whatever its status says."""
         try:
             with suppress(NotFound):  # perhaps only not yet
                 told = _by_ref(await self._client.bulk_results(job))
@@ -140,11 +140,11 @@ class BulkJobs:
     def _refused(self, error: Exception) -> None:
         if self.permitted:
             self.permitted = False
-            logger.warning("Turns are sent one by one from now on, bulk jobs are refused: %s", error)
+            logger.warning("Kustomer refused a bulk job; messages are sent one by one from now on: %s", error)
 
 
 def _by_ref(results: Sequence[BulkResult]) -> Results:
-    """One result for each `_clientRef`: of a good and a bad one the good; none when two records claim to be it."""
+    """One result for each `_clientRef`: a success beats a failure; none when two records share the reference."""
     found: dict[str, BulkResult] = {}
     claimed: dict[str, set[str | None]] = defaultdict(set)
     for result in results:

@@ -1,8 +1,8 @@
 """Which records go out together in a bulk job. Pure: no clock, no network, no database.
 
-A bulk job takes up to 100 items for one unit of the request budget and tells per item what became of it (Kustomer API
-reference, Bulk). It is for turns that nobody waits for: of a conversation that a human has only a long backlog, never
-the few lines that an agent follows as they come.
+A bulk job takes up to 100 items for one request of the limit and reports a result per item (Kustomer API reference,
+Bulk). It is for messages that nobody waits for: of a conversation that a human has only a long backlog, never the few
+lines that an agent follows as they come.
 """
 
 import json
@@ -37,7 +37,7 @@ class BulkJob:
 
 
 def fit_for_bulk(lease: Lease) -> list[Record]:
-    """The records at the head of a session that may go into a job: turns that were not in one before.
+    """The records at the head of a session that may go into a job: messages that were not in one before.
 
     Those that an earlier copy of the outbox may have sent are looked up before the job is put together.
     """
@@ -52,14 +52,14 @@ def fit_for_bulk(lease: Lease) -> list[Record]:
 
 
 def units(lease: Lease) -> int:
-    """What delivering a session one by one costs of the request budget; a new one needs customer and conversation."""
+    """Requests that it takes to deliver a session one by one; a new one needs customer and conversation too."""
     return len(lease.records) + (0 if lease.conversation_id else 3)
 
 
 def plan_jobs(leases: Sequence[Lease], room: Callable[[str], int]) -> list[BulkJob]:
-    """Batches for what the sessions have waiting.
+    """Jobs for what the sessions have pending.
 
-    A session is in one batch at the most, with as much of its head as fits; the rest comes with a later call.
+    Each session contributes at most one run of its first messages; the rest comes with a later call.
 
     Args:
         leases: Leased sessions whose customer and conversation exist.

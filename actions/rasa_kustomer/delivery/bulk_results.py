@@ -1,4 +1,4 @@
-"""What a bulk job did, into the outbox: right after it, or after a crash by the next process that has the session."""
+"""Writes the results of a bulk job to the outbox: right after the job, or after a crash from the next process."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -20,25 +20,25 @@ class InDoubtError(Exception):
         self.wait_seconds = wait_seconds
 
 
-async def settle(outbox: Outbox, parts: Mapping[str, Attempt], results: Results) -> None:
-    """Settle the records of a job by its results; what has none, or a bad one, is sent again by itself.
+async def apply_results(outbox: Outbox, parts: Mapping[str, Attempt], results: Results) -> None:
+    """Settle the records of a job by its results; one without a result, or with a failure, is sent again on its own.
 
     Args:
         outbox: Where the records are.
         parts: The job's records by `_clientRef`.
         results: The job's results; those of unknown references are ignored.
     """
-    told = {key: results[key] for key in parts if key in results}
-    await outbox.bulk.delivered([Outcome(parts[key], one.object_id) for key, one in told.items() if one.ok])
-    unknown = [parts[key] for key in parts if key not in told or told[key].duplicate]
+    known = {key: results[key] for key in parts if key in results}
+    await outbox.bulk.delivered([Outcome(parts[key], one.object_id) for key, one in known.items() if one.ok])
+    unknown = [parts[key] for key in parts if key not in known or known[key].duplicate]
     await outbox.bulk.returned(unknown, unsure=True)
-    for key, one in told.items():
+    for key, one in known.items():
         if not one.ok and not one.duplicate:
             await outbox.bulk.returned([parts[key]], unsure=False, reason="refused within a bulk job; sent by itself")
 
 
 async def recover(outbox: Outbox, jobs: BulkJobs, lease: Lease, now: float) -> InDoubtError | None:
-    """Find out about jobs that a session has records in, and take up those that are done with.
+    """Look at the jobs that a session has records in, and settle the records of jobs that are done.
 
     Args:
         outbox: Where the records are.
@@ -72,7 +72,7 @@ async def _one_job(outbox: Outbox, jobs: BulkJobs, lease: Lease, records: Sequen
         if lease.escalated:  # a closing that came late has closed a ticket: it is not settled here, but seen to
             closings = {record.key for record in records if record.kind is Kind.CLOSE}
             results = {key: one for key, one in results.items() if key not in closings}
-        await settle(outbox, parts, results)
+        await apply_results(outbox, parts, results)
         lease.last_sent_ms = max(lease.last_sent_ms, *(part.sent_ms for part in parts.values()))
         return None
     if job is None:

@@ -52,10 +52,10 @@ class CircuitBreaker:
         self._probe_at = self._now()
 
     def succeeded(self) -> None:
-        """A record was settled: Kustomer answered and let us in, whatever it said to the request."""
+        """A record was settled: Kustomer is reachable and accepts our key, whatever it answered."""
         self._failing.clear()
         if self.is_open:
-            logger.info("Kustomer can be used again; what waited is being delivered.")
+            logger.info("Sending to Kustomer has resumed; pending records are being delivered.")
             self.cause = None
 
     def failed(self, who: object, cause: str, *, at_once: bool) -> None:

@@ -1,24 +1,26 @@
-"""Closes many conversations with one bulk job: for each alone it would take a request, of which there are few.
+"""Closes conversations: one by itself, or many with one bulk job, since each alone costs a request.
 
-A session is the job's until its results are known, or it is in doubt (`recovery`), so that what is said meanwhile comes
-after the closing, and opens the conversation again.
+A session belongs to the job until its results are known, or it is in doubt (`bulk_results`), so that what is said
+meanwhile comes after the closing, and opens the conversation again.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rasa_kustomer.delivery.bulk_jobs import MAX_PAUSE_SECONDS, BulkJobs
-from rasa_kustomer.delivery.bulk_results import InDoubtError, settle
+from rasa_kustomer.delivery.bulk_results import InDoubtError, apply_results
 from rasa_kustomer.delivery.load import Load
 from rasa_kustomer.delivery.sending import surely_unsent
+from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, NotFound, Rejected
-from rasa_kustomer.outbox import Attempt, Kind, Lease, Outbox
+from rasa_kustomer.outbox import Attempt, Kind, Lease, Outbox, Record
 
 logger = logging.getLogger(__name__)
 
 
 class Closings:
-    """Carries groups of sessions that have nothing but their closing waiting.
+    """Delivers groups of sessions of which only the closing is pending.
 
     Args:
         outbox: Where the records and their progress are kept.
@@ -32,15 +34,15 @@ class Closings:
         self._outbox, self._jobs = outbox, jobs
         self.permitted = True
 
-    async def deliver(self, load: Load, settled: Callable[[], object]) -> dict[int, Exception]:
+    async def close_many(self, load: Load, settled: Callable[[], object]) -> dict[int, Exception]:
         """Close the conversations of up to 100 sessions that are `closable`.
 
         Args:
             load: Leased sessions. One that is handed off meanwhile leaves, and finds out by itself.
-            settled: Called when the job has come to Kustomer.
+            settled: Called when the results of the job are there.
 
         Returns:
-            By row the failures of the sessions that could not be served; what they have stays pending.
+            The failures, by session row; the records of those sessions stay pending.
         """
         with load.at_work(load.aboard):
             mine = await self._outbox.bulk.begin([_part(lease) for lease in load.aboard])
@@ -60,7 +62,9 @@ class Closings:
         if results is None:
             return dict.fromkeys((lease.id for lease in load.aboard), InDoubtError(MAX_PAUSE_SECONDS))
         aboard = {lease.id for lease in load.aboard}
-        await settle(self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results)
+        await apply_results(
+            self._outbox, {key: part for key, part in parts.items() if part.session_id in aboard}, results
+        )
         return {}
 
     async def _failed(
@@ -69,12 +73,27 @@ class Closings:
         if isinstance(error, (NotAllowed, NotFound, Rejected)) and not isinstance(error, KeyRefused):
             if self.permitted:
                 self.permitted = False
-                logger.warning("Idle chats are closed one by one from now on, a bulk job is refused: %s", error)
+                logger.warning("Kustomer refused a bulk job; idle chats are closed one by one from now on: %s", error)
             await self._outbox.bulk.returned(parts, unsure=False)
             return {}
         if surely_unsent(error):
             await self._outbox.bulk.unsent(parts)
         return dict.fromkeys((lease.id for lease in leases), error)
+
+
+async def close(client: KustomerClient, lease: Lease, record: Record) -> None:
+    """Close one conversation, unless people have it now or the customer has spoken again.
+
+    Where an earlier attempt may have closed it all the same, a ticket is opened again; the customer's words do that by
+    themselves.
+    """
+    later = lease.records[lease.records.index(record) + 1 :]
+    spoken = any(one.kind is Kind.MESSAGE and one.payload.get("direction") == "in" for one in later)
+    if spoken or (lease.escalated and not record.unsure):
+        return
+    status = {"status": "open" if lease.escalated else "done"}
+    with suppress(NotFound):  # then there is nothing to close
+        await client.update_conversation(str(lease.conversation_id), status)
 
 
 def closable(lease: Lease) -> bool:

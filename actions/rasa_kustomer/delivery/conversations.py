@@ -23,7 +23,7 @@ LOOK_AGAIN_SECONDS = 1.0  # for a conversation that a job is making, and an agen
 
 
 class Conversations:
-    """Finds or makes them.
+    """Finds or creates conversations.
 
     Args:
         outbox: Where what is known of a session is kept.
@@ -98,7 +98,7 @@ class Conversations:
         return await self._client.find_conversation(lease.key)
 
     async def _found(self, lease: Lease, found: Conversation) -> None:
-        """Go on with a conversation that was there before, and leave it to the people who have it."""
+        """Adopt a conversation that exists already, and leave it to the people who have it."""
         lease.conversation_id = found.id
         lease.customer_id = found.customer_id or lease.customer_id or await self._customer(lease)
         lease.people = plan.people_have(found, await self.find_parking())
@@ -108,7 +108,7 @@ class Conversations:
         lease.records = await self._outbox.due(lease)
 
     async def recall(self, lease: Lease) -> None:
-        """Find the turns that an earlier copy of the outbox may have sent, with one list for all of the session.
+        """Find the messages that an earlier copy of the outbox may have sent, with one list for the whole session.
 
         Args:
             lease: The leased session, whose conversation is known; its records are read again when there were such.
@@ -123,7 +123,7 @@ class Conversations:
         try:
             listed = await self._client.messages_of(str(lease.conversation_id))
         except NotFound:
-            await self.forget(lease)
+            await self.invalidate(lease)
             raise
         there = {one.external_id: Found(one.id, plan.epoch_ms(one.sent_at) or 0) for one in reversed(listed)}
         found = {turn.id: there[turn.key] for turn in turns if turn.key in there}
@@ -159,14 +159,14 @@ class Conversations:
         return (await self._directory.get_or_create(identity_of(lease), retry_failed=True)).id
 
     async def _refused_conversation(self, lease: Lease, error: KustomerError) -> None:
-        """Look the customer up anew next time; after several refusals give the records up, with the reason."""
-        await self.forget(lease)
+        """Look the customer up again next time; after several refusals move the records to dead, with the reason."""
+        await self.invalidate(lease)
         if lease.attempts >= REFUSALS_TO_GIVE_UP:
             for record in lease.records:
                 await self._outbox.dead(lease, record, f"its conversation was refused: {error}")
 
-    async def forget(self, lease: Lease) -> None:
-        """Kustomer does not know the ids any more: look both up anew next time."""
+    async def invalidate(self, lease: Lease) -> None:
+        """Kustomer no longer knows the ids: look both up again next time."""
         self._directory.forget(identity_of(lease))
         lease.customer_id = lease.conversation_id = None
         lease.creating = True  # it may exist under another id after a merge: look before making a new one
@@ -209,12 +209,12 @@ class Conversations:
         except (NotAllowed, NotFound) as error:
             if isinstance(error, KeyRefused):
                 raise
-            self._say(f"Bot chats are created unparked, the key's own user cannot be read: {error}")
+            self._say(f"Bot chats are created unparked because the key's own user cannot be read: {error}")
             return Parking()
 
 
 def _places(turns: Sequence[Turn], found: Mapping[int, Found], last_sent_ms: int) -> dict[int, int | None]:
-    """The `sentAt` of each turn that was not found: its own between found ones, and none for the last, which go on."""
+    """The `sentAt` of each message that was not found: its own between found ones, none after the last of them."""
     places: dict[int, int | None] = {}
     latest = last_sent_ms
     for turn in turns:

@@ -1,4 +1,4 @@
-"""What has to be done from time to time: close quiet conversations, and remove what was settled long ago."""
+"""Periodic work: close quiet conversations, and remove what was settled long ago."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 IDLE_CHECK_SECONDS = 60.0
 FIRST_PURGE_SECONDS = 600.0  # not while a server that has just started catches up
 PURGE_SECONDS = 3_600.0
-PAUSE_SECONDS = 1.0  # between two batches: turns go before tidying up
+PAUSE_SECONDS = 1.0  # between two rounds: messages go before tidying up
 SHORT_PAUSE_SECONDS = 0.1  # the same for closings, which agents see
 DAY_SECONDS = 86_400.0
 
@@ -81,10 +81,10 @@ class Housekeeping:
             logger.info("%d delivered records were deleted (KUSTOMER_RETENTION_DAYS).", total)
 
     async def _guard(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Whatever happens, it is tried again at its time."""
+        """Run the work and log what fails; it is tried again at its next time."""
         try:
             await work()
         except OutboxUnavailableError as error:  # whoever records or delivers says so louder
-            logger.debug("The outbox is tidied later: %s", error)
+            logger.debug("Tidying the outbox is postponed: %s", error)
         except Exception as error:  # noqa: BLE001 - a surprise must not end what is done by the clock
-            self._say(f"Tidying up the outbox stumbled and goes on: {describe_error(error)}")
+            self._say(f"Unexpected error while tidying the outbox, continuing: {describe_error(error)}")

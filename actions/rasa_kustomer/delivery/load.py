@@ -1,4 +1,4 @@
-"""What one task of the worker carries, and how urgent it has become since it was taken."""
+"""The sessions of one task of the worker, and how urgent they have become since they were leased."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,14 +10,14 @@ from rasa_kustomer.outbox import Lease
 
 
 class Load:
-    """Leased sessions on their way together.
+    """Leased sessions that are delivered together.
 
-    One that is handed off meanwhile is hurried: what it has under way goes first, and as soon as nothing more is being
-    done on it, it leaves the others, to be taken again by itself.
+    A session that is handed off meanwhile is hurried: its running requests go first, and as soon as none is left, it
+    leaves the load, to be leased again on its own.
 
     Args:
         leases: The sessions.
-        let_go: Gives one back that leaves.
+        let_go: Releases a session that leaves.
     """
 
     def __init__(self, leases: Sequence[Lease], let_go: Callable[[Lease], None]) -> None:
@@ -52,12 +52,12 @@ class Load:
             self._leave_if_idle(session_id)
 
     def hurried(self, lease: Lease) -> bool:
-        """Whether a session was handed off since it was taken; no more of its turns are begun then."""
+        """Whether a session was handed off since it was leased; then no more of its messages are begun."""
         return lease.id in self._hurried
 
     @contextmanager
     def at_work(self, leases: Sequence[Lease]) -> Iterator[None]:
-        """Keep sessions aboard while something is done that must be seen through."""
+        """Keep sessions in the load during work that must not be interrupted."""
         ids = [lease.id for lease in leases]
         self._at_work.update(ids)
         try:

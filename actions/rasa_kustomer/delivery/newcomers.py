@@ -1,7 +1,7 @@
-"""Customers whom Kustomer does not have yet, made together in bulk jobs.
+"""Creates customers whom Kustomer does not have yet, together in bulk jobs.
 
 Their identifiers are unique in Kustomer (Kustomer API reference, Uniqueness and duplicates): an item for somebody who
-exists, or who is sent twice, is refused and does no harm. Whoever was refused is looked for afterwards, one by one.
+exists, or who is sent twice, is refused and does no harm. Whoever was refused is looked up afterwards, one by one.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Newcomers:
     Args:
         jobs: Kustomer's bulk jobs.
         directory: Learns who was made.
-        breaker: Whether sending makes sense just now.
+        breaker: Whether sending makes sense at the moment.
         sleep: How to wait.
     """
 
@@ -51,9 +51,9 @@ class Newcomers:
         self._task: asyncio.Task[None] | None = None
 
     def expect(self, identity: Identity) -> None:
-        """Make a customer within seconds, with all others who come meanwhile; nobody waits for it.
+        """Create a customer within seconds, with all others who come meanwhile; nobody waits for it.
 
-        Should that fail, the customer is made when there is a turn of theirs to deliver.
+        If that fails, the customer is created with the first message that is to be delivered for them.
         """
         if len(self._expected) < MAX_EXPECTED:
             self._expected[cache_key(identity)] = identity
@@ -61,7 +61,7 @@ class Newcomers:
             self._task = asyncio.create_task(self._make_expected(), name="kustomer_newcomers")
 
     async def make_together(self, people: Iterable[Identity]) -> None:
-        """Make those whom nobody knows, and whoever is expected, if they are enough for a job.
+        """Create those who are unknown, and those who are expected, if they are enough for a job.
 
         Args:
             people: Who is needed now.
@@ -81,7 +81,7 @@ class Newcomers:
                 await self._make(strangers[start : start + MAX_ITEMS])
 
     async def close(self) -> None:
-        """Make nobody more."""
+        """Stop creating customers."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -101,7 +101,7 @@ class Newcomers:
             except (KustomerError, NotPermittedError):
                 continue  # the worker meets the same error with their first turn, and says it
             except Exception as error:  # noqa: BLE001 - whatever it is, those who come later are made
-                logger.error("Customers could not be made together: %s", describe_error(error))  # noqa: TRY400 - may hold texts
+                logger.error("Creating customers by a bulk job failed: %s", describe_error(error))  # noqa: TRY400 - may hold texts
 
     async def _make(self, people: list[Identity]) -> None:
         by_ref = {str(number): one for number, one in enumerate(people)}

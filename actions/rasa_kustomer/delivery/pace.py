@@ -1,4 +1,4 @@
-"""When turns go out one by one, and when they are gathered: a few are shown live, many must cost little."""
+"""When messages go out one by one, and when they are gathered: a few are shown live, many must cost little."""
 
 import time
 from collections import deque
@@ -22,7 +22,7 @@ GATHER_SECONDS = 5.0
 
 
 class InteractiveAllowance:
-    """A small allowance of requests for turns that are sent at once instead of gathered for a bulk job.
+    """A small allowance of requests for messages that are sent at once instead of gathered for a bulk job.
 
     Args:
         units: How many in a minute.
@@ -40,7 +40,7 @@ class InteractiveAllowance:
         return min(self._units, self._left + gained)
 
     def gathered(self) -> bool:
-        """Whether turns were collected for long enough."""
+        """Whether messages were gathered for long enough."""
         return not 0 <= self._now() - self._spent_at < GATHER_SECONDS
 
     def spend(self, units: int) -> None:
@@ -60,7 +60,7 @@ def priority_of(leases: Sequence[Lease]) -> Priority:
 
 
 class CustomerPace:
-    """Keeps this process to what Kustomer takes of one customer's messages, so that it need not refuse any.
+    """Keeps this process to Kustomer's limit of messages per customer.
 
     Args:
         now: Monotonic clock in seconds.
@@ -91,7 +91,7 @@ class CustomerPace:
 
     @contextmanager
     def sending(self, messages: Mapping[str, int]) -> Iterator[None]:
-        """Count so many messages of each customer; their minute begins when they have arrived for sure."""
+        """Count messages of each customer; their minute begins when they have certainly arrived."""
         for customer_id, number in messages.items():
             self._lately(customer_id).extend([inf] * number)
         try:

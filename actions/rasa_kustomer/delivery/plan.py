@@ -1,4 +1,4 @@
-"""Pending records into request bodies. Pure: no clock, no network, no database."""
+"""Turns pending records into request bodies. Pure: no clock, no network, no database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def epoch_ms(moment: datetime | None) -> int | None:
 
 
 def sent_ms(payload: Mapping[str, Any], last_sent_ms: int) -> int:
-    """The turn's own time, moved up where needed so that `sentAt` strictly increases within a conversation."""
+    """The message's own time, moved up where needed so that `sentAt` strictly increases within a conversation."""
     return max(int(payload["at_ms"]), last_sent_ms + 1)
 
 
@@ -98,7 +98,7 @@ def conversation_body(key: str, customer_id: str, first_text: str | None, parkin
 
 
 def message_body(key: str, payload: Mapping[str, Any], at_ms: int) -> dict[str, Any]:
-    """Create body of one turn; bot turns are marked as automation so that they don't count as human responses."""
+    """Create body of a message; the bot's are marked as automation so that they don't count as human responses."""
     inbound = payload["direction"] == "in"
     body = {
         "channel": payload["channel"],
@@ -117,13 +117,13 @@ def message_body(key: str, payload: Mapping[str, Any], at_ms: int) -> dict[str, 
 
 
 def is_sound(payload: Mapping[str, Any]) -> bool:
-    """Whether a turn can be sent; a row that cannot be read has none of this."""
+    """Whether a message can be sent; a row that cannot be read has none of this."""
     texts = all(isinstance(payload.get(name), str) for name in ("direction", "text", "channel"))
     return texts and isinstance(payload.get("at_ms"), int)
 
 
 def first_text(lease: Lease) -> str | None:
-    """What a session's waiting turns begin with: the customer's words before the bot's."""
+    """The first text of a session's pending messages: the customer's words before the bot's."""
     messages = [one.payload for one in lease.records if one.kind is Kind.MESSAGE]
     messages.sort(key=lambda payload: payload.get("direction") != "in")
     return str(messages[0].get("text") or "") if messages else None

@@ -1,10 +1,10 @@
-"""Our share of the organisation's request budget, kept from what Kustomer's answers tell.
+"""Keeps to our share of the organisation's request limit, by what Kustomer's answers say of it.
 
 Kustomer counts all requests of the organisation in windows of 60 seconds, whoever makes them (Kustomer API reference,
 Limits). Two rules keep us to `KUSTOMER_RATE_SHARE` of that. A token bucket holds this process to the share. And the
 mirror stops for the rest of a window as soon as only the part that belongs to everybody else remains, so that several
-processes share one budget without talking to each other. After a 429 for the organisation nobody sends before the
-reset, and then one request finds out whether that is over. An answer that says nothing changes nothing.
+processes share one limit without talking to each other. After a 429 for the organisation nobody sends before the
+reset, and then one request finds out whether that is over. An answer without these headers changes nothing.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ import httpx
 from rasa_kustomer.kustomer.errors import RateLimited
 from rasa_kustomer.kustomer.priority import Priority, current_priority
 from rasa_kustomer.kustomer.rate_limits import (
-    MAX_WAIT_SECONDS,
     concerns_organisation,
     number,
     seconds_to_reset,
@@ -40,10 +39,10 @@ NEW_WINDOW = 0.05  # answers overtake each other; only a rise by this part of th
 
 
 class _Terms(NamedTuple):
-    """When a lane may send.
+    """When requests of a priority may be sent.
 
     Attributes:
-        tokens: Least fill of the bucket, in parts of its capacity; below zero it is borrowed from the slower lanes.
+        tokens: Least fill of the bucket, in parts of its capacity; below zero it is borrowed from the lower priorities.
         reserve: Part of the organisation's limit that is left to others.
     """
 
@@ -67,7 +66,8 @@ class RateLimiter:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self._share, self._now, self._sleep = share, now, sleep
+        self._share, self._sleep = share, sleep
+        self._epoch, self._now = now, _never_back(now)
         self._terms = {
             Priority.HANDOFF: _Terms(-inf, -inf),
             Priority.ESCALATED: _Terms(-4.0, 0.02),
@@ -81,7 +81,7 @@ class RateLimiter:
         self.blocked_until = 0.0
         self._window_ends = 0.0
         self._tokens = self._capacity
-        self._filled_at = now()
+        self._filled_at = self._now()
         self._next_at = 0.0
         self._pause = 0.0  # of the latest 429; 0 when the organisation was let in since
         self._trial_until = 0.0
@@ -103,9 +103,7 @@ class RateLimiter:
     @property
     def blocked_seconds(self) -> float:
         """How long nobody may send; 0 when sending is allowed."""
-        now = self._now()
-        self.blocked_until = min(self.blocked_until, now + MAX_WAIT_SECONDS)  # the clock may have been set back
-        return max(0.0, self.blocked_until - now)
+        return max(0.0, self.blocked_until - self._now())
 
     def status(self) -> dict[str, Any]:
         """What the health route shows."""
@@ -120,9 +118,7 @@ class RateLimiter:
         mine = current_priority()
         while True:
             await self._still_allowed()
-            self._refill()
-            wait = max(self._token_wait(mine.level), self._window_wait(mine.level), self._trial_wait())
-            if wait <= 0:
+            if (wait := self._wait(mine.level)) <= 0:
                 break
             await self._sleep(min(max(wait, MIN_SLEEP_SECONDS), LOOK_AGAIN_SECONDS))
         self._tokens -= 1.0
@@ -135,13 +131,13 @@ class RateLimiter:
     async def _still_allowed(self, _request: httpx.Request | None = None) -> None:
         """Asked again right before sending: a 429 may have come while a request waited for a place."""
         if (blocked := self.blocked_seconds) > 0:
-            raise RateLimited("The organisation's request budget is spent.", wait_seconds=blocked, organisation=True)
+            raise RateLimited("The organisation's request limit is spent.", wait_seconds=blocked, organisation=True)
 
     async def _observe(self, response: httpx.Response) -> None:
-        headers, now = response.headers, self._now()
+        headers, now, epoch = response.headers, self._now(), self._epoch()
         ours = self._follow_limit(_whole(headers.get("x-ratelimit-limit")), response.status_code)
         if ours and response.status_code == RATE_LIMITED and concerns_organisation(headers):
-            self._hold_up(wait_seconds(headers, now))
+            self._hold_up(wait_seconds(headers, epoch))
         elif response.status_code < SERVER_ERROR and not self.blocked_seconds:
             self._pause = 0.0
         self._trial_until = 0.0
@@ -149,15 +145,15 @@ class RateLimiter:
         if not ours or remaining is None or remaining > self.limit:
             return
         rise = remaining - (self.remaining if self.remaining is not None else -inf)
-        if rise > self.limit * NEW_WINDOW or not now < self._window_ends <= now + WINDOW_SECONDS:
+        if rise > self.limit * NEW_WINDOW or now >= self._window_ends:
             self._window_ends = now + WINDOW_SECONDS
-        left = seconds_to_reset(headers, now)
+        left = seconds_to_reset(headers, epoch)
         if left is not None:
             self._window_ends = min(self._window_ends, now + left)
         self.remaining = remaining
 
     def _follow_limit(self, told: int | None, status: int) -> bool:
-        """Take over a limit when a second answer says it too; whether an answer with it is about the organisation.
+        """Adopt a limit when a second answer confirms it; returns whether the answer is about the organisation.
 
         A single answer with another limit is a gateway's, and a 429 may be about one customer's limit.
         """
@@ -172,7 +168,7 @@ class RateLimiter:
         return told == self.limit
 
     def _hold_up(self, seconds: float) -> None:
-        """Nobody sends for so long, and longer each time while it does not help."""
+        """Block all requests for this long, and longer each time while 429s go on."""
         if not self.blocked_seconds:  # else it answers a request of before
             self._pause = min(max(self._pause * 2, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         self.blocked_until = max(self.blocked_until, self._now() + max(seconds, self._pause))
@@ -182,33 +178,32 @@ class RateLimiter:
         """Least time between two requests of the mirror: even a burst leaves most of the event loop to the bot."""
         return 1.0 / (self.per_second * BURST_FACTOR)
 
-    def _token_wait(self, mine: Priority) -> float:
-        now = self._now()
-        self._next_at = min(self._next_at, now + self._gap)  # the clock may have been set back
-        needed = min(self._terms[mine].tokens * self._capacity + 1.0, self._capacity)
-        wait = (needed - self._tokens) / self.per_second
-        return max(self._next_at - now, wait) if mine >= Priority.MIRROR else wait
-
-    def _window_wait(self, mine: Priority) -> float:
-        """Until the end of the window, when what remains of it is for others."""
-        now = self._now()
-        self._window_ends = min(self._window_ends, now + WINDOW_SECONDS)  # the clock may have been set back
-        left = self._window_ends - now
-        if self.remaining is None or left <= 0:
-            return 0.0
-        return left if self.remaining <= self._terms[mine].reserve * self.limit else 0.0
-
-    def _trial_wait(self) -> float:
-        """Until it is known whether the organisation is let in again."""
-        now = self._now()
-        self._trial_until = min(self._trial_until, now + TRIAL_SECONDS)  # the clock may have been set back
-        return self._trial_until - now
-
-    def _refill(self) -> None:
-        now = self._now()
-        gained = max(0.0, now - self._filled_at) * self.per_second
-        self._tokens = min(self._capacity, self._tokens + gained)
+    def _wait(self, mine: Priority) -> float:
+        """How long a request has to wait, as far as is known now; 0 or less when it may go."""
+        now, terms = self._now(), self._terms[mine]
+        self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self.per_second)
         self._filled_at = now
+        needed = min(terms.tokens * self._capacity + 1.0, self._capacity)
+        waits = [(needed - self._tokens) / self.per_second, self._trial_until - now]
+        if mine >= Priority.MIRROR:
+            waits.append(self._next_at - now)
+        if self.remaining is not None and self.remaining <= terms.reserve * self.limit:
+            waits.append(self._window_ends - now)  # what remains of it is for others
+        return max(waits)
+
+
+def _never_back(now: Callable[[], float]) -> Callable[[], float]:
+    """The clock, but standing still where it was set back: nobody waits for a moment to come a second time."""
+    latest, lost = now(), 0.0
+
+    def steady() -> float:
+        nonlocal latest, lost
+        moment = now()
+        lost += max(0.0, latest - moment)
+        latest = moment
+        return moment + lost
+
+    return steady
 
 
 def _whole(text: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""What all that is sent has in common: mending a body, and telling what surely was not carried out."""
+"""Helpers for sending: drop rejected fields, and tell which failures certainly changed nothing."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar

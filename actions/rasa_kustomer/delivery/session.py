@@ -1,19 +1,20 @@
 """Delivers what one leased session has waiting: customer, conversation, then its records in order.
 
-Nothing is sent blindly twice: each attempt is noted in the outbox before it is made, and a noted attempt without an
-outcome is looked up by externalId before it is repeated. Who waits for a person does not wait for the transcript: of a
-handoff behind more than a few turns, or behind one that cannot go now, note, tags and ticket go first.
+Nothing is sent twice blindly: each attempt is noted in the outbox before it is made, and a noted attempt without an
+outcome is looked up by externalId before it is repeated. Who waits for a person does not wait for the transcript: when
+more than a few messages precede a handoff, or one that cannot go now, note, tags and ticket go first.
 """
 
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from rasa_kustomer.delivery import plan
 from rasa_kustomer.delivery.bulk_jobs import BulkJobs
 from rasa_kustomer.delivery.bulk_results import recover
+from rasa_kustomer.delivery.closings import close
 from rasa_kustomer.delivery.conversations import Conversations
 from rasa_kustomer.delivery.pace import CustomerPace
 from rasa_kustomer.delivery.sending import LeaseLostError, identity_of, send_with_fallbacks, surely_unsent
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 SUPPORTING = frozenset({Kind.NOTE, Kind.TAGS, Kind.REPOINT})  # a missing role for these must not hold up the rest
 SUPPORTING_RETRY_SECONDS = 300.0
 CONFLICT = 409
-CONFLICTS_TO_GIVE_UP = 20  # about a quarter of an hour; what lasts so long is no coincidence
+CONFLICTS_TO_GIVE_UP = 20  # about a quarter of an hour; by then it is not a transient conflict
 SURPRISES_TO_GIVE_UP = 5
 QUICK_TURNS = 10  # so many go before a ticket: with a slow Kustomer too, the user hears that it was created
 STUCK_ATTEMPTS = 2  # a turn that failed so often before may never go
@@ -48,7 +49,7 @@ TURNS_AT_A_TIME = 25  # then others have their turn
 
 
 class SessionDelivery:
-    """Carries the records of one session to Kustomer.
+    """Delivers the records of one session.
 
     Args:
         outbox: Where the records and their progress are kept.
@@ -84,7 +85,7 @@ class SessionDelivery:
         Args:
             lease: The leased session; its ids are updated as they become known.
             go_on: Asked after every settled record; False ends the delivery early.
-            quick: A few turns may go before a handoff; else it goes first, and they are left for later.
+            quick: A few messages may go before a handoff; else it goes first, and they are left for later.
 
         Raises:
             KustomerError: What stopped the delivery; the records not settled stay pending.
@@ -123,7 +124,7 @@ class SessionDelivery:
                 return
 
     async def _attempt(self, lease: Lease, record: Record) -> None:
-        """Send a record; one that surprises again and again is set aside, and costs itself only."""
+        """Send a record; one that keeps failing unexpectedly is moved to dead, so that it holds up no other."""
         try:
             await self._one(lease, record)
         except (KustomerError, OutboxUnavailableError, LeaseLostError):
@@ -131,7 +132,8 @@ class SessionDelivery:
         except Exception as error:
             if record.attempts < SURPRISES_TO_GIVE_UP:
                 raise
-            logger.error("Record %d (%s) was set aside: %s", record.id, record.kind.value, describe_error(error))  # noqa: TRY400 - a traceback may hold texts
+            cause = describe_error(error)
+            logger.error("Record %d (%s) cannot be sent; moved to dead: %s", record.id, record.kind.value, cause)  # noqa: TRY400 - a traceback may hold texts
             await self._outbox.dead(lease, record, f"it cannot be sent: {type(error).__name__}")
 
     async def _one(self, lease: Lease, record: Record) -> None:
@@ -140,17 +142,17 @@ class SessionDelivery:
         try:
             await self._send(lease, record)
         except Rejected as error:
-            logger.warning("Record %d (%s) was refused and set aside: %s", record.id, record.kind.value, error)
+            logger.warning("Kustomer rejected record %d (%s); moved to dead: %s", record.id, record.kind.value, error)
             await self._outbox.dead(lease, record, str(error))
         except NotFound:
             await self._outbox.unsent(record)
-            await self._conversations.forget(lease)
-            raise NotFound("The conversation is gone from Kustomer; it is looked up or made anew.") from None
+            await self._conversations.invalidate(lease)
+            raise NotFound("Kustomer no longer has the conversation; it will be looked up or created again.") from None
         except KustomerError as error:
             if surely_unsent(error):
                 await self._outbox.unsent(record)
             if isinstance(error, Unreachable) and error.status == CONFLICT and record.attempts > CONFLICTS_TO_GIVE_UP:
-                logger.warning("Record %d (%s) was set aside: %s", record.id, record.kind.value, error)
+                logger.warning("Record %d (%s) conflicts; moved to dead: %s", record.id, record.kind.value, error)
                 await self._outbox.dead(lease, record, str(error))
                 return
             if not isinstance(error, NotAllowed) or isinstance(error, KeyRefused) or record.kind not in SUPPORTING:
@@ -165,12 +167,12 @@ class SessionDelivery:
             Kind.TAGS: self._ticketing.tags,
             Kind.TICKET: self._ticketing.ticket,
             Kind.REPOINT: self._repoint,
-            Kind.CLOSE: self._close,
+            Kind.CLOSE: partial(close, self._client),
         }
         kustomer_id = await handlers[record.kind](lease, record)
         sent = lease.last_sent_ms if record.kind is Kind.MESSAGE else None
         await self._outbox.delivered(lease, record, kustomer_id=kustomer_id, sent_ms=sent)
-        logger.debug("Record %d (%s) is in Kustomer", record.id, record.kind.value)
+        logger.debug("Record %d (%s) is delivered", record.id, record.kind.value)
 
     async def _message(self, lease: Lease, record: Record) -> str:
         conversation_id = str(lease.conversation_id)
@@ -197,7 +199,7 @@ class SessionDelivery:
         return made
 
     async def _repoint(self, lease: Lease, _record: Record) -> None:
-        """Move the conversation to the customer that the session is known to belong to by now.
+        """Move the conversation to the customer to whom the session has turned out to belong.
 
         Whether Kustomer lets a conversation change its customer is not documented; where it refuses, the conversation
         stays with the first customer.
@@ -213,29 +215,15 @@ class SessionDelivery:
         except (Rejected, Unreachable) as error:
             if isinstance(error, Unreachable) and error.status != CONFLICT:
                 raise
-            self._say(f"Kustomer does not move conversations to another customer, they stay where they are: {error}")
+            self._say(f"Kustomer refused to move a conversation to another customer; it stays where it is: {error}")
             return
         if moved.customer_id in {None, customer.id}:
             lease.customer_id = customer.id
             await self._outbox.resolved(lease)
 
-    async def _close(self, lease: Lease, record: Record) -> None:
-        """A conversation that people have by now, or in which the customer has spoken again, is not closed any more.
-
-        Where an earlier attempt may have closed it all the same, a ticket is opened again; the customer's words do that
-        by themselves.
-        """
-        later = lease.records[lease.records.index(record) + 1 :]
-        spoken = any(one.kind is Kind.MESSAGE and one.payload.get("direction") == "in" for one in later)
-        if spoken or (lease.escalated and not record.unsure):
-            return
-        status = {"status": "open" if lease.escalated else "done"}
-        with suppress(NotFound):  # then there is nothing to close
-            await self._client.update_conversation(str(lease.conversation_id), status)
-
 
 def _holds_up_itself_only(turn: Record, error: KustomerError) -> bool:
-    """Whether a failure of a turn says little of what else could be sent for its session."""
+    """Whether the failure concerns this message only, so that other records of the session may be sent."""
     if isinstance(error, RateLimited):
         return not error.organisation
     return turn.attempts > STUCK_ATTEMPTS and (isinstance(error, BrokenAnswer) or error.status is not None)

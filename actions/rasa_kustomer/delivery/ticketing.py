@@ -42,7 +42,7 @@ class Ticketing:
         self._say = Once(logger)
 
     async def note(self, lease: Lease, record: Record) -> str:
-        """Write a note, with what is only known now; returns its id."""
+        """Write a note, with remarks on what is known only now; returns its id."""
         conversation_id = str(lease.conversation_id)
         known = await self._known_note(record, conversation_id) if record.unsure else None
         if known is not None:
@@ -106,8 +106,8 @@ class Ticketing:
                 pick = await self._teams.pick(wanted, self._default_team, refused=refused)
         if problem := _problem(pick, record):  # which team it was may be a customer's text: the log has it not
             self._say(
-                "The team of a handoff does not exist in Kustomer; the note in the ticket says which."
-                " rasa-kustomer check looks for the teams of KUSTOMER_DEFAULT_TEAM_ID and of the routing file.",
+                "The team of a handoff does not exist in Kustomer; the note of the ticket names it."
+                " rasa-kustomer check verifies the teams of KUSTOMER_DEFAULT_TEAM_ID and of the routing file.",
                 about=problem,
             )
             if refused:  # else the summary says it
@@ -127,17 +127,17 @@ class Ticketing:
             lambda smaller: self._client.update_conversation(str(lease.conversation_id), smaller),
         )
         if left_out := sorted(patch.keys() - sent.keys()):
-            logger.warning("Kustomer refused %s of a ticket; it was opened without.", ", ".join(left_out))
+            logger.warning("A ticket was opened without %s, which Kustomer refused.", ", ".join(left_out))
         return made.id
 
     async def _was_opened(self, found: Conversation, lease: Lease) -> bool:
-        """Whether a ticket that may have been opened was; what agents have done with it since is theirs."""
+        """Whether a ticket in doubt was opened; then it is left as agents have it."""
         if plan.people_have(found, await self._conversations.find_parking()):
             return True
         return found.status != "open" and await self._conversations.handed_off(found, lease.key)
 
 
 def _problem(pick: Pick, record: Record) -> str | None:
-    """What the agent is to know of the team; a wish from a hidden slot is not quoted."""
+    """What the agent should know of the team; the value of a hidden slot is not quoted."""
     hidden, wanted = record.payload.get("team_hidden"), record.payload.get("team")
     return pick.problem.replace(f'"{wanted}"', hidden) if pick.problem and hidden else pick.problem

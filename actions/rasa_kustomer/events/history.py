@@ -1,4 +1,4 @@
-"""What a sender said and was told lately, in the order in which it happened, and who they were at each point."""
+"""The latest events of a sender, in the order in which they happened, and who the sender was at each point."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

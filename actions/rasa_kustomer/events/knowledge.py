@@ -1,4 +1,4 @@
-"""What the events told so far about who a sender is: the slots and metadata that the hook gets ready-made."""
+"""Who a sender is by the events so far: the slots and metadata that the hook gets ready-made."""
 
 from collections import deque
 from collections.abc import Mapping

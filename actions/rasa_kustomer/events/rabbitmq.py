@@ -35,7 +35,7 @@ async def consume(
     stream: Stream,
     stop: asyncio.Event,
 ) -> None:
-    """Record events until told to stop; whatever happens to broker or outbox, go on when it is over.
+    """Record events until stopped; whatever happens to broker or outbox, continue when it is over.
 
     Args:
         url: `amqp://user:password@host:port/vhost`; never logged.
@@ -57,12 +57,12 @@ async def consume(
             await _consume_once(url, queue, stream, stop, lambda: _say(f"Recording the events of queue {queue}.", ""))
             problem = "The connection to RabbitMQ was lost."
         except ChannelNotFoundEntity:
-            problem = f"RabbitMQ has no queue {queue} yet. Rasa makes it; in its endpoints.yml: {ENDPOINTS % queue}"
+            problem = f"RabbitMQ has no queue {queue} yet. Rasa creates it; in its endpoints.yml: {ENDPOINTS % queue}"
         except ChannelAccessRefused as error:
             if "exclusive" in str(error):
                 problem = f"Another worker consumes queue {queue}; this one stands by."
             else:
-                problem = f"RabbitMQ does not let its user read queue {queue}: grant it the permission read."
+                problem = f"RabbitMQ does not allow this user to read queue {queue}: grant it the permission read."
         except (AMQPError, OSError, RuntimeError, asyncio.TimeoutError) as error:  # aiormq raises RuntimeErrors too
             problem = f"RabbitMQ cannot be used ({type(error).__name__})."
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes on; the broker keeps what was not recorded
@@ -106,7 +106,7 @@ async def _consume_once(
                 await stream.record()
                 outbox_down = ""
             except OutboxUnavailableError as error:
-                outbox_down = _say(f"Events wait in RabbitMQ, the outbox cannot be used: {error}", outbox_down)
+                outbox_down = _say(f"Events stay in RabbitMQ because the outbox is unavailable: {error}", outbox_down)
                 await asyncio.sleep(RETRY_SECONDS)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Rasa's event stream into the outbox, with the keys and sessions that the hook at the end of a turn gives.
+"""Records Rasa's event stream, with the keys and sessions that the hook at the end of a turn gives.
 
 Rasa publishes each tracker event once, at the end of the turn (Rasa notes, Event broker). The latest events of a sender
 are kept, and the same reader goes over them that reads the hook's trackers; both may run at once, since recording
@@ -14,12 +14,13 @@ from typing import Any, Protocol, TypeAlias
 
 from cachetools import LRUCache
 
+from rasa_kustomer.configuration import Configuration
 from rasa_kustomer.conversation.keys import sender_part
 from rasa_kustomer.events.exported import HEADER, Exported
 from rasa_kustomer.events.history import History
 from rasa_kustomer.failures import describe_error
-from rasa_kustomer.outbox import IdentityUpdate, OutboxUnavailableError, SessionKey
-from rasa_kustomer.runtime import Runtime
+from rasa_kustomer.outbox import IdentityUpdate, Outbox, OutboxUnavailableError, SessionKey
+from rasa_kustomer.recorder import TurnRecorder
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ class Stream:
     """Collects events and records turns.
 
     Args:
-        runtime: Where turns are recorded, and for whom.
+        configuration: For whom turns are recorded, and how it is read who somebody is.
+        recorder: Records them.
+        outbox: Where they go.
         now: Monotonic clock in seconds.
 
     Attributes:
@@ -77,8 +80,15 @@ class Stream:
         broken: How many messages could not be read.
     """
 
-    def __init__(self, runtime: Runtime, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._runtime, self._now = runtime, now
+    def __init__(
+        self,
+        configuration: Configuration,
+        recorder: TurnRecorder,
+        outbox: Outbox,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._configuration, self._recorder, self._outbox, self._now = configuration, recorder, outbox, now
         self._senders: LRUCache[_Whose, _Sender] = LRUCache(
             maxsize=REMEMBERED_EVENTS, getsizeof=lambda sender: 1 + len(sender.history.events)
         )
@@ -99,10 +109,10 @@ class Stream:
         """
         event = _read(body)
         if event is None:
-            self.left_out("it is no event of Rasa")
+            self.left_out("it is not a Rasa event")
             return False
         sender_id = sender_part(str(event["sender_id"]))
-        if not self._runtime.settings.enable_sync or not self._runtime.is_enabled_for(sender_id):
+        if not self._configuration.settings.enable_sync or not self._configuration.is_enabled_for(sender_id):
             return False
         whose = sender_id, HEADER in (getattr(receipt, "headers", None) or {})
         sender = self._sender(whose)
@@ -116,16 +126,16 @@ class Stream:
         return True
 
     def left_out(self, why: str) -> None:
-        """A message cannot be used; said once, and counted."""
+        """Count a message that cannot be used, and log the first one."""
         self.broken += 1
         if self.broken == 1:
-            logger.warning("A message of the event stream is left out, and so are others like it: %s.", why)
+            logger.warning("A message of the event stream was skipped, as others like it will be: %s.", why)
 
     async def record(self, *, everything: bool = False) -> None:
         """Record the turns that are complete (or everything, before the end) and acknowledge their messages.
 
         Raises:
-            OutboxUnavailableError: Nothing more can be recorded just now; try again later.
+            OutboxUnavailableError: Nothing more can be recorded at the moment; try again later.
         """
         held = sum(len(sender.receipts) for sender in self._waiting.values())
         for whose, sender in list(self._waiting.items()):
@@ -147,9 +157,9 @@ class Stream:
     def _sender(self, whose: _Whose) -> _Sender:
         sender = self._senders.get(whose) or self._waiting.get(whose)
         if sender is None:
-            runtime, (_, copied) = self._runtime, whose
-            exported = Exported(runtime.recorder.trackers, runtime.outbox) if copied else None
-            sender = _Sender(History(runtime.settings.identity_names), exported)
+            _, copied = whose
+            exported = Exported(self._recorder.trackers, self._outbox) if copied else None
+            sender = _Sender(History(self._configuration.identity_names), exported)
         self._senders[whose] = sender  # with its size as it is now
         return sender
 
@@ -172,28 +182,27 @@ class Stream:
         session: SessionKey | None = None
         try:
             if not history.whole and not sender.exported:
-                latest = await self._runtime.outbox.latest_session(sender_id)
-                state = await self._runtime.outbox.session_state(latest.key) if latest else None
+                latest = await self._outbox.latest_session(sender_id)
+                state = await self._outbox.session_state(latest.key) if latest else None
                 history.recall(state["identity"] if state else {})
             for end in history.ends():
                 told = history.knowledge(end)
-                person = self._runtime.claimed(sender_id, told.slots, told.message_metadata)
+                person = self._configuration.claimed(sender_id, told.slots, told.message_metadata)
                 events = history.events[:end]
                 if sender.exported:
                     await sender.exported.record(sender_id, events, person)
                     continue
-                session = await self._runtime.recorder.record_turns(
-                    sender_id, events, person, update=IdentityUpdate.UNLESS_BEHIND
-                )
+                late = IdentityUpdate.UNLESS_BEHIND
+                session = await self._recorder.record_turns(sender_id, events, person, update=late)
             if session is None and not sender.exported:
                 return history.safe == len(history.events)
             history.settle()
-            return sender.exported is not None or await self._runtime.recorder.is_kept(sender_id)
+            return sender.exported is not None or await self._recorder.is_kept(sender_id)
         except OutboxUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other conversations go on
-            logger.error("A turn of the event stream was left out: %s", describe_error(error))  # noqa: TRY400 - may hold texts
-            self._runtime.recorder.forget(sender_id)
+            logger.error("A turn of the event stream was skipped: %s", describe_error(error))  # noqa: TRY400 - may hold texts
+            self._recorder.forget(sender_id)
             history.safe = len(history.events)
             return True
 

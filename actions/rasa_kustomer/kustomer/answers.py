@@ -1,4 +1,4 @@
-"""An HTTP answer, or the lack of one, into data or into the error that says what to do."""
+"""Turns an HTTP answer, or the lack of one, into data or into the error that says what to do."""
 
 import json
 import re
@@ -47,7 +47,7 @@ _UNREADABLE = object()
 
 
 class Call(NamedTuple):
-    """A request as its errors speak of it.
+    """What the errors of a request name.
 
     Attributes:
         name: Method and path template.
@@ -75,7 +75,7 @@ def read_json(response: httpx.Response, call: Call) -> Any:
 
 
 def no_answer(error: Exception, call: Call) -> Unreachable:
-    """The error that stands for one of httpx's. Not to be chained to it: that holds the request, and so the key."""
+    """The error for one of httpx's. It must not be chained to httpx's, which holds the request, and so the key."""
     sent = not isinstance(error, NEVER_SENT)
     if why := why_untrusted(error):
         return Untrusted(f"{call.name}: {why}.", ambiguous=call.write and sent)
@@ -84,7 +84,7 @@ def no_answer(error: Exception, call: Call) -> Unreachable:
 
 
 def error_of(response: httpx.Response, call: Call, now: float) -> KustomerError:
-    """The error that a refusal stands for.
+    """The error for a refusal.
 
     Source: Kustomer API reference, Errors: two shapes of `errors`, and gateways that answer without JSON.
 
@@ -110,11 +110,11 @@ def error_of(response: httpx.Response, call: Call, now: float) -> KustomerError:
 
 
 class _Refusal(NamedTuple):
-    """What a refusal says; everything it quotes stays in here.
+    """What a refusal says; what it quotes must not leave this module.
 
     Attributes:
-        text: All there is to read, in small letters.
-        page: It is no JSON but a page of something between us and Kustomer.
+        text: All readable text, in lower case.
+        page: It is not JSON but a page of something between us and Kustomer.
         code: Kustomer's code.
         field: The field at fault.
     """
@@ -182,7 +182,7 @@ def _not_allowed(status: int, call: Call) -> NotAllowed:
 
 
 def _not_found(refusal: _Refusal, call: Call) -> KustomerError:
-    """A page instead of Kustomer's 404 means that Kustomer was not asked; to believe it would make records twice."""
+    """A page instead of Kustomer's 404 means that Kustomer was not asked; believing it would create records twice."""
     if refusal.page:
         hint = "is KUSTOMER_SUBDOMAIN or KUSTOMER_BASE_URL right?"
         message = f"{call.name}: a page that is not Kustomer's answered 404; {hint}"
@@ -191,7 +191,7 @@ def _not_found(refusal: _Refusal, call: Call) -> KustomerError:
 
 
 def _rejection(status: int, refusal: _Refusal, call: Call, request: httpx.Request) -> Rejected | Unreachable:
-    """A refusal of the content; a 409 to a change is about its moment instead, unless it names a unique field."""
+    """A refusal of the content; a 409 to a change is a concurrent change instead, unless it names a unique field."""
     code, field, unique = refusal.code, refusal.field, refusal.names_unique_field
     if status == 409 and request.method in {"PATCH", "PUT"} and not unique:
         message = f"{call.name}: somebody changed the same record at the same time."

@@ -11,12 +11,12 @@ _LONGEST_ERROR = 200
 
 
 class BulkResult(NamedTuple):
-    """What became of one item.
+    """The result of one item.
 
     Attributes:
         client_ref: The item's `_clientRef`.
         object_id: Id of what was made or changed; None when the answer does not say.
-        ok: Whether it was made or changed.
+        ok: Whether it was created or changed.
         error: Why not, shortened; None when it was.
         duplicate: Whether the error speaks of something that exists already.
     """

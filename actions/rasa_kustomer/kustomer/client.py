@@ -1,7 +1,8 @@
 """Kustomer's REST API, as far as the plugin needs it.
 
-Safe calls are repeated a few times; a POST that makes something is sent exactly once, since Kustomer has no
-idempotency key: after a doubt the caller looks the record up by its externalId (Kustomer API reference, Idempotency).
+Safe calls are repeated a few times; a POST that creates something is sent exactly once, since Kustomer has no
+idempotency key: when the outcome is unknown the caller looks the record up by its externalId (Kustomer API reference,
+Idempotency).
 """
 
 import logging
@@ -80,7 +81,7 @@ class KustomerClient(Transport):
         return await self._record("POST", Message, path, conversation_id, role=role, body=body)
 
     async def find_message(self, external_id: str, conversation_id: str) -> Message | None:
-        """The message with this external id, looked for in every way there is.
+        """The message with this external id, searched for in every possible way.
 
         Only needed after an ambiguous failure, where certainty is worth some requests.
         """
@@ -125,12 +126,12 @@ class KustomerClient(Transport):
         return (await self._record("PUT", Resource, f"/v1/{resource}/bulk", role=role, body=list(items))).id
 
     async def bulk_complete(self, job_id: str) -> bool:
-        """Whether a job has dealt with all its items, well or badly."""
+        """Whether a job has finished all its items, with success or not."""
         answer = await self._send("GET", "/v1/bulk/{}", job_id, role="bulk.read", repeat=True)
         return job_status(answer.get("data") if isinstance(answer, Mapping) else None) == "complete"
 
     async def bulk_results(self, job_id: str) -> list[BulkResult]:
-        """What became of a job's items, as far as it can be read."""
+        """The results of a job's items, as far as they can be read."""
         return read_results(await self._items("/v1/bulk/{}/batches", job_id, role="bulk.read"))
 
     async def teams(self) -> list[Team]:
@@ -148,7 +149,7 @@ class KustomerClient(Transport):
     async def _record(
         self, method: str, model: type[R], path: str, *values: str, role: str | None, body: object = None
     ) -> R:
-        """The record that an answer holds. What reads or sets absolute values is repeated, what makes something not."""
+        """The record in an answer. Reads, and changes to absolute values, are repeated; creates are not."""
         answer = await self._send(method, path, *values, role=role, body=body, repeat=method in {"GET", "PATCH"})
         return _read(model, answer, call_name(method, path), write=method != "GET")
 

@@ -44,7 +44,7 @@ class RateLimited(KustomerError):  # noqa: N818 - read as an outcome
 
     Attributes:
         wait_seconds: How long to wait, bounded.
-        organisation: The whole organisation's budget is spent; False when only this customer or object was hit.
+        organisation: The whole organisation's limit is spent; False when only this customer or object was hit.
     """
 
     status = 429

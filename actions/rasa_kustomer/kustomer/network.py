@@ -1,7 +1,7 @@
-"""How Kustomer is reached: by which address and proxy, whose certificates are believed, and what is logged of it.
+"""How Kustomer is reached: by which address and proxy, with which trusted certificates, and what is logged.
 
-httpx reads the same variables by itself, but ends in errors that name none of them and may show a proxy's password. So
-they are read here, once, and httpx is told not to.
+httpx reads the same variables by itself, but its errors name none of them and may show a proxy's password. So they are
+read here, once, and httpx does not read them.
 """
 
 import ipaddress
@@ -41,7 +41,7 @@ class Network:
     """What a client needs to reach one address.
 
     Attributes:
-        certificates: Whom to believe.
+        certificates: Which authorities to trust.
         proxy: None for a direct connection.
         skipped: One line for each exception from the proxies that cannot be read and was left out.
     """
@@ -68,22 +68,22 @@ def read_network(address: str) -> Network:
 
 
 def read_address(text: str) -> httpx.URL:
-    """An address that a connection can be made to, judged before one is tried: the network's errors name no setting.
+    """Check an address before a connection is tried, since the network's errors name no setting.
 
     Raises:
-        ValueError: With what is wrong, in words that quote nothing: it may hold a password.
+        ValueError: Says what is wrong and quotes nothing, since the address may hold a password.
     """
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise ValueError("holds a blank or a character that does not show")
+        raise ValueError("contains whitespace or an invisible character")
     try:
         url = httpx.URL(text)
         host, port = url.host, url.port  # reading them judges international names too
     except (httpx.InvalidURL, ValueError):
         raise ValueError("is not an address like https://host:port") from None
     if not host:
-        raise ValueError("names no host")
+        raise ValueError("has no host name")
     if not _is_host(host, url.raw_host.decode("ascii", "replace")):
-        raise ValueError("names a host that cannot exist")
+        raise ValueError("has an invalid host name")
     if port is not None and not 1 <= port <= 65_535:
         raise ValueError("has a port that is not between 1 and 65535")
     return url
@@ -97,7 +97,7 @@ def _is_host(host: str, raw: str) -> bool:
 
 @contextmanager
 def our_request() -> Iterator[None]:
-    """What is logged within is about one of our requests."""
+    """Mark what is logged in this context as about one of our requests."""
     token = _our_request.set(True)
     try:
         yield
@@ -108,7 +108,7 @@ def our_request() -> Iterator[None]:
 def keep_our_requests_out() -> None:
     """Keep our requests out of the HTTP library's log: their addresses hold e-mail addresses.
 
-    All others' stay in it; the host's process may use the same library, and log what it likes.
+    Requests of others stay in it: the host process may use the same library.
     """
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_may_be_logged)
@@ -134,7 +134,7 @@ def _proxy(scheme: str, value: str, certificates: ssl.SSLContext) -> httpx.Proxy
 
 
 def _variable(name: str) -> str:
-    """The variable's name as it is written in this environment; small letters go first, as in Python itself."""
+    """The variable's name as it is written in this environment; lower case goes first, as in Python itself."""
     written = [key for key in os.environ if key.lower() == name and os.environ[key]]
     return name if name in written else next(iter(written), "the proxy in the system's settings")
 
@@ -144,7 +144,7 @@ def _excepted(url: httpx.URL, exceptions: str) -> tuple[bool, tuple[str, ...]]:
     entries = enumerate(map(str.strip, exceptions.split(",")), start=1)
     matches = {number: _matches(url, entry) for number, entry in entries if entry}
     name = _variable("no_proxy")
-    line = "{}: entry {} is neither a host nor a network and is left out. Example: {}=localhost"
+    line = "{}: entry {} is neither a host nor a network and is ignored. Example: {}=localhost"
     skipped = tuple(line.format(name, number, name) for number, match in matches.items() if match is None)
     return any(matches.values()), skipped
 
@@ -175,7 +175,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def _certificates() -> ssl.SSLContext:
-    """Whom to believe; SSL_CERT_FILE goes before SSL_CERT_DIR, and without both it is Mozilla's list."""
+    """Which authorities to trust: those of SSL_CERT_FILE, else of SSL_CERT_DIR, else Mozilla's list."""
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     with _blame("SSLKEYLOGFILE", "/tmp/tls-keys.log"):  # noqa: S108 - an example
         if (log := os.environ.get("SSLKEYLOGFILE")) and not sys.flags.ignore_environment:
@@ -199,7 +199,7 @@ def _with_certificates(folders: str) -> str:
 
 @contextmanager
 def _blame(name: str, example: str = "") -> Iterator[None]:
-    """Whatever fails within is the fault of this variable."""
+    """Report failures in this context as the fault of this variable."""
     try:
         yield
     except ssl.SSLError:

@@ -1,4 +1,4 @@
-"""How urgent a request is: whoever waits for it decides, and may change their mind while it waits."""
+"""How urgent a request is. That depends on who waits for it, and may change while it waits."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +11,7 @@ LOOK_AGAIN_SECONDS = 0.25  # what waits may have become more urgent
 
 
 class Priority(IntEnum):
-    """Who sends, the most urgent first."""
+    """What goes first; the most urgent is 0."""
 
     HANDOFF = 0
     ESCALATED = 1  # turns of a conversation that a human has
@@ -21,7 +21,7 @@ class Priority(IntEnum):
 
 
 class WorkPriority:
-    """Priority of one piece of work. Whatever makes its requests wait asks again from time to time.
+    """Priority of one piece of work. Whatever makes its requests wait reads it again from time to time.
 
     Args:
         level: Its own priority.
@@ -37,24 +37,24 @@ class WorkPriority:
         return min((self._own, *(other.level for other in self._others)))
 
     def raise_to(self, level: Priority) -> None:
-        """Somebody began to wait for it."""
+        """Raise it, since somebody waits for it now."""
         self._own = min(self._own, level)
 
     def join(self, other: "WorkPriority") -> None:
-        """It is done for other work too, and is as urgent as the more urgent of the two from now on."""
+        """Serve other work too: from now on it is as urgent as the more urgent of the two."""
         self._others.append(other)
 
     def part(self, other: "WorkPriority") -> None:
-        """It is not done for that work any more."""
+        """No longer serve that work."""
         self._others.remove(other)
 
 
 task_priority: ContextVar[WorkPriority] = ContextVar("kustomer_priority")
-"""Of the task that runs; a task that it starts has the same."""
+"""Priority of the running task; tasks that it starts inherit it."""
 
 
 def current_priority() -> WorkPriority:
-    """Priority of what this task does; a bot's look-up unless something else was said."""
+    """Priority of the current task; a look-up unless another one was set."""
     return task_priority.get(None) or WorkPriority(Priority.LOOKUP)
 
 
@@ -65,10 +65,10 @@ class _Waiter:
 
 
 class PrioritySemaphore:
-    """A semaphore that lets the most urgent in first, and of equals the first.
+    """A semaphore that admits the most urgent first, and equals in order of arrival.
 
     Args:
-        slots: By priority how many there may be inside in all when one of it enters; the more urgent, the more.
+        slots: For each priority, how many may be inside in all when one of it enters; more for the more urgent.
     """
 
     def __init__(self, slots: Mapping[Priority, int]) -> None:
@@ -100,6 +100,6 @@ class PrioritySemaphore:
         return min(self._waiting, key=lambda waiter: waiter.priority.level, default=None)
 
     def _ring_next(self) -> None:
-        """Let the next one look whether it may enter."""
+        """Wake the next one, to check whether it may enter."""
         if (waiter := self._next()) is not None and waiter.bell is not None and not waiter.bell.done():
             waiter.bell.set_result(None)

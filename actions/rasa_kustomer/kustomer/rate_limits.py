@@ -1,8 +1,8 @@
-"""What the headers of an answer tell of rate limits, whatever clocks they were made by.
+"""What the headers of an answer say of rate limits, whatever clock they were written by.
 
 Source: Kustomer API reference, Headers and 429: `x-ratelimit-reset` is in epoch seconds; `Retry-After` is not
 documented but honoured when it comes. Both are compared with the `Date` of the same answer, since our own clock may be
-another one. Gateways rewrite headers, so other units are understood too, and what cannot be true is not believed.
+another one. Gateways rewrite headers, so other units are understood too, and impossible values are ignored.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def wait_seconds(headers: Mapping[str, str], now: float) -> float:
 
 
 def seconds_to_reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds until the organisation's window ends; None when the answer does not tell, or tells what cannot be."""
+    """Seconds until the organisation's window ends; None when the answer does not say, or says the impossible."""
     reset = number(headers.get("x-ratelimit-reset"))
     if reset is None:
         return None
@@ -39,9 +39,9 @@ def seconds_to_reset(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def concerns_organisation(headers: Mapping[str, str]) -> bool:
-    """Whether the whole organisation's budget is spent; with budget left, only one customer or object was hit.
+    """Whether the whole organisation's limit is spent; with requests left, only one customer or object was hit.
 
-    A 429 that does not tell is taken for everybody's: to pause for a moment costs little.
+    A 429 that does not say is taken for the organisation's: a short pause costs little.
     """
     remaining = number(headers.get("x-ratelimit-remaining"))
     return remaining is None or remaining <= 0
@@ -67,13 +67,13 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _answered_at(headers: Mapping[str, str], now: float) -> float:
-    """When the answer was made, by the clock that made its other moments too, if it tells."""
+    """When the answer was written, by the clock of its other times, if it says so."""
     theirs = _moment(headers.get("date"))
     return now if theirs is None else theirs
 
 
 def _from_milliseconds(amount: float) -> float:
-    """A time in milliseconds; 0 for less than a second, which is no time that anybody is told to wait."""
+    """A time in milliseconds, as seconds; 0 for less than a second, which nobody is asked to wait."""
     return amount / 1_000 if amount >= 1_000 else 0.0
 
 

@@ -51,7 +51,7 @@ class Retry:
     clock: Callable[[], float] = time.monotonic
 
     async def run(self, attempt: Callable[[], Awaitable[T]], waited: Callable[[], float] = lambda: 0.0) -> T:
-        """The first success, or the last failure; seconds that were `waited` for a turn on our side do not count."""
+        """The first success, or the last failure; seconds that were `waited` for a slot on our side do not count."""
         latest_start = self.clock() + self.total_seconds
         for pause in PAUSES_SECONDS:
             try:
@@ -229,7 +229,7 @@ def call_name(method: str, path: str) -> str:
 
 
 def _leads_elsewhere(address: str) -> bool:
-    """Whether an id made a segment that is left out or goes up: `/conversations/../messages` is `/messages`."""
+    """Whether an id led out of its segment of the path: `/conversations/../messages` is `/messages`."""
     return not {"", ".", ".."}.isdisjoint(address.partition("?")[0].split("/")[1:])
 
 

@@ -1,4 +1,4 @@
-"""The durable outbox: every turn is written here before anything is sent (docs/architecture.md)."""
+"""The durable outbox: every message is written here before anything is sent (docs/architecture.md)."""
 
 from rasa_kustomer.outbox.auditing import KnownSession
 from rasa_kustomer.outbox.entries import (
@@ -15,8 +15,8 @@ from rasa_kustomer.outbox.entries import (
     SessionKey,
 )
 from rasa_kustomer.outbox.errors import OutboxUnavailableError, OutcomeUnknownError, PastUnknownError
+from rasa_kustomer.outbox.leases import LEASE_SECONDS
 from rasa_kustomer.outbox.outbox import Outbox
-from rasa_kustomer.outbox.queue import LEASE_SECONDS
 from rasa_kustomer.outbox.recalling import Found, Turn
 from rasa_kustomer.outbox.schema import DEAD, DELIVERED, PENDING
 from rasa_kustomer.outbox.sqlite import Access

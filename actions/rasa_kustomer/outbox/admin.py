@@ -1,4 +1,4 @@
-"""The outbox as its operator sees it: counts, listing, retry, and by inheritance what is done by the clock."""
+"""The outbox as its operator sees it: counts, listing, retry, and by inheritance the periodic work."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ _REOPEN = "UPDATE kustomer_session SET open_since = coalesce(open_since, :now) W
 
 
 def counts(c: Connection) -> Counts:
-    """How many records were accepted, and where they are now; costs what waits and what is dead, however old it is."""
+    """How many records were accepted, and where they are now; costs what is pending and dead, whatever the age."""
     kept = tally.installed(c)  # not where a release 0.1 wrote the outbox, and we may only look
     accepted, delivered = (tally.read if kept else tally.exact)(c)
     pending = int(c.value("SELECT count(*) FROM kustomer_record WHERE state = 'pending'"))
@@ -35,15 +35,15 @@ def counts(c: Connection) -> Counts:
     return Counts(accepted, delivered, pending, dead, oldest_pending_at=c.value(_OLDEST))
 
 
-class Maintenance(Retention):
-    """The outbox as its operator sees it, and what is done by the clock.
+class OutboxAdmin(Retention):
+    """The outbox as its operator sees it, and its periodic work.
 
     Every method raises `OutboxUnavailableError` when the database cannot be used just now.
     """
 
     @transaction
     def recount(self, c: Connection) -> bool:
-        """Count row by row, and put the sums right; whether they were."""
+        """Count row by row, and correct the sums; returns whether they were right."""
         right = tally.read(c) == tally.exact(c)
         tally.recount(c)
         return right
@@ -78,10 +78,10 @@ class Maintenance(Retention):
 
     @transaction
     def retry(self, c: Connection, ids: list[int] | None = None) -> int:
-        """Put dead records (all, or some) back in line, but not those without texts; waiting times end.
+        """Requeue dead records (all, or some), except those without texts, and end all delays.
 
         Returns:
-            How many dead records wait again.
+            How many dead records were requeued.
         """
         c.effects.append(self.work_arrived.set)
         values: dict[str, Any] = {"wiped": WIPED} | ({} if ids is None else {"chosen": ids})

@@ -1,4 +1,4 @@
-"""Accept turns and handoffs: idempotent by key, and short, since a bot waits for it."""
+"""Accepts messages and handoffs: idempotent by key, and short, since a bot waits for it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -50,8 +50,8 @@ def append(
 ) -> int:
     """Accept records of a session (`Outbox.record`); those whose key is known already are left as they are.
 
-    A session or a turn that is older than this copy of the outbox is marked, so that it is looked up in Kustomer first.
-    Rasa's clock may be ahead of ours: a turn that seems to come from the future shows by how much.
+    A session or message that is older than this copy of the outbox is marked, so that it is looked up first.
+    Rasa's clock may be ahead of ours: a message that seems to be in the future shows by how much.
     """
     ahead_ms = CLOCK_MARGIN_MS + max(0, max((one.at_ms for one in new), default=0) - int(now * 1000))
     opening = {
@@ -73,8 +73,7 @@ def append(
         c.change(_ESCALATE, session_id=found["id"])
     purged_ms = found["purged_ms"]
     fresh = [one for one in new if not one.at_ms or one.at_ms > purged_ms] if purged_ms else new
-    rows = [_values(found["id"], one, now, _age(one, session) - ahead_ms) for one in fresh]
-    added = c.change_each(_ADD, rows)
+    added = c.change_each(_ADD, [_values(found["id"], one, now, _age(one, session) - ahead_ms) for one in fresh])
     if added:
         closed = any(one.kind is Kind.CLOSE for one in fresh)
         c.change(_TOUCH, session_id=found["id"], added=added, now=now, closed=closed)
@@ -86,7 +85,7 @@ def append(
 
 
 def _age(record: NewRecord, session: SessionKey) -> int:
-    """By which moment a record is judged; what an action asks for is asked now, and a note has its session's name."""
+    """The time by which a record counts as older; what an action asks for is new, a note is as old as its session."""
     if record.kind is Kind.MESSAGE:
         return record.at_ms or session.started_ms
     return session.started_ms if record.kind is Kind.NOTE else _NOW

@@ -1,4 +1,4 @@
-"""What `rasa-kustomer reconcile` and the event stream ask: what was delivered, and putting back what is not there."""
+"""For `rasa-kustomer reconcile` and the event stream: what was delivered, and requeueing what is missing."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ class Place(NamedTuple):
         key: externalId of its conversation.
         conversation_id: None while it is being looked up or made anew.
         customer_id: Whose it is, as far as that is known.
-        leased: A worker is at work on it.
+        leased: A worker is delivering it.
     """
 
     key: str
@@ -136,7 +136,7 @@ class Auditing(Transactions):
 
     @transaction
     def put_back(self, c: Connection, session_id: int, sent_ms: Mapping[int, int | None]) -> int:
-        """Let delivered records of a session wait again, to be looked up and, if need be, sent.
+        """Requeue delivered records of a session, to be looked up and, if need be, sent.
 
         The closing of a session that is closed is repeated after them, since a customer's words reopen it.
 
@@ -146,7 +146,7 @@ class Auditing(Transactions):
             sent_ms: The `sentAt` that each is to have, epoch milliseconds, by id; None keeps what it has.
 
         Returns:
-            How many wait again; 0 when a worker has the session by now.
+            How many were requeued; 0 when a worker has the session.
         """
         now = self.now()
         free = c.row(_FREE, id=session_id, now=now)

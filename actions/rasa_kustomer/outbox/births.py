@@ -1,4 +1,4 @@
-"""When a copy of the outbox came into use, and what that means for what is in it."""
+"""The birth stamp: since when a copy of the outbox is in use, and what that means for its records."""
 
 from typing import NamedTuple
 
@@ -22,10 +22,10 @@ class Marks(NamedTuple):
 
 
 def restored(c: Connection, now: float) -> Marks:
-    """Note that this is an older copy: whatever it knows may have gone on in Kustomer.
+    """Mark everything as in doubt: this is an older copy, and Kustomer may have more than it knows.
 
-    What waits is as if it was never tried, yet perhaps sent. A bulk job is not asked for its results any more, since
-    what failed in it may have been sent one by one; one that may be at work gets the time to end.
+    Pending records count as never attempted, yet perhaps sent. A bulk job is no longer asked for its results, since
+    what failed in it may have been sent one by one; a job that may still run gets the time to end.
 
     Args:
         c: With an open transaction.

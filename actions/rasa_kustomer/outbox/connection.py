@@ -16,7 +16,7 @@ class Connection:
         is_sqlite: Which of the two; then a transaction that writes has the database for itself.
 
     Attributes:
-        effects: What is done in the event loop once the transaction is committed.
+        effects: Called in the event loop once the transaction is committed.
     """
 
     def __init__(self, driver: Any, *, is_sqlite: bool) -> None:

@@ -95,7 +95,7 @@ def _check_tables(source: Path, copy: sqlite3.Connection) -> None:
     copy.row_factory = sqlite3.Row
     connection = Connection(copy, is_sqlite=True)
     if not has_tables(connection, TABLES):
-        raise CopyError(f"{source} is no outbox.")
+        raise CopyError(f"{source} is not an outbox.")
     try:
         check_version(connection)
     except SchemaTooNewError as error:
@@ -110,7 +110,7 @@ def _mark(path: Path, now: float) -> Marks:
 
 
 def _keep(outbox: Path) -> Path:
-    """Give the file in use a second name; its log is merged into it first, and must not meet the file that follows."""
+    """Give the file in use a second name; its log is merged into it first, since it must not apply to the next file."""
     number = 1
     while (kept := outbox.with_name(f"{outbox.name}.before-restore-{number}")).exists():
         number += 1

@@ -31,10 +31,10 @@ def is_damage(error: BaseException) -> bool:
 
 
 def identity(path: Path) -> Identity | None:
-    """Which file stands at the path; None when there is none.
+    """Which file is at the path; None when there is none.
 
     Raises:
-        OSError: It cannot be told.
+        OSError: The file cannot be examined.
     """
     try:
         found = os.stat(path)  # noqa: PTH116 - on the path of every turn, and Path.stat takes twice as long
@@ -45,17 +45,17 @@ def identity(path: Path) -> Identity | None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Only one process at a time makes or replaces the outbox in a folder; one that is killed lets go.
+    """A lock, so that only one process at a time makes or replaces the outbox in a folder; it ends with the process.
 
     Raises:
-        OutboxUnavailableError: Another process is at it for too long.
+        OutboxUnavailableError: Another process holds the lock for too long.
     """
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         deadline = time.monotonic() + LOCK_SECONDS
         while not _locked(folder):
             if time.monotonic() > deadline:
-                raise OutboxUnavailableError("another process is about to replace its file")
+                raise OutboxUnavailableError("another process is replacing its file")
             time.sleep(0.01)
         yield
     finally:
@@ -88,12 +88,12 @@ def set_aside(path: Path) -> None:
 
 
 def keep_logs(path: Path) -> None:
-    """Save the logs of a file that is gone, before SQLite makes a new file and deletes them: they hold turns."""
+    """Save the logs of a file that is gone, before SQLite makes a new file and deletes them: they hold messages."""
     log = _log(path, "-wal")
     if log.exists() and log.stat().st_size:
         aside = _free_name(path)
         logger.error(
-            "The outbox %s is gone, but its log was there; it was kept as %s-wal and holds the latest turns (%s).",
+            "The outbox %s is missing, but its log is there; it was kept as %s-wal and holds the latest messages (%s).",
             path,
             aside.name,
             GUIDE,

@@ -1,7 +1,7 @@
 """Where transactions run: in threads, so that the event loop never waits for a disk or a server (docs/adr/0012).
 
-SQLite has one thread that writes and one that reads, so that no turn waits for a long count. PostgreSQL has some, each
-with a connection of its own.
+SQLite has one thread that writes and one that reads, so that no turn waits for a long count. PostgreSQL has several,
+each with a connection of its own.
 """
 
 import asyncio
@@ -104,14 +104,14 @@ class Database:
         Args:
             work: What to do; must have no effect but on the database and in `effects`, since it may run again.
             reads: It only reads: all of it sees the same moment, and it holds up no writer.
-            seconds: Longest wait. Afterwards it is not begun any more.
+            seconds: Longest wait; what has not begun by then never begins.
 
         Raises:
-            OutcomeUnknownError: It had begun, and may have been done.
+            OutcomeUnknownError: It had begun, and may have been committed.
             OutboxUnavailableError: Nothing was written. The cause is named.
         """
         if self._waiting >= MAX_WAITING:
-            raise OutboxUnavailableError("too many transactions wait for the outbox: its disk is too slow or stuck")
+            raise OutboxUnavailableError("too many transactions are waiting: the database is slow or stuck")
         begun: Future[None] = Future()
         threads = self._threads = self._threads or _Threads(self._numbers, self._make)
         running = asyncio.get_running_loop().run_in_executor(
@@ -152,7 +152,7 @@ class Database:
             running.exception()  # seen, so that asyncio does not complain when nobody waits any more
 
     def _checkpoint(self) -> None:
-        """Now and then, beside the thread that writes: a checkpoint waits for the disk, and no turn should."""
+        """Checkpoint every few seconds, outside the thread that writes: it waits for the disk, and no turn should."""
         threads = self._threads
         if self.path is not None and time.monotonic() - self._checkpointed_at >= CHECKPOINT_SECONDS and threads:
             self._checkpointed_at = time.monotonic()
@@ -166,7 +166,7 @@ def _transact(
 
     def attempt(connection: Connection) -> tuple[T, list[Callable[[], object]]]:
         if not begun.running() and not begun.set_running_or_notify_cancel():
-            raise OutboxUnavailableError("nobody waits for it any more")
+            raise OutboxUnavailableError("its caller has given up waiting")
         return work(connection), connection.effects
 
     return threads.link().transact(attempt, writes=writes, seconds=seconds)

@@ -13,7 +13,7 @@ from rasa_kustomer.outbox.schema import EMPTIED
 class Kind(str, Enum):
     """What a record does in Kustomer; each is one request."""
 
-    MESSAGE = "message"  # one turn on the timeline
+    MESSAGE = "message"  # one message on the timeline
     NOTE = "note"  # the summary for the agent
     TAGS = "tags"  # tags of the ticket
     TICKET = "ticket"  # the PATCH that makes the conversation a ticket
@@ -22,7 +22,7 @@ class Kind(str, Enum):
 
 
 HANDOFF_KINDS = frozenset({Kind.NOTE, Kind.TAGS, Kind.TICKET})
-"""What somebody waits for: they go before a session's turns when many of these wait."""
+"""What a user waits for: they go before a session's messages when many of these are pending."""
 
 
 class IdentityUpdate(Enum):
@@ -30,7 +30,7 @@ class IdentityUpdate(Enum):
 
     ALWAYS = "always"
     UNLESS_BEHIND = "unless behind"  # not while others have recorded later messages: their identity is newer then
-    NEVER = "never"  # the session is over: who it was has been told
+    NEVER = "never"  # the session is over, and keeps the identity that it had
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Lease:
     Attributes:
         creating: Its conversation has to be looked up first: a create was sent whose answer may have been missed, or
             an earlier copy of the outbox may have made it.
-        people: It was looked up just now, and a team or a user has it.
+        people: Its conversation was just looked up, and a team or a user has it.
         bulk_at: When that was part of a bulk job, epoch seconds.
         attempts: Failed attempts in a row.
     """
@@ -126,7 +126,7 @@ class Lease:
 
 
 class Attempt(NamedTuple):
-    """A record that is sent, be it by itself or in a bulk job.
+    """A record that is sent, on its own or in a bulk job.
 
     Attributes:
         session_id: Row of its session.
@@ -140,7 +140,7 @@ class Attempt(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A record that ends: Kustomer holds it now, and its id there; or it never will, for the reason."""
+    """How a record ends: delivered, with its id in Kustomer, or dead, with the reason."""
 
     part: Attempt
     kustomer_id: str | None = None
@@ -174,7 +174,7 @@ def dump(payload: dict[str, Any]) -> str:
 
 
 def load(text: str) -> dict[str, Any]:
-    """The reverse; empty for what cannot be read, which must not keep other rows from being delivered."""
+    """Payload as read from the database; empty when it cannot be read, so that other rows are still delivered."""
     try:
         read = json.loads(text)
     except (ValueError, RecursionError):
@@ -183,7 +183,7 @@ def load(text: str) -> dict[str, Any]:
 
 
 def known_identity(text: str) -> dict[str, Any]:
-    """Who it is; nobody, when that cannot be read: whatever else a row holds, it costs no other session."""
+    """The identity in a row; an anonymous one when it cannot be read, so that other sessions are still delivered."""
     known, nobody = load(text), load(EMPTIED)
     sound = {name for name, value in known.items() if isinstance(value, bool if name == "trusted" else str)}
     return {name: known[name] if name in sound else nobody[name] for name in nobody}

@@ -11,11 +11,11 @@ class OutboxUnavailableError(RuntimeError):
 
 
 class OutcomeUnknownError(OutboxUnavailableError):
-    """The database failed while it was being written, so it may be there all the same."""
+    """The database failed during the write, which may have succeeded all the same."""
 
 
 class PastUnknownError(Exception):
-    """What the caller takes for recorded is not here: the database is another one than it was. Bring everything."""
+    """What the caller assumes to be recorded is not here: the database was replaced. Record everything again."""
 
 
 class SchemaTooNewError(RuntimeError):

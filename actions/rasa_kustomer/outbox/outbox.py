@@ -1,4 +1,4 @@
-"""The outbox as the actions use it, and the way to all its other sides."""
+"""The outbox as the actions use it, and access to its other parts."""
 
 import asyncio
 import json
@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rasa_kustomer.conversation.keys import sender_part
-from rasa_kustomer.outbox.admin import Maintenance, counts
+from rasa_kustomer.outbox.admin import OutboxAdmin, counts
 from rasa_kustomer.outbox.append import append
 from rasa_kustomer.outbox.auditing import Auditing
 from rasa_kustomer.outbox.births import Marks, restored
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import Database, Transactions, reading, transaction
 from rasa_kustomer.outbox.entries import Counts, IdentityUpdate, NewRecord, Recorded, SessionKey
-from rasa_kustomer.outbox.queue import Queue, new_owner
+from rasa_kustomer.outbox.leases import new_owner
+from rasa_kustomer.outbox.queue import Queue
 from rasa_kustomer.outbox.recalling import Recalling
 from rasa_kustomer.outbox.schema import PENDING
 from rasa_kustomer.outbox.sqlite import Access
@@ -75,9 +76,9 @@ class Outbox(Queue):
         return self._side(Recalling)
 
     @property
-    def maintenance(self) -> Maintenance:
+    def maintenance(self) -> OutboxAdmin:
         """Looking at it, and tidying it up."""
-        return self._side(Maintenance)
+        return self._side(OutboxAdmin)
 
     @property
     def auditing(self) -> Auditing:
@@ -101,13 +102,13 @@ class Outbox(Queue):
         escalate: bool = False,
         update: IdentityUpdate = IdentityUpdate.ALWAYS,
     ) -> int:
-        """Accept records of a session; known keys and turns that were purged since are ignored.
+        """Accept records of a session; known keys, and messages that were purged since, are ignored.
 
         Args:
             session: The Rasa session; its row is made on first use.
             identity: The person as known now.
             new: What is to be delivered, in order.
-            after: What the caller takes for recorded already, and leaves out for that reason.
+            after: What the caller assumes to be recorded already, and therefore leaves out.
             escalate: The session goes to a human: it goes first, and is never closed by us again.
             update: When the identity replaces the one that was known before.
 
@@ -115,9 +116,9 @@ class Outbox(Queue):
             How many records were new.
 
         Raises:
-            PastUnknownError: `after` is not here, and nothing was recorded.
-            OutcomeUnknownError: It was being written and may be there. After any other error it is not, and does not
-                come late either.
+            PastUnknownError: `after` is not in the outbox; nothing was recorded.
+            OutcomeUnknownError: The write had begun and may have succeeded. After any other error it has not, and never
+                will.
         """
         now = self.now()
 

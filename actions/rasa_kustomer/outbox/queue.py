@@ -1,59 +1,15 @@
-"""The outbox as the worker uses it: lease sessions, read what is due, mark attempts, settle records."""
+"""The outbox as the worker uses it: its leases, and what becomes of one session's records."""
 
 import json
-import os
-import socket
-from collections.abc import Collection
 from operator import attrgetter
 from typing import Any
-from uuid import uuid4
 
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.database import reading, transaction
-from rasa_kustomer.outbox.entries import (
-    HANDOFF_KINDS,
-    Attempt,
-    Kind,
-    Lease,
-    Outcome,
-    Record,
-    dump,
-    known_identity,
-    load,
-)
+from rasa_kustomer.outbox.entries import Attempt, Lease, Outcome, Record, dump
+from rasa_kustomer.outbox.leases import Leases
 from rasa_kustomer.outbox.transitions import SAME_SESSION, Transitions, same_session
 
-LEASE_SECONDS = 15.0
-RECORDS_PER_LEASE = 25
-RECORDS_OF_A_BACKLOG = 100  # of a session that people have: as many as a bulk job takes
-MAX_BACKOFF_SECONDS = 900.0  # more than anything is told to wait: what is later came before the clock was set back
-_KINDS = [kind.value for kind in Kind]
-_HANDOFF_KINDS = [kind.value for kind in HANDOFF_KINDS]
-
-_DUE = f"(not_before <= :now OR not_before > :now + {MAX_BACKOFF_SECONDS})"  # by a clock that may jump
-_FREE = "(s.leased_by IS NULL OR s.leased_until <= lease_clock(:now))"
-_PENDING = "SELECT 1 FROM kustomer_record WHERE session_id = s.id AND state = 'pending'"
-_HANDOFF_WAITS = f"EXISTS ({_PENDING} AND kind IN :handoff_kinds AND {_DUE})"
-_ONLY_ITS_CLOSING_WAITS = f"(s.closed AND NOT EXISTS ({_PENDING} AND kind <> 'close'))"
-# During a rolling update a newer release may write what this one cannot read: such a session is left to the other.
-_CANDIDATES = f"""
-SELECT s.id FROM kustomer_session s
-WHERE s.open_since IS NOT NULL AND {_DUE} AND {_FREE} AND EXISTS ({_PENDING} AND {_DUE})
-    AND NOT EXISTS ({_PENDING} AND kind NOT IN :kinds) AND s.key NOT IN :but_not"""
-_LEASE = f"SELECT * FROM kustomer_session s WHERE id IN :ids AND {_FREE} FOR UPDATE SKIP LOCKED"
-_HOLD = """
-UPDATE kustomer_session SET leased_by = :owner, leased_until = lease_clock(:now) + :seconds WHERE id IN :ids"""
-_HELD = "SELECT id FROM kustomer_session WHERE id IN :ids AND leased_by = :owner ORDER BY id FOR UPDATE"
-_DUE_RECORDS = f"""
-SELECT id, key, kind, payload, unsure, attempts, bulk_at, bulk_job, sent_ms FROM kustomer_record
-WHERE session_id = :session_id AND state = 'pending' AND {_DUE}
-    AND EXISTS (SELECT 1 FROM kustomer_session WHERE {SAME_SESSION})"""
-_HANDED_OFF = f"""
-SELECT DISTINCT session_id FROM kustomer_record
-WHERE session_id IN :ids AND state = 'pending' AND kind IN :handoff_kinds AND {_DUE}"""
-_NEWEST_HANDOFF = """
-SELECT max(r.id) AS id FROM kustomer_session s JOIN kustomer_record r ON r.session_id = s.id
-WHERE s.escalated AND s.open_since IS NOT NULL AND r.state = 'pending' AND r.kind IN :handoff_kinds"""
 _TURNS_BEFORE = """
 SELECT count(*) FROM kustomer_record
 WHERE session_id = :session_id AND state = 'pending' AND kind = 'message' AND id < :record_id"""
@@ -66,160 +22,10 @@ UPDATE kustomer_session SET customer_id = :customer_id, conversation_id = :conve
 WHERE {SAME_SESSION}"""
 _WAITING_TICKETS = """
 SELECT id, payload FROM kustomer_record WHERE session_id = :session_id AND state = 'pending' AND kind = 'ticket'"""
-_RELEASE = f"""
-UPDATE kustomer_session AS s SET leased_by = NULL, open_since = CASE WHEN EXISTS ({_PENDING}) THEN open_since END"""
-_WAIT = """, attempts = attempts + :failed,
-    not_before = CASE WHEN escalated = :escalated THEN CAST(:until AS FLOAT) ELSE 0.0 END"""
 
 
-def new_owner() -> str:
-    """Name under which this process leases sessions: host, process id, and a part that no other life of it has."""
-    return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
-
-
-class Queue(Transitions):
-    """Leases sessions to one worker at a time, and keeps what came of their records."""
-
-    async def lease(
-        self,
-        limit: int,
-        *,
-        escalated: bool | None = None,
-        handoff: bool | None = None,
-        closing: bool | None = None,
-        but_not: Collection[str] = (),
-    ) -> list[Lease]:
-        """Lease sessions that have something to deliver, with the first of their due records and those of a handoff.
-
-        Args:
-            limit: How many sessions at most.
-            escalated: Only those a human has, or only the others; None for both.
-            handoff: Only those of which a note or a ticket waits, or only the others; None for both.
-            closing: Only those that have nothing but their closing waiting, or only the others; None for both.
-            but_not: Keys of the sessions at hand; a process that stood still may have lost the leases of its own.
-        """
-        wanted = [
-            f"{'' if yes else 'NOT '}({condition})"
-            for yes, condition in (
-                (escalated, "s.escalated"),
-                (handoff, f"s.escalated AND {_HANDOFF_WAITS}"),
-                (closing, _ONLY_ITS_CLOSING_WAITS),
-            )
-            if yes is not None
-        ]
-        ids = await self._candidates(wanted, limit, list(but_not))
-        return await self._lease(ids) if ids else []
-
-    @reading
-    def _candidates(self, c: Connection, wanted: list[str], limit: int, but_not: list[str]) -> list[int]:
-        """Sessions that have due records and that nobody holds; handed-off ones first, then the longest waiting."""
-        conditions = "".join(f" AND {one}" for one in wanted)
-        return c.column(
-            f"{_CANDIDATES}{conditions} ORDER BY s.escalated DESC, s.open_since LIMIT :limit",
-            now=self.now(),
-            kinds=_KINDS,
-            handoff_kinds=_HANDOFF_KINDS,
-            but_not=but_not,
-            limit=limit,
-        )
-
-    @transaction
-    def _lease(self, c: Connection, ids: list[int]) -> list[Lease]:
-        """Take those of the sessions that are still free."""
-        now = self.now()
-        leases = {
-            row["id"]: Lease(
-                id=row["id"],
-                key=row["key"],
-                sender_id=row["sender_id"],
-                identity=known_identity(row["identity"]),
-                customer_id=row["customer_id"],
-                conversation_id=row["conversation_id"],
-                creating=bool(row["creating"]),
-                escalated=bool(row["escalated"]),
-                attempts=row["attempts"],
-                last_sent_ms=row["last_sent_ms"],
-                bulk_at=row["bulk_at"],
-            )
-            for row in c.rows(_LEASE, ids=ids, now=now)
-        }
-        c.change(_HOLD, ids=list(leases), owner=self.owner, now=now, seconds=LEASE_SECONDS)
-        leased = [leases[one] for one in ids if one in leases]
-        for lease in leased:
-            lease.records = self._due(c, lease)
-        return leased
-
-    @reading
-    def due(self, c: Connection, lease: Lease) -> list[Record]:
-        """The due records of a leased session, read again."""
-        return self._due(c, lease)
-
-    def _due(self, c: Connection, lease: Lease) -> list[Record]:
-        """The first of a session's due records in order, and those of its handoff, however many turns come before."""
-        most = RECORDS_OF_A_BACKLOG if lease.escalated else RECORDS_PER_LEASE
-        values = {"now": self.now(), "most": most, **same_session(lease, self.owner)}
-        rows = c.rows(f"{_DUE_RECORDS} ORDER BY id LIMIT :most", **values)
-        if len(rows) == most and lease.escalated:
-            later = f"{_DUE_RECORDS} AND id > :last AND kind IN :handoff_kinds ORDER BY id LIMIT :most"
-            rows += c.rows(later, last=rows[-1]["id"], handoff_kinds=_HANDOFF_KINDS, **values)
-        return [
-            Record(
-                row["id"],
-                row["key"],
-                Kind(row["kind"]),
-                load(row["payload"]),
-                bool(row["unsure"]),
-                row["attempts"],
-                bulk_at=row["bulk_at"],
-                bulk_job=row["bulk_job"],
-                sent_ms=row["sent_ms"],
-            )
-            for row in rows
-        ]
-
-    async def handed_off(self, ids: Collection[int]) -> set[int]:
-        """Those of the sessions at hand of which a note or a ticket waits, whichever process recorded it."""
-        return await self._handed_off(list(ids)) if ids else set()
-
-    @reading
-    def _handed_off(self, c: Connection, ids: list[int]) -> set[int]:
-        return set(c.column(_HANDED_OFF, ids=ids, handoff_kinds=_HANDOFF_KINDS, now=self.now()))
-
-    @reading
-    def newest_handoff(self, c: Connection) -> int:
-        """Number of the newest note or ticket that waits; 0 when none does."""
-        return c.value(_NEWEST_HANDOFF, handoff_kinds=_HANDOFF_KINDS) or 0
-
-    @reading
-    def turns_before(self, c: Connection, lease: Lease, record: Record) -> int:
-        """How many of a session's turns wait that were recorded before a record."""
-        return int(c.value(_TURNS_BEFORE, session_id=lease.id, record_id=record.id))
-
-    @reading
-    def dead_turns(self, c: Connection, lease: Lease) -> int:
-        """How many of a session's turns Kustomer refused for good."""
-        return int(c.value(_DEAD_TURNS, key=lease.key))
-
-    @transaction
-    def heartbeat(self, c: Connection, ids: Collection[int]) -> None:
-        """Keep the leases of the sessions at hand, as far as they are still ours; all others run out."""
-        held = c.column(_HELD, ids=list(ids), owner=self.owner)
-        c.change(_HOLD, ids=held, owner=self.owner, now=self.now(), seconds=LEASE_SECONDS)
-
-    @transaction
-    def free_dead_owners(self, c: Connection) -> None:
-        """Take back what killed processes of this host held, without waiting for their leases to run out.
-
-        On SQLite only, whose processes share a host. On PostgreSQL two containers may bear the same host name and
-        process id and both be alive, so there leases run out.
-        """
-        if not c.is_sqlite:
-            return
-        host, pid, _ = self.owner.rsplit("/", 2)
-        for name in c.column("SELECT DISTINCT leased_by FROM kustomer_session WHERE leased_by IS NOT NULL"):
-            other_host, other_pid, _ = name.rsplit("/", 2)
-            if name != self.owner and other_host == host and (other_pid == pid or not _alive(int(other_pid))):
-                c.change("UPDATE kustomer_session SET leased_by = NULL WHERE leased_by = :name", name=name)
+class Queue(Leases, Transitions):
+    """Leases sessions to one worker at a time, and keeps the outcome of their records."""
 
     async def begin(self, lease: Lease, record: Record) -> bool:
         """Note the attempt before it is made; False when the lease was lost and nothing may be sent."""
@@ -233,7 +39,7 @@ class Queue(Transitions):
     def resolved(self, c: Connection, *leases: Lease) -> None:
         """Keep the leases' customer and conversation ids (None: resolve them again) and their `creating` marks.
 
-        A session that was found with people stays with them: a ticket that waits raises theirs and takes nothing.
+        A session that was found with people stays with them: a pending ticket raises theirs and reassigns nothing.
         """
         for lease in sorted(leases, key=attrgetter("id")):
             known = {name: getattr(lease, name) for name in ("customer_id", "conversation_id", "creating", "bulk_at")}
@@ -258,29 +64,12 @@ class Queue(Transitions):
         """Let one record wait; the rest of its session goes on."""
         await self._change([record], "not_before = :until, reason = :reason", until=self.now() + seconds, reason=reason)
 
-    @transaction
-    def release(self, c: Connection, lease: Lease, *, wait_seconds: float | None = None, failed: bool = True) -> None:
-        """Give a session back. One that was handed off since it was leased does not wait.
+    @reading
+    def turns_before(self, c: Connection, lease: Lease, record: Record) -> int:
+        """How many pending messages of a session were recorded before a record."""
+        return int(c.value(_TURNS_BEFORE, session_id=lease.id, record_id=record.id))
 
-        Args:
-            c: With an open transaction.
-            lease: The session.
-            wait_seconds: Do not lease it again before this time has passed.
-            failed: Whether the wait counts as a failed attempt.
-        """
-        ours = same_session(lease, self.owner)
-        c.row(f"SELECT id FROM kustomer_session WHERE {SAME_SESSION} FOR UPDATE", **ours)
-        wait: dict[str, object] = {}
-        if wait_seconds is not None:
-            wait = {"failed": int(failed), "escalated": lease.escalated, "until": self.now() + wait_seconds}
-        c.change(f"{_RELEASE}{_WAIT if wait else ''} WHERE {SAME_SESSION}", **ours, **wait)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    @reading
+    def dead_turns(self, c: Connection, lease: Lease) -> int:
+        """How many of a session's messages are dead."""
+        return int(c.value(_DEAD_TURNS, key=lease.key))

@@ -26,7 +26,7 @@ WHERE {_MARKED} AND EXISTS (SELECT 1 FROM kustomer_session WHERE {SAME_SESSION})
 
 
 class Turn(NamedTuple):
-    """A marked turn and the time that it was said, epoch milliseconds."""
+    """A marked message and the time that it was said, epoch milliseconds."""
 
     id: int
     key: str
@@ -34,7 +34,7 @@ class Turn(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A turn in Kustomer: its id there, and its `sentAt` (epoch milliseconds; 0 when it is not told)."""
+    """A message in Kustomer: its id there, and its `sentAt` (epoch milliseconds; 0 when unknown)."""
 
     kustomer_id: str
     sent_ms: int
@@ -48,7 +48,7 @@ class Recalling(Transactions):
 
     @reading
     def turns(self, c: Connection, lease: Lease) -> list[Turn]:
-        """All marked turns of a session, in order."""
+        """All marked messages of a session, in order."""
         rows = c.rows(_TURNS, session_id=lease.id)
         return [Turn(row["id"], row["key"], json.loads(row["payload"])["at_ms"]) for row in rows]
 
@@ -62,7 +62,7 @@ class Recalling(Transactions):
         *,
         all_seen: bool,
     ) -> bool:
-        """Settle the marked turns that Kustomer has, and take the marks from the others.
+        """Settle the marked messages that Kustomer has, and remove the marks of the others.
 
         Args:
             c: With an open transaction.
@@ -88,5 +88,5 @@ class Recalling(Transactions):
 
     @transaction
     def nothing_there(self, c: Connection, lease: Lease) -> None:
-        """Take the marks from all that a session has: Kustomer has no conversation of it."""
+        """Remove all marks of a session: Kustomer has no conversation of it."""
         c.change(_NOTHING_THERE, **same_session(lease, self.owner))

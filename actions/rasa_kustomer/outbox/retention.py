@@ -1,53 +1,24 @@
-"""What is done by the clock: close what is idle, remove what was settled long ago, and forget whom it was about.
-
-Each transaction is short, since turns wait while it writes. What is done for a row is done for it alone after a
-surprise, so that a row that cannot be dealt with costs itself and no other.
-"""
+"""Periodic work: remove what was settled long ago, and forget whom it was about (KUSTOMER_RETENTION_DAYS)."""
 
 import asyncio
 import json
 import logging
 import sqlite3
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rasa_kustomer.failures import describe_error
 from rasa_kustomer.outbox.connection import Connection
-from rasa_kustomer.outbox.database import Transactions, reading, transaction
+from rasa_kustomer.outbox.database import reading, transaction
 from rasa_kustomer.outbox.entries import dump
-from rasa_kustomer.outbox.errors import OutboxUnavailableError
 from rasa_kustomer.outbox.schema import DEAD, DELIVERED, EMPTIED
+from rasa_kustomer.outbox.tidying import AT_REST, REMOVED_AT_ONCE, Ids, Surprised, Tidying
 
 logger = logging.getLogger(__name__)
 
-Ids = list[int]
-Surprised = Callable[[str], Any]
-
-CLOSED_AT_ONCE = 100
-REMOVED_AT_ONCE = 1_000
-FAILURES_TO_GIVE_UP = 3  # of rows in a row: it is the database then, and no row
 LOG_SECONDS = 2.0
 WIPED = "its text was deleted, it is too old (KUSTOMER_RETENTION_DAYS, or rasa-kustomer outbox purge)"
 
-_WAITS = "EXISTS (SELECT 1 FROM kustomer_record WHERE session_id = s.id AND state = 'pending')"
-_RESTS = f"s.open_since IS NULL AND s.accepted > 0 AND NOT {_WAITS}"  # as the indexes of such sessions have it
-_CLOSABLE = f"""
-FROM kustomer_session s WHERE {_RESTS} AND s.closed = false AND s.escalated = false
-    AND s.conversation_id IS NOT NULL AND s.last_turn_at < :before"""
-_IDLE = f"SELECT s.id {_CLOSABLE} AND s.id NOT IN :but_not ORDER BY s.last_turn_at LIMIT {CLOSED_AT_ONCE}"
-# What another process closes just now is none of ours.
-_TO_CLOSE = f"SELECT s.id, s.key, s.last_turn_at {_CLOSABLE} AND s.id IN :ids FOR UPDATE SKIP LOCKED"
-_ADD_CLOSING = """
-INSERT INTO kustomer_record (session_id, key, kind, payload, state, unsure, attempts, not_before, created_at)
-VALUES (:session_id, :key, 'close', '{}', 'pending', false, 0, 0.0, :now)"""
-_COUNT_CLOSING = "UPDATE kustomer_session SET accepted = accepted + 1, open_since = :now WHERE id IN :ids"
-_LEFT_OPEN = f"""
-SELECT s.id FROM kustomer_session s
-WHERE s.open_since IS NOT NULL AND NOT (s.leased_by IS NOT NULL AND s.leased_until > :now) AND NOT {_WAITS}
-LIMIT {REMOVED_AT_ONCE} FOR UPDATE SKIP LOCKED"""
-_LET_GO = f"UPDATE kustomer_session AS s SET open_since = NULL WHERE id IN :ids AND NOT {_WAITS}"
 # Records of sessions that had a turn since are kept, so that a server which reads their tracker again knows them.
 _SETTLED = """
 FROM kustomer_record r JOIN kustomer_session s ON s.id = r.session_id
@@ -65,7 +36,7 @@ UPDATE kustomer_session SET accepted = accepted - :count,
     identity = CASE WHEN accepted = :count THEN :emptied ELSE identity END,
     purged_ms = CASE WHEN purged_ms > :newest THEN purged_ms ELSE :newest END
 WHERE id = :id"""
-_FORGETTABLE = f"{_RESTS} AND s.identity <> '{EMPTIED}' AND s.last_turn_at < :before"
+_FORGETTABLE = f"{AT_REST} AND s.identity <> '{EMPTIED}' AND s.last_turn_at < :before"
 _NAMED = f"""
 SELECT s.id FROM kustomer_session s WHERE {_FORGETTABLE} AND s.id NOT IN :but_not
 ORDER BY s.last_turn_at LIMIT {REMOVED_AT_ONCE}"""
@@ -82,7 +53,7 @@ class Removed(NamedTuple):
 
     Attributes:
         records: Delivered records that were deleted.
-        sessions: Sessions of which nobody can be told any more.
+        sessions: Sessions whose identity was removed.
         texts: Dead records that lost their texts.
     """
 
@@ -91,47 +62,8 @@ class Removed(NamedTuple):
     texts: int = 0
 
 
-class Retention(Transactions):
-    """What is done from time to time, several processes at once if need be.
-
-    Every method is a few transactions and raises `OutboxUnavailableError` when the database cannot be used just now.
-    """
-
-    @transaction
-    def let_go(self, c: Connection) -> None:
-        """Take back what processes that died between a session's last record and its release left marked as open."""
-        if ids := c.column(_LEFT_OPEN, now=self.now()):
-            c.change(_LET_GO, ids=ids)
-
-    async def close_idle(self, minutes: float, *, surprised: Surprised = logger.warning) -> int:
-        """Queue the closing of one batch of conversations that were quiet for `minutes` and never handed off.
-
-        Args:
-            minutes: How long they were quiet.
-            surprised: Told which place of the code failed for a row, which is left out.
-
-        Returns:
-            How many were queued (0: done).
-        """
-        before = self.now() - minutes * 60
-        return await self._batch(_IDLE, {"before": before}, lambda ids: self._close(ids, before), surprised)
-
-    @transaction
-    def _close(self, c: Connection, ids: Ids, before: float) -> int:
-        """Queue the closing of the sessions' conversations, and remember it until their next turns.
-
-        Its key has the time of the last accepted turn, not of the last sent one: a turn that was refused reopens a
-        session too, and its second closing needs a key of its own.
-        """
-        c.effects.append(self.work_arrived.set)
-        found, now = c.rows(_TO_CLOSE, ids=ids, before=before), self.now()
-        keys = {row["id"]: f"{row['key']}:close:{int(row['last_turn_at'] * 1000)}" for row in found}
-        known = set(c.column("SELECT key FROM kustomer_record WHERE key IN :keys", keys=list(keys.values())))
-        new = [{"session_id": id_, "key": key, "now": now} for id_, key in keys.items() if key not in known]
-        c.change_each(_ADD_CLOSING, new)
-        c.change(_COUNT_CLOSING, ids=[one["session_id"] for one in new], now=now)
-        c.change("UPDATE kustomer_session SET closed = true WHERE id IN :ids", ids=list(keys))
-        return len(found)
+class Retention(Tidying):
+    """The periodic removal; several processes may do it at once."""
 
     @reading
     def count_purgeable(self, c: Connection, *, older_than_seconds: float, dead: bool = False) -> int:
@@ -191,47 +123,15 @@ class Retention(Transactions):
 
     @transaction
     def _wipe(self, c: Connection, ids: Ids) -> int:
-        """The rows stay, so that it is seen what was refused, and that turns are known when they come again."""
+        """The rows stay, to show what was refused, and so that messages are known when they come again."""
         found = c.rows(_TO_WIPE, ids=ids)
         times = {row["id"]: dump({"at_ms": _at_ms(row["payload"])}) for row in found}
         c.change_each(_WIPE, [{"id": id_, "payload": time, "wiped": WIPED} for id_, time in times.items()])
         return len(found)
 
-    @reading
-    def _find(self, c: Connection, sql: str, values: dict[str, Any]) -> Ids:
-        return c.column(sql, **values)
-
-    async def _batch(
-        self, find: str, values: dict[str, Any], work: Callable[[Ids], Awaitable[int]], surprised: Surprised
-    ) -> int:
-        """Deal with the first rows for which something can be done; returns with how many."""
-        failed: Ids = []
-        while ids := await self._find(find, {**values, "but_not": failed}):
-            if done := await _deal_with(ids, work, surprised):
-                return done
-            failed += ids
-        return 0
-
-
-async def _deal_with(ids: Ids, work: Callable[[Ids], Awaitable[int]], surprised: Surprised) -> int:
-    try:
-        return await work(ids)
-    except Exception:  # noqa: BLE001 - told below, row by row
-        done = failed = 0
-    for one in ids:
-        try:
-            done += await work([one])
-            failed = 0
-        except Exception as error:
-            failed += 1
-            if isinstance(error, OutboxUnavailableError) and failed >= FAILURES_TO_GIVE_UP:
-                raise
-            surprised(f"A row of the outbox is left out, tidying it up failed: {describe_error(error)}")
-    return done
-
 
 def _at_ms(payload: str) -> int:
-    """When a record's turn was said; 0 for what has no time, or cannot be read."""
+    """When a record's message was said; 0 for what has no time, or cannot be read."""
     try:
         return int(json.loads(payload).get("at_ms") or 0)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
@@ -250,4 +150,4 @@ def _empty_log(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        logger.debug("The outbox's log was not emptied just now: %s", type(error).__name__)
+        logger.debug("The outbox's log could not be emptied this time: %s", type(error).__name__)

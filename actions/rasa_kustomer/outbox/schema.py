@@ -145,7 +145,7 @@ def check_version(c: Connection) -> None:
 
 
 def date(c: Connection, moment_ms: int) -> None:
-    """Note since when this copy is in use, epoch milliseconds."""
+    """Write the birth stamp: since when this copy is in use, epoch milliseconds."""
     c.change("DELETE FROM kustomer_meta WHERE name = 'born_ms'")  # a copy of release 0.1 has none
     c.change(_NOTE, name="born_ms", value=str(moment_ms))
 

@@ -1,7 +1,7 @@
 """The file of an SQLite outbox: opened, watched, and replaced when it is damaged.
 
-Other processes may replace it at any moment, and people move it by hand. So before and after each transaction we look
-whether the file at the path is the one that is open, and do the work once more where it is not.
+Other processes may replace it at any moment, and people move it by hand. So before and after each transaction we check
+that the file at the path is the one that is open, and repeat the work where it is not.
 """
 
 import logging
@@ -80,7 +80,7 @@ class SqliteFile:
         try:
             self._driver.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
         except sqlite3.Error as error:
-            logger.debug("The outbox's log was not moved just now: %s", type(error).__name__)
+            logger.debug("The outbox's log could not be checkpointed this time: %s", type(error).__name__)
 
     def close(self) -> None:
         """Close the connection; the next transaction opens it again."""
@@ -118,7 +118,7 @@ class SqliteFile:
             result = _transact(self._driver or self._connect(), work, writes=writes)
             if self._is_current():
                 return result
-        raise OutboxUnavailableError("its file is replaced all the time")
+        raise OutboxUnavailableError("its file keeps being replaced")
 
     def _is_there(self) -> bool:
         return self._identity is not None and damage.identity(self.path) == self._identity
@@ -161,10 +161,10 @@ class SqliteFile:
         return driver
 
     def _opened(self) -> None:
-        """Be sure which file it is that was opened."""
+        """Make sure which file was opened."""
         found = damage.identity(self.path)
         if self._identity not in {None, found}:
-            raise OutboxUnavailableError("its file was replaced at this moment")
+            raise OutboxUnavailableError("its file has just been replaced")
         self._identity = found
 
 
@@ -207,7 +207,7 @@ def _transact(driver: sqlite3.Connection, work: Callable[[Connection], T], *, wr
 
 
 def _use_log(driver: sqlite3.Connection) -> None:
-    """Switch a new file to WAL; SQLite's busy timeout does not hold for this, and another process may be at it too."""
+    """Switch a new file to WAL; SQLite's busy timeout does not apply to this, and another process may do it too."""
     deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
     while True:
         try:
@@ -221,7 +221,7 @@ def _use_log(driver: sqlite3.Connection) -> None:
 
 
 def _translate(error: Exception) -> Exception:
-    """The error for the caller: no driver's own, and none that quotes what was to be written."""
+    """The error for the caller: not the driver's own, and without the content that was to be written."""
     if isinstance(error, (sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, UnicodeError)):
         return OutboxUnavailableError(type(error).__name__)  # what sqlite3 says of values
     if isinstance(error, (sqlite3.Error, SchemaTooNewError)):

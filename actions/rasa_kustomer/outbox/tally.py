@@ -1,8 +1,8 @@
 """Two sums that are kept while the outbox is written, so that looking costs the same however old it is.
 
-Triggers of the database keep them, which an earlier release of rasa-kustomer runs too: the books are right after a way
-back and forth. What was accepted comes from the sessions and what was delivered from the records, so that comparing
-them still means something.
+Triggers of the database keep them, which an earlier release of rasa-kustomer runs too: the sums are right after a
+rollback and a new upgrade. What was accepted comes from the sessions and what was delivered from the records, so that
+comparing them still means something.
 """
 
 from rasa_kustomer.outbox.connection import Connection
@@ -106,7 +106,7 @@ def read(c: Connection) -> tuple[int, int]:
 
 
 def recount(c: Connection) -> None:
-    """Put the sums right."""
+    """Correct the sums."""
     accepted, delivered = exact(c)
     c.change("DELETE FROM kustomer_tally")
     c.change(

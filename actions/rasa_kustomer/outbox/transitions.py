@@ -1,4 +1,4 @@
-"""What becomes of records and conversations that are sent, for one and for many: begin, settle, take back.
+"""State changes of records and conversations that are sent, for one and for many: begin, settle, take back.
 
 SQLite gives the number of a purged record out again, another file numbers from 1, and after a lost lease somebody else
 may have begun anew: what an answer says then is about something else. So each of these changes those records only
@@ -74,7 +74,7 @@ class Transitions(Transactions):
 
     @transaction
     def _settle(self, c: Connection, ended: Sequence[Outcome], *, in_job: bool) -> None:
-        """End records: delivered, or dead with the reason. Those of a job are out of it then."""
+        """Settle records: delivered, or dead with the reason. Those of a job leave it."""
         current = _current(c, self.owner, (one.part.record for one in ended))
         now, progress = self.now(), dict[int, int]()
         rows = [

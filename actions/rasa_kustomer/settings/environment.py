@@ -36,7 +36,7 @@ class Variables:
 
     Attributes:
         values: By name in capitals; never empty.
-        places: Where each name stands, unknown and empty ones too.
+        places: Where each name was found, unknown and empty ones too.
         foreign: The same for names without our prefix.
         problems: One line for each that cannot be read.
         notes: One line for each that is read, but perhaps not as it was meant.
@@ -93,7 +93,7 @@ def _is_invisible(character: str) -> bool:
 
 
 def _is_odd(character: str) -> bool:
-    """Whether a character has no business inside a value."""
+    """Whether a character must not be inside a value."""
     return character not in _JOINERS and (
         character in _BLANK or unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
     )
@@ -142,7 +142,7 @@ def _take(found: Variables, name: str, binding: Binding, value: str, place: str)
 
 
 def _repeated(found: Variables, name: str, place: str, earlier: int) -> None:
-    """A name that stands twice; of slots to be hidden, no line may be lost."""
+    """A name that is set twice; of slots to be hidden, no line may be lost."""
     if name == HIDDEN_SLOTS:
         found.problems.append(f"{place}: {name} is also set on line {earlier}; write all slots on one line")
     else:
@@ -187,8 +187,8 @@ def _text(found: Variables, path: Path) -> str | None:
         if b"\0" not in data:
             return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        describe_error = f" (line {len(_LINE_END.findall(data[: error.start].decode('utf-8', 'replace'))) + 1})"
+        place = f" (line {len(_LINE_END.findall(data[: error.start].decode('utf-8', 'replace'))) + 1})"
     else:
-        describe_error = " (it seems to be UTF-16)"
-    found.problems.append(f"{path} is not UTF-8 text{describe_error}: save it as UTF-8")
+        place = " (it seems to be UTF-16)"
+    found.problems.append(f"{path} is not UTF-8 text{place}: save it as UTF-8")
     return None

@@ -14,7 +14,6 @@ from pydantic import (
 )
 
 from rasa_kustomer.conversation.channels import parse_channels
-from rasa_kustomer.conversation.identity import IdentityNames
 from rasa_kustomer.conversation.regions import region
 from rasa_kustomer.conversation.routing import parse_priority
 from rasa_kustomer.outbox_address import outbox_address, without_password
@@ -159,8 +158,8 @@ class Settings(BaseModel):
     )
     outbox_url: Annotated[str, AfterValidator(outbox_address)] = _setting(
         "Delivery",
-        "Where turns wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several machines"
-        " (postgresql://user:password@host/database, with rasa-kustomer[postgres] installed).",
+        "Where messages wait until Kustomer has them: an SQLite file on a local disk, or PostgreSQL for several"
+        " machines (postgresql://user:password@host/database, with rasa-kustomer[postgres] installed).",
         DEFAULT_OUTBOX_URL,
         DEFAULT_OUTBOX_URL,
         shown=False,  # it may hold a password
@@ -211,16 +210,6 @@ class Settings(BaseModel):
         missing = [] if self.key else ["KUSTOMER_API_KEY"]
         missing += [] if self.api_url else ["KUSTOMER_SUBDOMAIN"]
         return f"{' and '.join(missing)} not set" if missing else None
-
-    @property
-    def identity_names(self) -> IdentityNames:
-        """Names of the slots and metadata keys that identify a customer."""
-        return IdentityNames(
-            external_id=self.slot_customer_id,
-            email=self.slot_email,
-            phone=self.slot_phone,
-            name=self.slot_name,
-        )
 
     @property
     def routing_path(self) -> Path | None:

@@ -24,7 +24,8 @@ class SettingsError(ValueError):
 
     Attributes:
         problems: One readable line per problem, each naming its variable. Never holds a secret's value.
-        off_because: Why the plugin is off whatever the problems, so that they may stop nobody; None when it is not.
+        disabled_reason: Why the plugin is off in any case, so that the problems need not stop the server; None when
+            it is on.
     """
 
     def __init__(self, problems: list[str], *, disabled_reason: str | None = None) -> None:

@@ -18,7 +18,7 @@ _QUEUE = re.compile(r"queue:[\w.-]+", re.ASCII)
 
 
 def key(value: SecretStr) -> SecretStr:
-    """A key that a header can carry."""
+    """A key that fits into a header."""
     text = value.get_secret_value()
     if not re.fullmatch("[!-~]*", text) or QUOTE_CHARACTERS & set(text):
         raise ValueError("contains whitespace or characters that never occur in a key; copy it again, without quotes")
