@@ -81,7 +81,7 @@ lock: .venv/.ready-dev
 	@$(LOCK) pyproject.toml -o requirements/runtime.txt
 	@$(LOCK) --group build -c requirements/runtime.txt -o requirements/build.txt
 	@$(LOCK) pyproject.toml --extra postgres -c requirements/runtime.txt -o requirements/postgres.txt
-	@$(LOCK) pyproject.toml --extra postgres --extra events --group dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra postgres --extra events --extra privacy --group dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 	@$(LOCK) --group e2e -c requirements/dev.txt -o requirements/e2e.txt
 	@$(LOCK) pyproject.toml -c requirements/rasa-sdk-3.6.in -o requirements/rasa-sdk-3.6.txt
 	@echo "Locked. Next: git diff --stat requirements, make test"

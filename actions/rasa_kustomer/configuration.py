@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from rasa_kustomer.conversation.events import SESSION_METADATA
+from rasa_kustomer.conversation.handoff import HandoffSettings
 from rasa_kustomer.conversation.identity import Identity, IdentityNames, identify, vouched
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import Network
 from rasa_kustomer.outbox_address import is_no_file
+from rasa_kustomer.privacy.masking import Masker, masker
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
 EventHooks = Mapping[str, list[Callable[..., Any]]]
@@ -45,6 +47,19 @@ class Configuration:
             return None
         names, region = self.identity_names, self.settings.phone_region
         return lambda sender_id, metadata: vouched(sender_id, metadata, names, region)
+
+    @cached_property
+    def handoff(self) -> HandoffSettings:
+        """What it says of handoffs."""
+        settings = self.settings
+        return HandoffSettings(
+            self.identity_names, settings.phone_region, settings.default_priority, settings.note_hidden_slots, self.mask
+        )
+
+    @cached_property
+    def mask(self) -> Masker:
+        """What masks texts before they are stored (KUSTOMER_MASK)."""
+        return masker(self.settings.mask, region=self.settings.phone_region)
 
     def is_enabled_for(self, sender_id: str) -> bool:
         """Whether the plugin works for this sender (KUSTOMER_ENABLED, the key, KUSTOMER_ROLLOUT_PERCENT)."""

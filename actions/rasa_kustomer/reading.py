@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from cachetools import LRUCache
 
@@ -13,10 +13,18 @@ from rasa_kustomer.conversation.events import Event
 from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.messages import Cursor, Reader, Reading, goes_on
 from rasa_kustomer.conversation.people import Following, People, Person, recalled, words_of_current
+from rasa_kustomer.conversation.texts import Mask, unmasked
 from rasa_kustomer.outbox import Outbox, SessionKey
 from rasa_kustomer.records import session_of
 
 REMEMBERED_SENDERS = 20_000
+
+
+class _How(TypedDict):
+    """How all trackers are read."""
+
+    named_channels: Mapping[str, str]
+    mask: Mask
 
 
 class Trackers:
@@ -26,6 +34,7 @@ class Trackers:
         outbox: Knows who spoke in a session whose beginning a tracker lacks.
         vouched: The person whom metadata name, by sender; None when no channel vouches for its users.
         named_channels: Kustomer's channels by the names of input channels (KUSTOMER_CHANNELS).
+        mask: Takes what must not be kept out of a text (KUSTOMER_MASK).
     """
 
     def __init__(
@@ -34,8 +43,10 @@ class Trackers:
         vouched: Callable[[str, object], Identity | None] | None = None,
         *,
         named_channels: Mapping[str, str] = NOT_NAMED,
+        mask: Mask = unmasked,
     ) -> None:
-        self._outbox, self._vouched, self._named_channels = outbox, vouched, named_channels
+        self._outbox, self._vouched = outbox, vouched
+        self._how: _How = {"named_channels": named_channels, "mask": mask}
         self._offers: LRUCache[str, Offers] = LRUCache(maxsize=REMEMBERED_SENDERS)
 
     @property
@@ -57,7 +68,7 @@ class Trackers:
             sender_id,
             cursor,
             offers=self._offered(sender_id),
-            named_channels=self._named_channels,
+            **self._how,
             vouched=self._vouched and partial(self._vouched, sender_id),
             people=people,
             at_start=at_start,
@@ -66,14 +77,12 @@ class Trackers:
 
     async def read(self, sender_id: str, events: Sequence[Any]) -> Reading:
         """Read a whole tracker as one person's."""
-        return await self._read(
-            Reader(events, sender_id, None, offers=self._offered(sender_id), named_channels=self._named_channels)
-        )
+        return await self._read(Reader(events, sender_id, None, offers=self._offered(sender_id), **self._how))
 
     async def read_copy(self, sender_id: str, events: Sequence[Any]) -> Reading:
         """Read events whose times may be moved; what they offer is not remembered."""
         vouched = self._vouched and partial(self._vouched, sender_id)
-        return await self._read(Reader(events, sender_id, None, vouched=vouched, named_channels=self._named_channels))
+        return await self._read(Reader(events, sender_id, None, vouched=vouched, **self._how))
 
     async def words_of_current(
         self, sender_id: str, events: Sequence[Any], at_start: Identity | None = None

@@ -55,7 +55,8 @@ class Runtime:
         client = _client(configuration, rate_limiter)
         directory = CustomerDirectory(client, ttl_seconds=settings.cache_ttl_seconds, size=settings.cache_size)
         outbox, background = Outbox(settings.outbox_url, access=access), Background(say_once)
-        recorder = TurnRecorder(outbox, Trackers(outbox, configuration.vouched, named_channels=settings.channels))
+        trackers = Trackers(outbox, configuration.vouched, named_channels=settings.channels, mask=configuration.mask)
+        recorder = TurnRecorder(outbox, trackers)
         retry_buffer = RetryBuffer(recorder)
         delivery = assemble(settings, outbox, client, directory, breaker=breaker, rate_limiter=rate_limiter)
         newcomers, conversations = delivery.newcomers, delivery.conversations

@@ -39,8 +39,9 @@ async def process(folder: Path, **settings: Any) -> AsyncIterator[Process]:
     """A process of the plugin on the folder's outbox, of a channel that authenticates its users; delivers nothing."""
     configuration = Configuration(_settings().model_copy(update=settings))
     outbox = Outbox(f"sqlite:///{folder}/outbox.db")
+    trackers = Trackers(outbox, configuration.vouched, mask=configuration.mask)
     try:
-        yield Process(configuration, TurnRecorder(outbox, Trackers(outbox, configuration.vouched)), outbox)
+        yield Process(configuration, TurnRecorder(outbox, trackers), outbox)
     finally:
         await outbox.close()
 

@@ -53,8 +53,8 @@ MUTANTS = [
     Mutant(
         "F6: an admin's word for a channel reaches the recorded turns",
         "actions/rasa_kustomer/runtime.py",
-        "Trackers(outbox, configuration.vouched, named_channels=settings.channels)",
-        "Trackers(outbox, configuration.vouched)",
+        "Trackers(outbox, configuration.vouched, named_channels=settings.channels, mask=configuration.mask)",
+        "Trackers(outbox, configuration.vouched, mask=configuration.mask)",
         "tests/actions/test_long_trackers.py",
     ),
     Mutant(

@@ -20,8 +20,8 @@ COMMON_NAMES = {
     "start": "what runs in the background: the word of threads and servers",
     "stop": "as start",
 }
-MAX_LINES = {"core": 14_070, "extras": 2_300, "sandbox": 2_780, "page": 720}
-MAX_FILES_OF_A_HANDOFF = 56
+MAX_LINES = {"core": 14_450, "extras": 2_300, "sandbox": 2_780, "page": 720}
+MAX_FILES_OF_A_HANDOFF = 58
 PARTS = {"core": HOUSE.core, "extras": HOUSE.extras, "sandbox": HOUSE.sandbox}
 EVERYWHERE = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 

@@ -2,7 +2,7 @@
 
 from rasa_kustomer.actions.base import Call, Events, KustomerAction, slot_events
 from rasa_kustomer.conversation.events import latest, word
-from rasa_kustomer.conversation.handoff import Handoff, HandoffSettings, compose, read_handoff
+from rasa_kustomer.conversation.handoff import Handoff, compose, read_handoff
 from rasa_kustomer.conversation.hidden import HIDDEN
 from rasa_kustomer.conversation.keys import made_by_rasa, ticket_reference
 from rasa_kustomer.conversation.people import mark_of
@@ -99,9 +99,7 @@ async def _compose(call: Call) -> tuple[SessionKey, Handoff]:
     handoff = compose(
         facts,
         routing,
-        HandoffSettings(
-            configuration.identity_names, settings.phone_region, settings.default_priority, settings.note_hidden_slots
-        ),
+        configuration.handoff,
         slots=call.slots,
         identity=call.identity,
         reference=ticket_reference(session.key),

@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "rasa_kustomer.cli.check",
     "outbox": "rasa_kustomer.cli.outbox",
     "reconcile": "rasa_kustomer.cli.reconcile",
+    "mask": "rasa_kustomer.cli.mask",
     "worker": "rasa_kustomer.cli.worker",
 }
 

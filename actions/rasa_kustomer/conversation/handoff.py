@@ -11,7 +11,7 @@ from rasa_kustomer.conversation.messages import Reading, read_messages
 from rasa_kustomer.conversation.rendering import has_words
 from rasa_kustomer.conversation.routing import Decision, Facts, Routing, decide_handoff
 from rasa_kustomer.conversation.summary import HandoffFacts, summary, unread_slots
-from rasa_kustomer.conversation.texts import clean, spoken
+from rasa_kustomer.conversation.texts import Mask, clean, spoken, unmasked
 
 MAX_INTENTS = 5
 MAX_MESSAGES = 10
@@ -29,6 +29,7 @@ class HandoffSettings(NamedTuple):
     phone_region: str | None = None
     default_priority: int = 3
     hidden_slots: Sequence[str] = ()
+    mask: Mask = unmasked
 
 
 class Handoff(NamedTuple):
@@ -126,13 +127,13 @@ def compose(
     remarks += [one.sentence for one in decision.ignored]
     remarks += unread_slots(not_understood(slots, settings.names, settings.phone_region), facts.slots)
     person = _person(identity, settings.names, hidden)
-    about = " ".join((facts.reason or facts.topic or "the customer asked for a person").split())
+    about = settings.mask(" ".join((facts.reason or facts.topic or "the customer asked for a person").split()))
     if len(about) > _LONGEST_SUBJECT:
         about = about[: _LONGEST_SUBJECT - 1].rstrip() + "…"
     return Handoff(
         decision=decision,
         priority=priority,
-        note=summary(facts, reference=reference, priority=priority, person=person, remarks=remarks),
+        note=settings.mask(summary(facts, reference=reference, priority=priority, person=person, remarks=remarks)),
         subject=f"{reference} · {about}",
         team_hidden="kustomer_team" in hidden and decision.team == str(slots.get("kustomer_team")).strip(),
     )

@@ -15,7 +15,7 @@ from rasa_kustomer.conversation.identity import Identity
 from rasa_kustomer.conversation.people import Following, People, Person, Vouched
 from rasa_kustomer.conversation.places import Places, first_new
 from rasa_kustomer.conversation.rendering import said_by_bot, said_by_user, split
-from rasa_kustomer.conversation.texts import clean
+from rasa_kustomer.conversation.texts import Mask, clean, unmasked
 
 EVENTS_AT_ONCE = 2_000  # some 20 ms
 _READ = frozenset({"user", "bot", "session_started"})
@@ -111,6 +111,7 @@ class Reader:
         vouched: Reads the person whom metadata name; None when the channel vouches for nobody.
         people: Who spoke before the first event, if they are known.
         at_start: The person of the latest session's start, where the events lack it.
+        mask: Takes what must not be kept out of a text.
     """
 
     def __init__(
@@ -124,8 +125,9 @@ class Reader:
         vouched: Vouched | None = None,
         people: People | None = None,
         at_start: Identity | None = None,
+        mask: Mask = unmasked,
     ) -> None:
-        self._events = events
+        self._events, self._mask = events, mask
         self._first = first_new(events, cursor.position, cursor.marker) if cursor else 0
         before = cursor if self._first else None
         self._sender_id, self._named_channels = sender_id, named_channels
@@ -230,5 +232,5 @@ class Reader:
         said = self._messages[mark] = self._messages.pop(mark, [])  # whoever spoke last comes last
         said.extend(
             Message(keys.part_key(key, number), direction, part, at // 1000, self._channel, action)
-            for number, part in enumerate(split(text), start=1)
+            for number, part in enumerate(split(self._mask(text)), start=1)
         )

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -75,7 +75,7 @@ def find_cards(text: str) -> list[Card]:
     if sum(map(str.isdigit, text)) < _MIN_DIGITS:  # nearly all messages
         return []
     plain = text if text.isascii() else text.translate(_PLAIN)
-    places = range(len(plain))
+    places: Sequence[int] = range(len(plain))
     if "\0" in plain:
         places, plain = [place for place, one in enumerate(plain) if one != "\0"], plain.replace("\0", "")
     ibans = find_ibans(plain)

@@ -16,7 +16,7 @@ from rasa_kustomer.privacy.cards import find_cards, find_ibans
 MAX_LOCAL_PART = 64  # of an e-mail address (RFC 5321, 4.5.3.1)
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){0,8}?[A-Za-z0-9.-]{0,253}\.[A-Za-z]{2,24}")
 _LOCAL_PART = re.compile(rf"[^\s@<>()\[\],;:\"]{{1,{MAX_LOCAL_PART}}}$")
-_NUMBER = re.compile(r"[0-9A-Za-z](?:[ .\-/]?[0-9A-Za-z]){5,20}")
+_NUMBER = re.compile(r"[0-9](?:[ .\-/]?[0-9]){5,19}(?![0-9A-Za-z])|\b[0-9A-Za-z][0-9A-Za-z.\-]{4,18}[0-9A-Za-z]\b")
 _IDS = {  # python-stdnum's modules for the numbers that tell one citizen from another
     "at": "at.vnr",
     "be": "be.nn",

@@ -150,6 +150,13 @@ class Settings(BaseModel):
     session_wait_seconds: Seconds = _setting(
         "Identity", "Longest time in seconds that a session start waits for the customer's data.", 1.5, "1.5"
     )
+    mask: Annotated[tuple[str, ...], BeforeValidator(values.mask)] = _setting(
+        "Privacy",
+        "What is masked in everything that is said, before it is stored or sent, separated by commas: card, iban,"
+        " email, phone, id:de (a citizen's number; with rasa-kustomer[privacy] installed), or none.",
+        ("card",),
+        "card",
+    )
     cache_ttl_seconds: Annotated[float, AfterValidator(values.between(0, 86_400))] = _setting(
         "Cache", "Seconds that a customer is kept in memory.", 300.0, "300"
     )

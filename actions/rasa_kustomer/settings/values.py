@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from rasa_kustomer.kustomer.network import read_address
+from rasa_kustomer.privacy.masking import masker
 from rasa_kustomer.settings.environment import QUOTE_CHARACTERS
 
 N = TypeVar("N", int, float)
@@ -74,6 +75,15 @@ def slot_names(value: object) -> object:
                 f"its {_ordinal(number)} entry is not the name of a slot; write names separated by commas, nothing else"
             )
     return names
+
+
+def mask(value: object) -> object:
+    """Kinds of data that can be masked; one that cannot stops the start, since what it was to hide would be stored."""
+    if not isinstance(value, str):
+        return value
+    kinds = tuple(part.strip() for part in value.split(",") if part.strip()) or ("none",)
+    masker(kinds)
+    return kinds
 
 
 def between(low: float, high: float) -> Callable[[N], N]:
