@@ -13,7 +13,7 @@ from rasa_kustomer.finding import Finding, fail, ok, skip, warn
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.errors import KeyRefused, KustomerError, NotAllowed, Untrusted
 from rasa_kustomer.kustomer.models import Team, Token, User
-from rasa_kustomer.machine_checks import check_environment, check_network, check_outbox, check_variables
+from rasa_kustomer.machine_checks import check_environment, check_files, check_network, check_outbox, check_variables
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 from rasa_kustomer.teams import find_team
 
@@ -68,6 +68,7 @@ async def run_checklist(domain: Path | None) -> list[Finding]:
     return [
         *check_environment(settings),
         await check_outbox(settings),
+        *check_files(settings),
         *routing_findings,
         *await _check_kustomer(settings, routing),
         *check_domain(domain, settings.note_hidden_slots),

@@ -1,6 +1,8 @@
 """The part of the checklist about this machine: variables, the way to Kustomer, the outbox."""
 
 import os
+import shlex
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from rasa_kustomer.outbox import Access, Outbox, OutboxUnavailableError
 from rasa_kustomer.outbox_address import instead_of
 from rasa_kustomer.settings import Settings, doubtful_variables, exposed_browser_keys
 
+OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 WORKER_SECONDS = 120.0  # a running worker needs seconds, so something has been pending for too long after this
 
 
@@ -40,6 +43,16 @@ def check_environment(settings: Settings) -> Iterator[Finding]:
 def check_variables() -> Iterator[Finding]:
     """Variables that are not read, or not as they may have been meant."""
     yield from (warn("variables", line) for line in doubtful_variables())
+
+
+def check_files(settings: Settings) -> Iterator[Finding]:
+    """Files with the key or with what customers said, which nobody else on this machine should read."""
+    outbox = Outbox(settings.outbox_url, access=Access.LOOK).path
+    for file in (Path(".env"), *([outbox] if outbox else [])):
+        if file.is_file() and file.stat().st_mode & OTHERS_READ:
+            yield warn(
+                "files", f"{file} can be read by other users of this machine: chmod 600 {shlex.quote(str(file))}"
+            )
 
 
 def check_network(settings: Settings) -> tuple[Network | None, list[Finding]]:

@@ -88,6 +88,7 @@ def test_export_writes_every_record_once_and_never_over_a_file(tmp_path: Path) -
     file = tmp_path / "export.jsonl"
 
     assert run("export", str(file)).exit_code == 0
+    assert file.stat().st_mode & 0o077 == 0
     assert [json.loads(line)["key"] for line in file.read_text().splitlines()] == ["key-1", "key-2", "key-3"]
     assert run("export", str(file)).exit_code == 1
 

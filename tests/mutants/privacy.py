@@ -39,4 +39,18 @@ MUTANTS = [
         "if True",
         FOUND,
     ),
+    Mutant(
+        "A new outbox can be read by its owner only",
+        "actions/rasa_kustomer/outbox/sqlite.py",
+        "os.O_CREAT | os.O_WRONLY, PRIVATE_FILE",
+        "os.O_CREAT | os.O_WRONLY, 0o644",
+        "tests/privacy/test_private_files.py",
+    ),
+    Mutant(
+        "A new outbox lies in a folder of its owner's",
+        "actions/rasa_kustomer/outbox/sqlite.py",
+        "exist_ok=True, mode=PRIVATE_FOLDER",
+        "exist_ok=True",
+        "tests/privacy/test_private_files.py",
+    ),
 ]

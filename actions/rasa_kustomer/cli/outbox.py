@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -167,7 +168,11 @@ def export(
     async def work(outbox: Outbox) -> int:
         written, after = 0, 0
         total = await outbox.maintenance.count(state=state, session=session)
-        with file.open("x", encoding="utf-8") as out, progress("exporting", total, MUCH) as show_progress:
+        private = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with (
+            os.fdopen(private, "w", encoding="utf-8") as out,
+            progress("exporting", total, MUCH) as show_progress,
+        ):
             while page := await outbox.maintenance.entries(state=state, session=session, limit=PAGE, after=after):
                 out.writelines(json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in page)
                 after, written = page[-1]["id"], written + len(page)

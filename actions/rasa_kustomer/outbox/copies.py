@@ -10,7 +10,7 @@ from rasa_kustomer.outbox.births import Marks, restored
 from rasa_kustomer.outbox.connection import Connection
 from rasa_kustomer.outbox.errors import SchemaTooNewError
 from rasa_kustomer.outbox.schema import TABLES, check_version, has_tables
-from rasa_kustomer.outbox.sqlite import BUSY_TIMEOUT_MS
+from rasa_kustomer.outbox.sqlite import BUSY_TIMEOUT_MS, PRIVATE_FILE, PRIVATE_FOLDER
 
 LOGS = ("-wal", "-shm")
 
@@ -54,7 +54,7 @@ def restore(copy: Path, outbox: Path, now: float) -> tuple[Marks, Path | None]:
     if outbox.exists() and copy.exists() and outbox.samefile(copy):
         raise CopyError(f"{copy} is the outbox itself. If it was put there by hand: rasa-kustomer outbox restored")
     if copy.is_file():
-        outbox.parent.mkdir(parents=True, exist_ok=True)
+        outbox.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
     with _sound_copy(copy, outbox.with_name(f".{outbox.name}.restoring")) as ready:
         marks = _mark(ready, now)
         kept = _keep(outbox) if outbox.exists() else None
@@ -69,7 +69,7 @@ def _sound_copy(source: Path, target: Path) -> Iterator[Path]:
         raise CopyError(f"There is no file {source}.")
     target.unlink(missing_ok=True)  # of a run that was killed
     try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
         with closing(_open(source)) as read, closing(_open(target)) as written:
             read.backup(written)  # in one step, so that writers neither wait nor make it begin again
             written.execute("PRAGMA journal_mode=DELETE")
@@ -124,7 +124,7 @@ def _keep(outbox: Path) -> Path:
         if mode != "delete":
             raise CopyError("The outbox is in use: stop the action server and rasa-kustomer worker first.")
     os.link(outbox, kept)
-    kept.chmod(0o600)
+    kept.chmod(PRIVATE_FILE)
     for suffix in LOGS:
         if (log := outbox.with_name(outbox.name + suffix)).exists():
             log.rename(kept.with_name(kept.name + suffix))

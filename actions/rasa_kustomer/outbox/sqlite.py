@@ -5,6 +5,7 @@ that the file at the path is the one that is open, and repeat the work where it 
 """
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_REPLACEMENTS = 3
 BUSY_TIMEOUT_MS = 5_000
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600  # chats, names and addresses are for the bot's own user
 PAGE_BYTES = 1_024  # a turn touches four pages and the log takes them whole; only counts when the file is made
 # WAL lets `outbox status` read while we write; NORMAL keeps every commit through the death of the process (only a
 # power cut may cost the last moments) without one fsync per turn. Checkpoints, which wait for the disk, are made beside
@@ -136,11 +138,11 @@ class SqliteFile:
             # Without a log nobody writes just now, and SQLite is told so: it would make a log of its own else.
             return self._open("ro" if self._logged else "ro&immutable=1")
         if self._access is Access.SERVE and self._identity is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
             with damage.alone(path):
                 if damage.identity(path) is None:
                     damage.keep_logs(path.resolve())
-                    return self._open("rwc")
+                    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, PRIVATE_FILE))  # SQLite's logs follow it
         return self._open("rw")
 
     def _open(self, mode: str) -> sqlite3.Connection:
