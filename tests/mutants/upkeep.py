@@ -23,7 +23,7 @@ MUTANTS = [
         "E2 A handoff that was not accepted in time does not come late",
         "actions/rasa_kustomer/outbox/database.py",
         "        if not begun.running() and not begun.set_running_or_notify_cancel():\n",
-        "            if not begun.running() and not begun.cancelled() and not begun.set_running_or_notify_cancel():\n",
+        "        if not begun.running() and not begun.cancelled() and not begun.set_running_or_notify_cancel():\n",
         f"{ACCEPTED} -k does_not_come_late",
     ),
     Mutant(
