@@ -11,10 +11,11 @@ from rasa_kustomer.conversation.handoff import HandoffSettings
 from rasa_kustomer.conversation.identity import Identity, IdentityNames, identify, vouched
 from rasa_kustomer.conversation.routing import Routing
 from rasa_kustomer.conversation.routing_file import RoutingError, load_routing
+from rasa_kustomer.conversation.texts import Mask
 from rasa_kustomer.kustomer.client import KustomerClient
 from rasa_kustomer.kustomer.network import Network
 from rasa_kustomer.outbox_address import is_no_file
-from rasa_kustomer.privacy.masking import Masker, masker
+from rasa_kustomer.privacy.masking import masker
 from rasa_kustomer.settings import Settings, SettingsError, load_settings
 
 EventHooks = Mapping[str, list[Callable[..., Any]]]
@@ -57,7 +58,7 @@ class Configuration:
         )
 
     @cached_property
-    def mask(self) -> Masker:
+    def mask(self) -> Mask:
         """What masks texts before they are stored (KUSTOMER_MASK)."""
         return masker(self.settings.mask, region=self.settings.phone_region)
 

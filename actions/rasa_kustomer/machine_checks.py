@@ -10,8 +10,9 @@ from pathlib import Path
 from rasa_kustomer.finding import Finding, fail, ok, warn
 from rasa_kustomer.kustomer.network import Network, NetworkSettingError, read_network
 from rasa_kustomer.outbox import Access, Outbox, OutboxUnavailableError
-from rasa_kustomer.outbox_address import instead_of
+from rasa_kustomer.outbox_address import file_of, instead_of
 from rasa_kustomer.settings import Settings, doubtful_variables, exposed_browser_keys
+from rasa_kustomer.settings.loading import DEFAULT_ENV_FILE
 
 OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 WORKER_SECONDS = 120.0  # a running worker needs seconds, so something has been pending for too long after this
@@ -47,12 +48,10 @@ def check_variables() -> Iterator[Finding]:
 
 def check_files(settings: Settings) -> Iterator[Finding]:
     """Files with the key or with what customers said, which nobody else on this machine should read."""
-    outbox = Outbox(settings.outbox_url, access=Access.LOOK).path
-    for file in (Path(".env"), *([outbox] if outbox else [])):
-        if file.is_file() and file.stat().st_mode & OTHERS_READ:
-            yield warn(
-                "files", f"{file} can be read by other users of this machine: chmod 600 {shlex.quote(str(file))}"
-            )
+    for file in (DEFAULT_ENV_FILE, file_of(settings.outbox_url)):
+        if file and file.is_file() and file.stat().st_mode & OTHERS_READ:
+            cure = f"chmod 600 {shlex.quote(str(file))}"
+            yield warn("files", f"{file} can be read by other users of this machine: {cure}")
 
 
 def check_network(settings: Settings) -> tuple[Network | None, list[Finding]]:

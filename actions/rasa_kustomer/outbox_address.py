@@ -98,11 +98,17 @@ def instead_of(value: str) -> str:
     return INSTEAD if value.startswith(f"{FORMER_SCHEME}://") else ""
 
 
+def file_of(value: str) -> Path | None:
+    """The file of an SQLite address; None for a server."""
+    scheme, _, rest = value.partition("://")
+    return Path(rest[1:]) if scheme in SQLITE_SCHEMES else None
+
+
 def is_no_file(value: str) -> bool:
     """Whether there is something at an SQLite address already that cannot hold a database, such as a folder."""
-    scheme, _, rest = value.partition("://")
+    file = file_of(value)
     try:
-        return scheme in SQLITE_SCHEMES and Path(rest[1:]).exists() and not Path(rest[1:]).is_file()
+        return file is not None and file.exists() and not file.is_file()
     except OSError:
         return True
 

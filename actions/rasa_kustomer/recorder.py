@@ -144,7 +144,7 @@ class TurnRecorder:
         place = self._places.get(sender_id)
         if not self.trackers.vouched_for or place is None:
             return place is not None
-        return place.cursor.people.are(await self.trackers.people_of(place.session))
+        return place.cursor.people.matches(await self.trackers.people_of(place.session))
 
     def forget(self, sender_id: str) -> None:
         """Read the sender's tracker whole next time."""

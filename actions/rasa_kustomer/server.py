@@ -43,9 +43,7 @@ class ServerExtension:
         try:
             read_configuration()
         except SettingsError as error:
-            if (
-                error.disabled_reason is None
-            ):  # else the log has them, and nothing of a plugin that is off stops anybody
+            if error.disabled_reason is None:  # else the log has them: a plugin that is off stops nobody
                 print("rasa-kustomer cannot start:", *error.problems, sep="\n  ", file=sys.stderr, flush=True)
                 raise SystemExit(1) from None
         except Exception as error:  # noqa: BLE001 - no fault of a setting: the plugin is off then, and others work on

@@ -168,7 +168,7 @@ async def test_turns_go_before_closings(office: Office, sandbox: Sandbox) -> Non
     assert statuses(sandbox).count("done") == MANY
 
 
-async def test_a_courier_that_was_stopped_can_be_started_again(office: Office) -> None:
+async def test_a_worker_that_was_stopped_can_be_started_again(office: Office) -> None:
     for number in range(2):
         await office.say("ann", "hello", start=number + 1)
         await office.deliver()

@@ -101,7 +101,7 @@ async def test_records_come_back_in_the_order_of_recording(outbox: Outbox) -> No
     assert [record.payload["text"] for record in lease.records] == ["3", "1", "2"]
 
 
-async def test_a_session_is_leased_to_one_courier_until_it_is_released(outbox_url: str, clock: Clock) -> None:
+async def test_a_session_is_leased_to_one_worker_until_it_is_released(outbox_url: str, clock: Clock) -> None:
     first, second = Outbox(outbox_url, now=clock), Outbox(outbox_url, now=clock)
     await first.record(SESSION, WHO, [turn(1)])
 
@@ -142,7 +142,7 @@ async def test_a_clock_that_is_set_back_holds_nothing_up(outbox: Outbox, clock: 
     assert [record.key for record in again.records] == [turn(1).key]
 
 
-async def test_a_courier_that_stood_still_does_not_take_its_own_session_twice(outbox: Outbox, clock: Clock) -> None:
+async def test_a_worker_that_stood_still_does_not_take_its_own_session_twice(outbox: Outbox, clock: Clock) -> None:
     await outbox.record(SESSION, WHO, [turn(1)])
     (lease,) = await outbox.lease(8)
     clock.now += LEASE_SECONDS + 1
@@ -151,7 +151,7 @@ async def test_a_courier_that_stood_still_does_not_take_its_own_session_twice(ou
     assert await outbox.begin(lease, lease.records[0]), "nobody else has it, so it goes on"
 
 
-async def test_a_lease_that_runs_out_goes_to_another_courier_and_the_first_may_not_send(
+async def test_a_lease_that_runs_out_goes_to_another_worker_and_the_first_may_not_send(
     tmp_path: Path, clock: Clock
 ) -> None:
     url = f"sqlite:///{tmp_path}/outbox.db"
@@ -197,7 +197,7 @@ async def test_a_late_answer_does_not_turn_the_last_sent_time_back(
     await other.close()
 
 
-async def test_couriers_that_claim_at_the_same_time_share_the_sessions(outbox_url: str) -> None:
+async def test_workers_that_claim_at_the_same_time_share_the_sessions(outbox_url: str) -> None:
     first, second = Outbox(outbox_url), Outbox(outbox_url)
     for number in range(30):
         session = SessionKey(f"rasa:u{number}:1", f"u{number}", 1)

@@ -159,7 +159,7 @@ async def test_a_conversation_that_is_gone_is_reported_and_left(office: Office, 
     assert (await office.outbox.counts()).pending == 0
 
 
-async def test_a_session_that_a_courier_has_is_left_out_and_counted(office: Office) -> None:
+async def test_a_session_that_a_worker_has_is_left_out_and_counted(office: Office) -> None:
     await delivered(office, "ann")
     await office.say("ann", "one more", start=5)
     assert len(await office.outbox.lease(1)) == 1
@@ -174,7 +174,7 @@ async def compare_at_once(office: Office) -> Report:
     return await Reconciliation(office.outbox, office.client).run(0.0)
 
 
-async def test_a_session_that_a_courier_takes_meanwhile_is_not_touched(office: Office) -> None:
+async def test_a_session_that_a_worker_takes_meanwhile_is_not_touched(office: Office) -> None:
     await delivered(office, "ann")
     await office.say("ann", "one more", start=5)
     (lease,) = await office.outbox.lease(1)

@@ -461,7 +461,7 @@ async def test_what_a_newer_release_has_written_is_left_to_it_and_holds_up_nobod
     await old.close()
 
 
-async def test_a_surprise_does_not_end_the_courier(
+async def test_a_surprise_does_not_end_the_worker(
     office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lease, surprises = office.outbox.lease, [ValueError("a text of a customer")]
@@ -480,7 +480,7 @@ async def test_a_surprise_does_not_end_the_courier(
     assert "a text of a customer" not in caplog.text
 
 
-async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_on(
+async def test_a_stopped_worker_gives_back_what_it_held_and_the_next_one_goes_on(
     sandbox: Sandbox, outbox_url: str
 ) -> None:
     first = Office(sandbox, outbox_url, timeout_seconds=600.0)
@@ -497,7 +497,7 @@ async def test_a_stopped_courier_gives_back_what_it_held_and_the_next_one_goes_o
     await second.close()
 
 
-async def test_two_couriers_on_one_outbox_double_nothing(sandbox: Sandbox, outbox_url: str) -> None:
+async def test_two_workers_on_one_outbox_double_nothing(sandbox: Sandbox, outbox_url: str) -> None:
     first, second = Office(sandbox, outbox_url), Office(sandbox, outbox_url)
     names = [f"visitor-{number}" for number in range(12)]
     for name in names:

@@ -30,8 +30,8 @@ MUTANTS = [
     ),
     Mutant("A card's check digit is right", CARDS, "(these[end] - these[start]) % 10 == 0", "True", FOUND),
     Mutant("A card is no part of a longer number", CARDS, "if one in ends and _checks", "if _checks", FOUND),
-    Mutant("An IBAN is no card", CARDS, " if not _within(span, ibans)", "", FOUND),
-    Mutant("What follows a plus sign is a phone number", CARDS, 'frozenset("+=#@")', 'frozenset("=#@")', FOUND),
+    Mutant("An IBAN is no card", CARDS, "[*find_ibans(plain), *(", "[*(", FOUND),
+    Mutant("What follows a plus sign is a phone number", CARDS, '] == "+":', '] == "?":', FOUND),
     Mutant(
         "Only what begins as an issuer's card may be one",
         CARDS,
@@ -52,5 +52,19 @@ MUTANTS = [
         "exist_ok=True, mode=PRIVATE_FOLDER",
         "exist_ok=True",
         "tests/privacy/test_private_files.py",
+    ),
+    Mutant(
+        "A web address holds no card",
+        CARDS,
+        ", *(one.span() for one in _ADDRESS.finditer(plain))]",
+        "]",
+        FOUND,
+    ),
+    Mutant(
+        "Words that follow an IBAN do not hide it",
+        CARDS,
+        'text = text.rpartition(" ")[0]',
+        'text = ""',
+        "tests/privacy/test_masking.py",
     ),
 ]

@@ -1,6 +1,7 @@
 """Card numbers are found in any spelling, and other numbers are left alone."""
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -55,6 +56,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "Arabic": in_digits_from("\u0660"),
     "digit by digit": " ".join,
     "lines": grouped(" \n"),
+    "hyphens between blanks": grouped(" - "),
 }
 
 
@@ -65,6 +67,12 @@ def test_a_card_is_found_however_it_is_typed(spelling: str) -> None:
         [found] = find_cards(text)
         assert found.last_four == card[-4:]
         assert text[found.start : found.end] == SPELLINGS[spelling](card)
+
+
+@pytest.mark.parametrize("before", ["card #", "card=", "visa/", "visa", "a@b.org ", '{"card":"'])
+def test_what_stands_before_a_card_does_not_hide_it(before: str) -> None:
+    [found] = find_cards(before + WORLD)
+    assert found.start == len(before)
 
 
 @pytest.mark.parametrize("after", [" 09/28 123", " 0928", " 123", " exp 09/28", "-09-28"])
@@ -94,6 +102,7 @@ def test_two_cards_of_a_text_are_two() -> None:
         "4111 1111 1111 1112",
         "4111111111111111a0f3c2",
         "https://shop.example/?ref=4111111111111111",
+        "https://shop.example/4111111111111111",
         "0000 0000 0000 0000",
         "4444 4444 4444 4444",
         "",
@@ -118,8 +127,6 @@ def test_a_hostile_text_costs_what_its_length_costs(text: str) -> None:
 
 
 def _effort(text: str) -> int:
-    import sys  # noqa: PLC0415
-
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:

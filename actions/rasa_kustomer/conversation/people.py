@@ -57,7 +57,7 @@ class People(NamedTuple):
         """Whose conversation it is."""
         return next((one for one in self.known if one.mark == mark), Person())
 
-    def are(self, others: "People") -> bool:
+    def matches(self, others: "People") -> bool:
         """Whether two tell the same of who speaks and who spoke."""
         return set(self.known) == set(others.known) and self.current == others.current
 

@@ -82,8 +82,8 @@ class BulkDelivery:
             found = {one.id for one in load.aboard if one.escalated and one.id in bots}
             ready = [one for one in load.aboard if one.conversation_id and one.id not in {*failures, *found}]
             self._paced(ready, failures)
-            for batch in plan_jobs([one for one in ready if one.id not in failures], self._pace.left):
-                await self._messages(load, batch, failures)
+            for planned in plan_jobs([one for one in ready if one.id not in failures], self._pace.left):
+                await self._messages(load, planned, failures)
                 settled()
         except NotPermittedError:
             pass  # they are sent one by one from now on
@@ -187,8 +187,8 @@ class BulkDelivery:
         except Exception as error:  # noqa: BLE001 - as above
             failures[lease.id] = error
 
-    async def _messages(self, load: Load, batch: BulkJob, failures: Failures) -> None:
-        items = batch.items
+    async def _messages(self, load: Load, planned: BulkJob, failures: Failures) -> None:
+        items = planned.items
         with self._pace.sending(Counter(str(item.body["customer"]) for item in items)):
             sessions = {item.part.session_id for item in items}
             with load.at_work([one for one in load.aboard if one.id in sessions]):

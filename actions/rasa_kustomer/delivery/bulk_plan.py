@@ -65,7 +65,7 @@ def plan_jobs(leases: Sequence[Lease], room: Callable[[str], int]) -> list[BulkJ
         leases: Leased sessions whose customer and conversation exist.
         room: How many messages of a customer may be sent now.
     """
-    batches: list[BulkJob] = []
+    jobs: list[BulkJob] = []
     planned: Counter[str] = Counter()
     for lease in leases:
         customer_id = str(lease.customer_id)
@@ -74,12 +74,12 @@ def plan_jobs(leases: Sequence[Lease], room: Callable[[str], int]) -> list[BulkJ
         size = sum(bytes_ for _, bytes_ in run)
         if not run:
             continue
-        last = batches[-1] if batches else None
+        last = jobs[-1] if jobs else None
         if last is None or len(last.items) + len(run) > MAX_ITEMS or last.size + size > MAX_BYTES:
-            batches.append(last := BulkJob())
+            jobs.append(last := BulkJob())
         last.items += [item for item, _ in run]
         last.size += size
-    return batches
+    return jobs
 
 
 def _fitting(lease: Lease, most: int) -> Iterator[tuple[BulkItem, int]]:

@@ -8,11 +8,13 @@ from itertools import accumulate
 from typing import NamedTuple
 
 _MIN_DIGITS = 13
-_RUN = re.compile(r"[0-9](?:[ .\-_*/\t\n]{0,2}[0-9]){12,}")
+_MIN_IBAN = 15  # Norway's
+_RUN = re.compile(r"[0-9](?:[ .\-_*/\t\n]{0,3}[0-9]){12,}")
 _GROUP, _NO_DIGIT = re.compile("[0-9]+"), re.compile("[^0-9]+")
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # the sum of the digits of twice as much
-_NO_CARD_AFTER = frozenset("+=#@")  # a phone number, a parameter, a reference
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S*")
+_IBAN = re.compile(r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b")
+_MAX_KNOWN = 10_000  # characters of which it is remembered what they mean
 _ISSUERS = (  # first and last prefix, and the lengths (ISO/IEC 7812 ranges as the networks publish them)
     ("4", "4", {13, 16, 19}),
     ("51", "55", {16}),
@@ -50,16 +52,15 @@ class _Plain(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        digit, category = (
-            unicodedata.digit(unicodedata.normalize("NFKC", character)[0], None),
-            unicodedata.category(character),
-        )
-        meaning = character if digit is None else str(digit)
+        digit, category = unicodedata.digit(character, None), unicodedata.category(character)
         if category in {"Zs", "Pd"}:
             meaning = " "
         elif category == "Cf":  # a blank of no width
             meaning = "\0"
-        self[code] = meaning
+        else:
+            meaning = character if digit is None else str(digit)
+        if len(self) < _MAX_KNOWN:
+            self[code] = meaning
         return meaning
 
 
@@ -70,7 +71,8 @@ def find_cards(text: str) -> list[Card]:
     """All card numbers of a text, from left to right; digits that are spread over several texts are not found.
 
     Digits of any script count, and what nobody sees between them does not. A number may stand in groups, beside an
-    expiry date and check digits, but not in the middle of a longer number, nor in an IBAN.
+    expiry date and check digits, but not in the middle of a longer number, nor in an IBAN, a phone number after a plus
+    sign or a web address.
     """
     if sum(map(str.isdigit, text)) < _MIN_DIGITS:  # nearly all messages
         return []
@@ -78,8 +80,8 @@ def find_cards(text: str) -> list[Card]:
     places: Sequence[int] = range(len(plain))
     if "\0" in plain:
         places, plain = [place for place, one in enumerate(plain) if one != "\0"], plain.replace("\0", "")
-    ibans = find_ibans(plain)
-    found = (span for run in _RUN.finditer(plain) for span in _cards_of(run) if not _within(span, ibans))
+    others = [*find_ibans(plain), *(one.span() for one in _ADDRESS.finditer(plain))]
+    found = (span for run in _RUN.finditer(plain) for span in _cards_of(run) if not _within(span, others))
     return [Card(places[start], places[end - 1] + 1, _last_four(plain[start:end])) for start, end in found]
 
 
@@ -93,7 +95,7 @@ def _cards_of(run: re.Match[str]) -> Iterator[tuple[int, int]]:
         ends[digits] = last
     if run.string[run.end() : run.end() + 1].isalpha():  # part of something longer, such as a hexadecimal number
         del ends[digits]
-    if run.string[max(0, run.start() - 1) : run.start()] in _NO_CARD_AFTER:
+    if run.string[max(0, run.start() - 1) : run.start()] == "+":
         del begins[0]
     sums, free = _sums(number), 0
     for start, first in begins.items():
@@ -116,7 +118,16 @@ def _last_four(spelled: str) -> str:
 
 def find_ibans(text: str) -> list[tuple[int, int]]:
     """Beginning and end of each IBAN in a text, in groups of four or without blanks."""
-    return [one.span() for one in _IBAN.finditer(text) if _is_iban(one.group())]
+    return [(one.start(), one.start() + length) for one in _IBAN.finditer(text) if (length := _iban(one.group()))]
+
+
+def _iban(text: str) -> int:
+    """Length of the IBAN with which a text begins, since words may follow it; 0 when it begins with none."""
+    while text:
+        if _is_iban(text):
+            return len(text)
+        text = text.rpartition(" ")[0]
+    return 0
 
 
 @cache
@@ -142,5 +153,5 @@ def _checks(start: int, end: int, sums: tuple[list[int], list[int]]) -> bool:
 
 def _is_iban(text: str) -> bool:
     """Whether the check digits are right (ISO 13616)."""
-    plain = "".join(text.split())
-    return int("".join(str(int(one, 36)) for one in plain[4:] + plain[:4])) % 97 == 1
+    plain = text.replace(" ", "")
+    return len(plain) >= _MIN_IBAN and int("".join(str(int(one, 36)) for one in plain[4:] + plain[:4])) % 97 == 1

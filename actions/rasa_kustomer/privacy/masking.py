@@ -4,7 +4,6 @@ Pure and always the same for the same text, since a turn may be recorded twice a
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -14,10 +13,10 @@ from phonenumbers import Leniency, PhoneNumberMatcher
 from rasa_kustomer.privacy.cards import find_cards, find_ibans
 
 MAX_LOCAL_PART = 64  # of an e-mail address (RFC 5321, 4.5.3.1)
-_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){0,8}?[A-Za-z0-9.-]{0,253}\.[A-Za-z]{2,24}")
+_DOMAIN = re.compile(r"\w[\w.-]{0,253}\.[^\W\d_]{2,24}")
 _LOCAL_PART = re.compile(rf"[^\s@<>()\[\],;:\"]{{1,{MAX_LOCAL_PART}}}$")
 _NUMBER = re.compile(r"[0-9](?:[ .\-/]?[0-9]){5,19}(?![0-9A-Za-z])|\b[0-9A-Za-z][0-9A-Za-z.\-]{4,18}[0-9A-Za-z]\b")
-_IDS = {  # python-stdnum's modules for the numbers that tell one citizen from another
+_IDS = {  # python-stdnum's modules for national ids
     "at": "at.vnr",
     "be": "be.nn",
     "br": "br.cpf",
@@ -52,55 +51,36 @@ class Masked(NamedTuple):
 Finder = Callable[[str], Iterable[Masked]]
 
 
-class Masker:
-    """Replaces what is found.
-
-    Args:
-        finders: By kind, in the order in which they look.
-
-    Attributes:
-        counts: How often each kind was masked since the start; never what.
-    """
-
-    def __init__(self, finders: Sequence[tuple[str, Finder]] = ()) -> None:
-        self._finders = finders
-        self.counts: Counter[str] = Counter()
-
-    def __call__(self, text: str) -> str:
-        """The text without what must not be kept."""
-        for kind, find in self._finders:
-            found = list(find(text))
-            for one in reversed(found):
-                text = text[: one.start] + one.shown + text[one.end :]
-            self.counts[kind] += len(found)
-        return text
-
-
-def masker(kinds: Sequence[str], *, region: str | None = None, own: Sequence[tuple[str, Finder]] = ()) -> Masker:
-    """A masker for the kinds that KUSTOMER_MASK names.
+def masker(kinds: Sequence[str], *, region: str | None = None) -> Callable[[str], str]:
+    """What masks a text, by the kinds that KUSTOMER_MASK names.
 
     Args:
         kinds: `card`, `iban`, `email`, `phone`, `id:de` and the like; or `none` alone.
         region: Country of phone numbers without +, as two letters.
-        own: The deployment's own patterns.
 
     Raises:
         MaskingError: A kind is unknown, or its extra is not installed.
     """
-    if list(kinds) == ["none"]:
-        return Masker(own)
-    finders: list[tuple[str, Finder]] = []
-    for kind in kinds:
-        if kind.startswith("id:"):
-            finders.append((kind, _ids(kind.removeprefix("id:"))))
-        elif kind == "phone":
-            finders.append((kind, lambda text: _phones(text, region)))
-        elif kind in _SIMPLE:
-            finders.append((kind, _SIMPLE[kind]))
-        else:
-            known = ", ".join([*_SIMPLE, "phone", "id:<country>", "none"])
-            raise MaskingError(f'"{kind}" is no kind of data that can be masked; known are {known}')
-    return Masker([*finders, *own])
+    finders = [] if list(kinds) == ["none"] else [_finder(kind, region) for kind in kinds]
+
+    def mask(text: str) -> str:
+        for find in finders:
+            for one in reversed(list(find(text))):
+                text = text[: one.start] + one.shown + text[one.end :]
+        return text
+
+    return mask
+
+
+def _finder(kind: str, region: str | None) -> Finder:
+    if kind.startswith("id:"):
+        return _ids(kind.removeprefix("id:"))
+    if kind == "phone":
+        return lambda text: _phones(text, region)
+    if kind not in _SIMPLE:
+        known = ", ".join([*_SIMPLE, "phone", "id:<country>", "none"])
+        raise MaskingError(f'"{kind}" cannot be masked; known kinds: {known}')
+    return _SIMPLE[kind]
 
 
 def _cards(text: str) -> Iterator[Masked]:
@@ -133,9 +113,9 @@ _SIMPLE: dict[str, Finder] = {"card": _cards, "iban": _ibans, "email": _emails}
 
 
 def _ids(country: str) -> Finder:
-    """Finds what a country's check digits prove to be a citizen's number."""
+    """Finds what has the form and the check digits of a country's national id."""
     if country not in _IDS:
-        raise MaskingError(f'no citizen\'s number of "{country}" is known; known are {", ".join(sorted(_IDS))}')
+        raise MaskingError(f'no national id is known for "{country}"; known countries: {", ".join(sorted(_IDS))}')
     try:
         module: Any = import_module(f"stdnum.{_IDS[country]}")
     except ImportError:
@@ -144,6 +124,6 @@ def _ids(country: str) -> Finder:
     def find(text: str) -> Iterator[Masked]:
         for one in _NUMBER.finditer(text):
             if module.is_valid(one.group()):
-                yield Masked(one.start(), one.end(), "[id number]")
+                yield Masked(one.start(), one.end(), "[national id]")
 
     return find

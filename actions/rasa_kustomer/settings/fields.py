@@ -152,8 +152,8 @@ class Settings(BaseModel):
     )
     mask: Annotated[tuple[str, ...], BeforeValidator(values.mask)] = _setting(
         "Privacy",
-        "What is masked in everything that is said, before it is stored or sent, separated by commas: card, iban,"
-        " email, phone, id:de (a citizen's number; with rasa-kustomer[privacy] installed), or none.",
+        "What to mask in every message, note and subject before it is stored or sent, separated by commas: card, iban,"
+        " email, phone, id:de (a national id; needs rasa-kustomer[privacy]), or none.",
         ("card",),
         "card",
     )

@@ -55,7 +55,7 @@ def load_settings(env_file: Path | Literal["default"] | None = "default") -> Set
     except ValidationError as error:
         problems += [_problem(item) for item in error.errors(include_url=False, include_input=False)]
     if problems:
-        raise SettingsError(problems, disabled_reason=_off_because(found))
+        raise SettingsError(problems, disabled_reason=_disabled_reason(found))
     return settings
 
 
@@ -64,7 +64,7 @@ def _variables() -> dict[str, str]:
     return {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
 
 
-def _off_because(found: Variables) -> str | None:
+def _disabled_reason(found: Variables) -> str | None:
     """Why the plugin is off, whatever else is wrong; a key that is there and cannot be read is no such reason."""
     try:
         if TypeAdapter(bool).validate_python(found.values.get(f"{PREFIX}ENABLED", "true")) is False:
