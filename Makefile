@@ -38,7 +38,7 @@ setup: .venv/.ready-dev
 
 demo: .venv/.ready-runtime
 	@$(BIN)/rasa-kustomer demo $(ARGS)
-	@echo "Next: README.md, 'Your own bot'; or make demo ARGS=--stay to look around on the desk page"
+	@echo "Next: README.md, 'Put it into your own bot'; or make demo ARGS=--stay to look around on the desk page"
 
 lint: .venv/.ready-dev
 	@echo "Checking style (ruff), types (mypy) and layers (import-linter) ..."
